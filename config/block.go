@@ -1,0 +1,67 @@
+package config
+
+import (
+	"github.com/hashicorp/hcl/v2"
+	"github.com/zclconf/go-cty/cty"
+)
+
+// Ref names a block: release.teatime. An instance made by for_each carries its key in the name: release.teatime["kr"].
+type Ref struct {
+	Kind string `json:"kind"`
+	Name string `json:"name"`
+}
+
+func (r Ref) String() string {
+	if r == (Ref{}) {
+		return ""
+	}
+	return r.Kind + "." + r.Name
+}
+
+// Host is a machine as the configuration describes it. How it is reached is in its settings, which only the
+// connecting package understands.
+type Host struct {
+	Name    string
+	Address string // for connecting; the block's label where nothing is given
+	// PrivateAddress is what other machines use to reach it; empty when none is given and Address is not an IP.
+	PrivateAddress string
+	Labels         map[string]string
+	Retired        bool // state = "retired": to be drained and taken out
+	Settings       Block
+}
+
+// HostValue is what a kind decodes `hosts = …` into: the value of host.NAME, the elements of hosts_with(…).
+type HostValue struct {
+	Name           string            `cty:"name" json:"name"`
+	Address        string            `cty:"address" json:"address,omitempty"`
+	PrivateAddress string            `cty:"private_address" json:"private_address,omitempty"` // "" when not known
+	Labels         map[string]string `cty:"labels" json:"labels,omitempty"`
+	Retired        bool              `cty:"retired" json:"retired,omitempty"`
+}
+
+// Block is one block of a kind (or one instance of it, after for_each), ready to be decoded: defaults merged, meta
+// arguments removed, every name that its expressions may use in its scope.
+type Block struct {
+	Ref
+	Needs []Ref     // blocks that it refers to, in the order of appearance
+	Range hcl.Range // of its header
+	Body  hcl.Body
+	scope *scope
+}
+
+// Decode fills the gohcl-tagged struct that into points to. Attributes of type hcl.Expression are left for Eval.
+// A sensitive value in any other attribute is an error; unknown names come with a suggestion.
+func (b Block) Decode(into any) hcl.Diagnostics { return b.decode(into) }
+
+// Eval evaluates an expression of the block with further names that exist in this block only (slot).
+func (b Block) Eval(e hcl.Expression, local map[string]cty.Value) (cty.Value, hcl.Diagnostics) {
+	return b.eval(e, local)
+}
+
+// At is the range of an attribute's value, or of a nested block's header where the path ends in one:
+// At("slot", "blue", "port"). The nearest enclosing range where there is no such thing.
+func (b Block) At(path ...string) *hcl.Range { return b.at(path) }
+
+// Sensitive says whether v is derived from a sensitive variable, and of which one where v is that variable's whole
+// value ("" otherwise).
+func Sensitive(v cty.Value) (name string, is bool) { return sensitive(v) }

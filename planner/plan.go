@@ -1,0 +1,56 @@
+// Package planner turns resources and facts into an ordered plan, saves and loads it, and says whether it is stale.
+// It renders nothing and dials nobody.
+package planner
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/shipctl/shipctl/config"
+	"github.com/shipctl/shipctl/providers"
+	"github.com/shipctl/shipctl/providers/remote"
+)
+
+// Format is the plan file's format number. A reader refuses any other.
+const Format = 1
+
+// Plan is everything that apply needs.
+type Plan struct {
+	Format    int                `json:"format"`
+	Tool      string             `json:"tool"` // version of shipctl that made it
+	Project   string             `json:"project"`
+	Made      time.Time          `json:"made"`
+	Dir       string             `json:"dir,omitempty"`       // of the configuration, for the values of sensitive variables
+	VarFiles  []string           `json:"var_files,omitempty"` // likewise
+	Variables map[string]Value   `json:"variables,omitempty"`
+	Hosts     []Host             `json:"hosts"`
+	Resources []Resource         `json:"resources"` // referenced ones first
+	Facts     remote.Facts       `json:"facts"`
+	Changes   []providers.Change `json:"changes"`
+	Order     []providers.StepID `json:"order"` // dependencies first
+	// Unit of each step: what is undone together.
+	Units map[providers.StepID]string `json:"units,omitempty"`
+	// Wait of each step: the steps of this plan that it comes after, shared verbs and Before resolved.
+	Wait     map[providers.StepID][]providers.StepID `json:"wait,omitempty"`
+	Targets  []string                                `json:"targets,omitempty"`
+	TakeOver []string                                `json:"take_over,omitempty"`
+}
+
+// Value is a variable's value; of a sensitive one only the name is kept.
+type Value struct {
+	Value     json.RawMessage `json:"value,omitempty"`
+	Sensitive bool            `json:"sensitive,omitempty"`
+}
+
+// Host is a machine and how to reach it; Settings belong to the connecting package.
+type Host struct {
+	Name     string          `json:"name"`
+	Settings json.RawMessage `json:"settings"`
+}
+
+// Resource is a resource's record in a plan.
+type Resource struct {
+	Ref   config.Ref      `json:"ref"`
+	Needs []config.Ref    `json:"needs,omitempty"`
+	Spec  json.RawMessage `json:"spec"`
+}

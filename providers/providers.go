@@ -1,0 +1,193 @@
+// Package providers is the vocabulary of resources: addresses, changes, steps, and what the author of a kind writes.
+// It does no I/O and sorts nothing.
+package providers
+
+import (
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/zclconf/go-cty/cty"
+
+	"github.com/shipctl/shipctl/config"
+	"github.com/shipctl/shipctl/providers/remote"
+)
+
+// Addr is a resource on one machine: service.teatime["web-1"].
+type Addr struct {
+	config.Ref
+	Host string `json:"host"`
+}
+
+func (a Addr) String() string { return fmt.Sprintf("%s[%q]", a.Ref, a.Host) }
+
+// Step names a step of the resource.
+func (a Addr) Step(verb string) StepID { return StepID(a.String() + "/" + verb) }
+
+// StepID is address/verb, the same for the same configuration and facts; printed numbers are decoration.
+type StepID string
+
+// The only verbs that other kinds may name; a dependency on one of them may dangle.
+const (
+	Publish  = "publish"
+	Activate = "activate"
+	Prune    = "prune"
+)
+
+// What a change does, in Terraform's words.
+const (
+	NoOp   = "no-op"
+	Create = "create"
+	Update = "update"
+	Delete = "delete"
+)
+
+// Step is one script on one machine with its place in the order.
+type Step struct {
+	ID     StepID       `json:"id"`
+	Host   string       `json:"host"`
+	Title  string       `json:"title"`
+	After  []StepID     `json:"after,omitempty"`
+	Before []StepID     `json:"before,omitempty"`
+	Do     remote.Call  `json:"do"`
+	Undo   *remote.Call `json:"undo,omitempty"`  // copes with Do half done; nil: harmless to leave
+	Final  bool         `json:"final,omitempty"` // once begun, its unit only goes forward
+	Gates  []config.Ref `json:"gates,omitempty"`
+	// Limit bounds Do, and Undo, in nanoseconds of wall time; after it the outcome is unknown.
+	Limit time.Duration `json:"limit"`
+}
+
+// Change is what becomes of one resource on one machine; there is one for each, no-op included.
+type Change struct {
+	Addr   Addr   `json:"addr"`
+	Action string `json:"action"`
+	// Headline is about the whole resource ("41 → 42"), Line about this machine ("live blue :8081 … → green :8082").
+	Headline string          `json:"headline,omitempty"`
+	Line     string          `json:"line,omitempty"`
+	Before   json.RawMessage `json:"before"`
+	After    json.RawMessage `json:"after"`
+	// Problem says why this change can't be planned: the plan is shown with the others and can't be applied.
+	Problem  string   `json:"problem,omitempty"`
+	Warnings []string `json:"warnings,omitempty"`
+	Steps    []Step   `json:"steps,omitempty"`
+}
+
+// Verdict is a gate's answer. The zero value is closed.
+type Verdict struct {
+	Open  bool
+	Until time.Time // earliest moment worth asking again; zero: not known
+	Why   string
+}
+
+// Def is what a kind's author writes. Spec is JSON: the same bytes in a plan file and in a machine's record.
+type Def[Spec any] struct {
+	Kind    string
+	Scripts fs.FS // *.sh: "look.sh" of kind service is the script "service/look"
+	Decode  func(config.Block) (Spec, hcl.Diagnostics)
+	Value   func(Spec) cty.Value                          // an object: what later blocks see
+	Claims  func(config.Ref, Spec) []Claim                // two owners of one thing are a diagnostic
+	Facts   func(config.Ref, Spec) []remote.Query         //
+	Diff    func(config.Ref, Spec, remote.Facts) []Change // pure
+	Judge   func(config.Ref, Spec, remote.Facts) Verdict  // gates only; pure
+	Status  func(config.Ref, Spec, remote.Facts) []Status // what runs, for people
+	Local   map[string]func(args []string) remote.Answer  // queries that the controller answers, by script name
+	Open    map[string]func(path string) (Payload, error) // payloads of Call.File, by script name
+}
+
+// Claim is something on a machine that has one owner: "app-1 port 8081", "web-1 file /etc/nginx/conf.d/x.inc".
+type Claim struct {
+	What string
+	At   *hcl.Range
+}
+
+// Status is one line of `shipctl status`.
+type Status struct {
+	Addr    Addr
+	Slot    string // "" where the kind has none
+	Live    bool   // a route leads there
+	Release string // "" when not known
+	PID     int    // 0: does not run
+	Port    int
+	Since   time.Time // zero: not known
+	Health  string    // "healthy", "unhealthy: …", "-"
+	Routes  []string  // machines whose nginx sends requests there
+	Note    string
+}
+
+// Resource is a Def with its Spec inside: data and closures, so that nobody above sees the type.
+type Resource struct {
+	Ref     config.Ref
+	Needs   []config.Ref
+	Spec    json.RawMessage
+	Value   cty.Value
+	Queries []remote.Query
+	Claims  []Claim
+	Diff    func(remote.Facts) []Change
+	Judge   func(remote.Facts) Verdict
+	Status  func(remote.Facts) []Status
+}
+
+// Kind is a Def with its type hidden.
+type Kind struct {
+	Name    string
+	Scripts fs.FS
+	Local   map[string]func(args []string) remote.Answer
+	Open    map[string]func(path string) (Payload, error)
+	Decode  func(config.Block) (Resource, hcl.Diagnostics)
+	// Load makes a resource from a plan file's or a machine's record.
+	Load func(ref config.Ref, needs []config.Ref, spec json.RawMessage) (Resource, error)
+}
+
+// Define hides the type of a kind's spec.
+func Define[Spec any](d Def[Spec]) Kind {
+	return Kind{
+		Name: d.Kind, Scripts: d.Scripts, Local: d.Local, Open: d.Open,
+		Decode: func(b config.Block) (Resource, hcl.Diagnostics) {
+			s, diags := d.Decode(b)
+			if diags.HasErrors() {
+				return Resource{Ref: b.Ref}, diags
+			}
+			r, err := bind(d, b.Ref, b.Needs, s)
+			if err != nil {
+				diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Not representable", Detail: err.Error(), Subject: b.Range.Ptr()})
+			}
+			return r, diags
+		},
+		Load: func(ref config.Ref, needs []config.Ref, raw json.RawMessage) (Resource, error) {
+			var s Spec
+			if err := strict(raw, &s); err != nil {
+				return Resource{}, fmt.Errorf("%s: %w", ref, err)
+			}
+			return bind(d, ref, needs, s)
+		},
+	}
+}
+
+func bind[Spec any](d Def[Spec], ref config.Ref, needs []config.Ref, s Spec) (Resource, error) {
+	raw, err := json.Marshal(s)
+	if err != nil {
+		return Resource{}, err
+	}
+	r := Resource{Ref: ref, Needs: needs, Spec: raw, Value: cty.EmptyObjectVal}
+	if d.Value != nil {
+		r.Value = d.Value(s)
+	}
+	if d.Claims != nil {
+		r.Claims = d.Claims(ref, s)
+	}
+	if d.Facts != nil {
+		r.Queries = d.Facts(ref, s)
+	}
+	if d.Diff != nil {
+		r.Diff = func(f remote.Facts) []Change { return d.Diff(ref, s, f) }
+	}
+	if d.Judge != nil {
+		r.Judge = func(f remote.Facts) Verdict { return d.Judge(ref, s, f) }
+	}
+	if d.Status != nil {
+		r.Status = func(f remote.Facts) []Status { return d.Status(ref, s, f) }
+	}
+	return r, nil
+}
