@@ -43,10 +43,11 @@ type HostValue struct {
 // arguments removed, every name that its expressions may use in its scope.
 type Block struct {
 	Ref
-	Needs []Ref     // blocks that it refers to, in the order of appearance
-	Range hcl.Range // of its header
-	Body  hcl.Body
-	scope *scope
+	Needs   []Ref     // blocks that it refers to, in the order of appearance
+	Range   hcl.Range // of its header
+	Project string    // the configuration's
+	Body    hcl.Body
+	scope   *scope
 }
 
 // Decode fills the gohcl-tagged struct that into points to. Attributes of type hcl.Expression are left for Eval.

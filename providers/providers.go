@@ -74,6 +74,12 @@ type Change struct {
 	Steps    []Step   `json:"steps,omitempty"`
 }
 
+// Consent is the query for what the operator has agreed to on the command line: "take-over" of a resource's address,
+// "pending-nginx" of "*". Seen when agreed, Absent when not.
+func Consent(name, addr string) remote.Query {
+	return remote.Query{Host: remote.Controller, Script: "consent/" + name, Args: []string{addr}}
+}
+
 // Verdict is a gate's answer. The zero value is closed.
 type Verdict struct {
 	Open  bool

@@ -1,11 +1,14 @@
 # shellcheck shell=sh
 # Functions that every script of ours may use; sent in front of it. Variables that are set: STATE, the state directory;
-# RUN, this apply; STEP, the step's ID; INPUT, a small input that may be secret. In queries only STATE and PROJECT are.
+# PROJECT; in steps also RUN, this apply; STEP, the step's ID; EPOCH, of its lease; LIMIT, the seconds that it has left;
+# INPUT, a small input that may be secret.
 
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 LC_ALL=C
 export PATH LC_ALL
 umask 022
+_nl='
+'
 
 # die MESSAGE...: the script fails. absent and denied are a query's answers.
 die() {
@@ -25,14 +28,14 @@ have() {
 	done
 }
 
-# proc_start PID: field 22 of stat, in ticks since boot. The name before it may hold anything, a ")" too.
+# proc_start PID: field 22 of stat, in ticks since boot. The name before it may hold anything, a ")" or a newline too.
 proc_start() {
-	[ -r "/proc/$1/stat" ] || return 1
-	_s=$(cat "/proc/$1/stat" 2>/dev/null) || return 1
+	_s=
+	while IFS= read -r _l || [ -n "$_l" ]; do _s="$_s $_l"; done 2>/dev/null <"/proc/$1/stat" || return 1
 	_s=${_s##*) }
 	# shellcheck disable=SC2086
 	set -- $_s
-	case $1 in Z | X | '') return 1 ;; esac
+	case ${1:-} in Z | X | '') return 1 ;; esac
 	shift 19
 	printf '%s\n' "$1"
 }
@@ -46,25 +49,20 @@ proc_is() {
 # sockets STATE PORT...: "port inode peer" of the TCP sockets (v4 and v6) whose local port is one of PORTs.
 # STATE is 0A for listening, 01 for established. The peer is a dotted IPv4 address, or IPv6 in hex.
 sockets() {
+	[ -r /proc/net/tcp ] || denied '/proc/net/tcp: not permitted to read it'
 	_st=$1
 	shift
 	cat /proc/net/tcp /proc/net/tcp6 2>/dev/null | awk -v st="$_st" -v ports="$*" '
-		function hex(s,  i, n) {
-			n = 0
-			for (i = 1; i <= length(s); i++) n = n * 16 + index("0123456789ABCDEF", toupper(substr(s, i, 1))) - 1
-			return n
-		}
-		function v4(s) { return hex(substr(s, 7, 2)) "." hex(substr(s, 5, 2)) "." hex(substr(s, 3, 2)) "." hex(substr(s, 1, 2)) }
-		BEGIN { n = split(ports, p, " "); for (i = 1; i <= n; i++) want[p[i]] = 1 }
+		function byte(s, i) { return 16 * index("123456789ABCDEF", substr(s, i, 1)) + index("123456789ABCDEF", substr(s, i + 1, 1)) }
+		function v4(s) { return byte(s, 7) "." byte(s, 5) "." byte(s, 3) "." byte(s, 1) }
+		BEGIN { n = split(ports, p, " "); for (i = 1; i <= n; i++) want[sprintf("%04X", p[i])] = p[i] }
 		$4 == st {
 			split($2, l, ":")
-			port = hex(l[2])
-			if (!(port in want)) next
-			split($3, r, ":")
-			peer = r[1]
+			if (!(l[2] in want)) next
+			peer = substr($3, 1, index($3, ":") - 1)
 			if (length(peer) == 8) peer = v4(peer)
-			else if (substr(peer, 1, 24) == "0000000000000000FFFF0000") peer = v4(substr(peer, 25, 8))
-			print port, $10, peer
+			else if (substr(peer, 1, 24) == "0000000000000000FFFF0000") peer = v4(substr(peer, 25))
+			print want[l[2]], $10, peer
 		}'
 }
 
@@ -86,18 +84,27 @@ socket_owners() {
 		($2 in want) { split($1, p, "/"); k = want[$2] " " p[3]; if (!(k in seen)) { seen[k] = 1; print k } }'
 }
 
-# listeners PORT: "pid start" of each process that listens there; "? ?" when somebody does whom we may not see.
+# listeners PORT: "pid start" of each process that listens there; then "? ?" when somebody does whom we may not see.
 listeners() {
+	if [ ! -r /proc/net/tcp ]; then
+		printf '? ?\n'
+		return 0
+	fi
 	_inodes=$(sockets 0A "$1" | awk '{ print $2 }')
 	[ -n "$_inodes" ] || return 0
 	# shellcheck disable=SC2086
-	_owners=$(socket_owners $_inodes | awk '{ print $2 }' | sort -un)
-	[ -n "$_owners" ] || {
-		printf '? ?\n'
-		return 0
-	}
-	for _o in $_owners; do
+	_owners=$(socket_owners $_inodes)
+	for _o in $(printf '%s\n' "$_owners" | awk '{ print $2 }' | sort -un); do
 		_b=$(proc_start "$_o") && printf '%s %s\n' "$_o" "$_b"
+	done
+	_seen="$_nl$_owners"
+	# A socket without an owner may have been closed meanwhile.
+	for _i in $(sockets 0A "$1" | awk '{ print $2 }'); do
+		case $_seen in *"$_nl$_i "*) ;; *)
+			printf '? ?\n'
+			break
+			;;
+		esac
 	done
 	return 0
 }
@@ -107,14 +114,21 @@ peers() {
 	sockets 01 "$1" | awk '{ n[$3]++ } END { for (a in n) print n[a], a }' | sort -rn
 }
 
-# env_of PID NAME: the variable's value in the environment that the process was started with.
+# env_of PID NAME: the variable's value in the environment that the process was started with. A newline in a value
+# begins no other variable.
 env_of() {
-	tr '\0' '\n' <"/proc/$1/environ" 2>/dev/null | sed -n "s/^$2=//p" | head -n 1
+	tr '\n\0' '\001\n' 2>/dev/null <"/proc/$1/environ" | sed -n "/^$2=/{s///p;q;}" | tr '\001' '\n'
+}
+
+# with_env TEXT: the PIDs of the processes with an entry in their environment that contains TEXT, a line each. Read with
+# -z: without it busybox ends at the first entry.
+with_env() {
+	grep -lzF -e "$1" /proc/[0-9]*/environ 2>/dev/null | sed 's|^/proc/\([0-9]*\)/.*|\1|'
 }
 
 # cmd_of PID: its command line, cut to 120 printable characters.
 cmd_of() {
-	tr '\0' ' ' <"/proc/$1/cmdline" 2>/dev/null | tr -c '[:print:]' '?' | cut -c 1-120
+	tr '\0' ' ' 2>/dev/null <"/proc/$1/cmdline" | tr -c ' -~' '?' | cut -c 1-120
 }
 
 # sync_path PATH...: to the disk, the directory's entry too where the machine's sync can.
@@ -123,7 +137,7 @@ sync_path() { sync "$@" 2>/dev/null || sync; }
 # write_atomic PATH MODE: standard input becomes the file's content, in one step.
 write_atomic() {
 	_t="$1.shipctl-$$"
-	(umask 077 && cat >"$_t") && chmod "$2" "$_t" && sync_path "$_t" && mv -f "$_t" "$1" && sync_path "$(dirname "$1")" && return 0
+	(umask 077 && cat >"$_t") && chmod "$2" "$_t" && sync_path "$_t" && mv -fT "$_t" "$1" && sync_path "$(dirname "$1")" && return 0
 	rm -f "$_t"
 	return 1
 }
@@ -133,9 +147,9 @@ switch_link() {
 	if [ -e "$2" ] && [ ! -L "$2" ]; then
 		die "$2 is not a symbolic link: it was made by hand. Move it away (mv $2 $2.before-shipctl) and run again."
 	fi
-	[ "$(readlink "$2" 2>/dev/null)" = "$1" ] && return 0
+	[ -L "$2" ] && [ "$(readlink "$2")" = "$1" ] && return 0
 	_t="$2.shipctl-$$"
-	ln -s "$1" "$_t" && mv -T "$_t" "$2" && sync_path "$(dirname "$2")" && return 0
+	rm -f "$_t" && ln -s "$1" "$_t" && mv -fT "$_t" "$2" && sync_path "$(dirname "$2")" && return 0
 	rm -f "$_t"
 	return 1
 }
@@ -143,52 +157,96 @@ switch_link() {
 # now_ms: milliseconds of uptime, which no clock change moves.
 now_ms() {
 	read -r _u _ </proc/uptime
-	printf '%s%s0\n' "${_u%.*}" "${_u#*.}"
+	_u=${_u%.*}${_u#*.}0
+	# A leading zero would make it octal.
+	while :; do case $_u in 0?*) _u=${_u#0} ;; *) break ;; esac done
+	printf '%s\n' "$_u"
 }
 
 # nap: a short pause, a tenth of a second where sleep can.
 nap() { sleep 0.1 2>/dev/null || sleep 1; }
 
-# http_get SECONDS URL HOST INSECURE: the status on the first line (000 when there was no answer), then the body, cut
-# to 64 KiB. HOST is the Host header, "" for the URL's own. Redirects are not followed. curl, else bash's own TCP.
+# http_get SECONDS URL HOST INSECURE: the status on the first line, then the body, cut to 64 KiB, without NULs; 000 and
+# the reason when there was no whole answer in time. HOST is the Host header, "" for the URL's own. Redirects are not
+# followed. curl, else bash's own TCP.
 http_get() {
-	if have curl; then
-		_k=
-		[ "$4" = 1 ] && _k=-k
-		_h=${3:-}
-		# shellcheck disable=SC2086
-		_r=$(curl -q -sS $_k --max-time "$1" --noproxy '*' -o - -w '\n%{http_code}' ${_h:+-H "Host: $_h"} -- "$2" 2>&1)
-		printf '%s\n' "${_r##*
-}"
-		printf '%s\n' "${_r%
-*}" | head -c 65536
-		return 0
+	case $2 in http://*) _want='curl, or timeout and one of bash and nc,' ;; *) _want=curl ;; esac
+	if have curl || { [ "$_want" != curl ] && have timeout && { have bash || have nc; }; }; then
+		{
+			if have curl; then _http_curl "$@"; else _http_plain "$@"; fi
+			printf '\n@%s\n' "$?"
+		} 2>&1 | head -c 70000 | tr -d '\0' | _http_answer "$1"
+	else
+		printf '000\n%s is not on this machine: install curl\n' "$_want"
 	fi
-	case $2 in
-	http://*) ;;
-	*)
-		printf '000\nno curl on this machine, which https needs: install curl\n'
-		return 0
-		;;
-	esac
-	if ! have bash timeout; then
-		printf '000\nneither curl nor bash on this machine: install curl\n'
-		return 0
-	fi
+}
+
+_http_curl() {
+	_k=
+	[ "$4" = 1 ] && _k=-k
+	# shellcheck disable=SC2086
+	curl -q -sS -i $_k --http1.1 --max-time "$1" --noproxy '*' -A shipctl ${3:+-H "Host: $3"} -- "$2"
+}
+
+_http_plain() {
 	_u=${2#http://}
-	_hp=${_u%%/*}
-	_path=/${_u#"$_hp"}
-	_path=/${_path#//}
-	_port=${_hp##*:}
-	[ "$_port" = "$_hp" ] && _port=80
-	# shellcheck disable=SC2016
-	_r=$(timeout "$1" bash -c 'exec 3<>"/dev/tcp/$1/$2" || exit 1
-		printf "GET %s HTTP/1.0\r\nHost: %s\r\nConnection: close\r\n\r\n" "$3" "$4" >&3
-		head -c 66000 <&3' sh "${_hp%:*}" "$_port" "$_path" "${3:-$_hp}" 2>&1 | tr -d '\0\r')
-	case $_r in
-	HTTP/*)
-		printf '%s\n' "$_r" | awk 'NR == 1 { print $2; next } body { print } $0 == "" { body = 1 }'
-		;;
-	*) printf '000\n%s\n' "$_r" ;;
+	_u=${_u%%#*}
+	_hp=${_u%%[/?]*}
+	_path=${_u#"$_hp"}
+	case $_path in /*) ;; *) _path=/$_path ;; esac
+	_port=80
+	_to=$_hp
+	case $_hp in
+	\[*\]:*) _port=${_hp##*:} _to=${_hp%:*} ;;
+	\[*\]) ;;
+	*:*) _port=${_hp##*:} _to=${_hp%:*} ;;
 	esac
+	_to=${_to#\[}
+	if ! have bash; then
+		printf 'GET %s HTTP/1.0\r\nHost: %s\r\nUser-Agent: shipctl\r\nAccept: */*\r\nConnection: close\r\n\r\n' "$_path" "${3:-$_hp}" |
+			timeout "$1" nc "${_to%\]}" "$_port"
+		return
+	fi
+	# shellcheck disable=SC2016
+	timeout "$1" bash -c 'exec 3<>"/dev/tcp/$1/$2" || exit 7
+		printf "GET %s HTTP/1.0\r\nHost: %s\r\nUser-Agent: shipctl\r\nAccept: */*\r\nConnection: close\r\n\r\n" "$3" "$4" >&3
+		exec cat <&3' sh "${_to%\]}" "$_port" "$_path" "${3:-$_hp}"
+}
+
+# _http_answer SECONDS: reads the head and the body, and behind them "@" and the client's status, unless it was cut.
+_http_answer() {
+	awk -v limit="$1" '
+		{ line[NR] = $0 }
+		END {
+			n = NR
+			failed = 0
+			if (line[n] ~ /^@[0-9]+$/) {
+				failed = substr(line[n--], 2) + 0
+				if (line[n] == "") n--
+			}
+			for (i = 1; i <= n; i++) {
+				sub(/\r$/, "", line[i])
+				if (!inside) {
+					if (line[i] !~ /^HTTP\/[0-9.]+ [0-9][0-9][0-9]/) break
+					split(line[i], head, " ")
+					inside = 1
+				} else if (line[i] == "") {
+					inside = 0
+					if (head[2] !~ /^1/) { whole = 1; break }
+				}
+			}
+			if (whole && !failed) {
+				print head[2]
+				left = 65536
+				while (++i <= n && left > 0) {
+					print substr(line[i], 1, left)
+					left -= length(line[i]) + 1
+				}
+				exit
+			}
+			print "000"
+			if (failed == 28 || failed == 124 || failed == 137 || failed == 143) print "no whole answer within " limit " s"
+			else if (match(line[n], /(curl|bash|sh): .*/)) print substr(line[n], RSTART)
+			else print (n > 0 ? "this is no answer of an HTTP server: " substr(line[1], 1, 200) : "the connection was closed without an answer")
+		}'
 }

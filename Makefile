@@ -1,0 +1,49 @@
+# make demo needs a Debian with Go and the right to install packages; everything else is set up here.
+GO      ?= go
+VERSION ?= 0.1.0-dev
+PACKAGES = nginx-light openssh-server openssh-client busybox curl shellcheck procps iproute2 util-linux
+FLEET_PACKAGES = debootstrap systemd-container sudo
+E2E      = ./testdata/fleet/... ./testdata/e2e/...
+QUICK    = ./... ./testdata/lab/... ./testdata/load/...
+RUN     ?= .
+export CGO_ENABLED ?= 0
+
+.PHONY: build test race e2e lint bench fuzz mutants demo packages fleet-packages golden
+
+build:
+	$(GO) build -trimpath -ldflags "-X main.version=$(VERSION)" -o bin/shipctl ./cmd/shipctl
+
+# packages: what the tests and the demo use, from Debian.
+packages:
+	@sh .ci/packages $(PACKAGES)
+
+fleet-packages: packages
+	@sh .ci/packages $(FLEET_PACKAGES)
+
+test: packages
+	$(GO) vet ./...
+	sh .ci/test $(GO) test -timeout 20m $(QUICK)
+
+race: packages
+	CGO_ENABLED=1 $(GO) test -race -timeout 20m ./...
+
+# e2e boots real machines: systemd, sshd and nginx in containers of their own. Needs root.
+e2e: fleet-packages build
+	sh .ci/test $(GO) test -timeout 60m -p 1 -run '$(RUN)' $(E2E)
+
+lint: packages
+	$(GO) vet ./... ./testdata/...
+	test -z "$$(gofmt -l .)"
+	shellcheck -s sh $$(git ls-files '*.sh')
+
+bench:
+	$(GO) test -run '^$$' -bench . -benchtime 20x ./testdata/bench/...
+
+fuzz:
+	sh .ci/fuzz 30s
+
+mutants: packages
+	$(GO) run ./testdata/mutants
+
+demo: packages
+	$(GO) run ./testdata/demo

@@ -1,0 +1,289 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/spf13/cobra"
+
+	"github.com/shipctl/shipctl/config"
+	"github.com/shipctl/shipctl/planner"
+	"github.com/shipctl/shipctl/providers/all"
+	"github.com/shipctl/shipctl/providers/remote"
+)
+
+type applyArgs struct {
+	planning
+	file        string
+	autoApprove bool
+}
+
+func (c *cli) applyCommand() *cobra.Command {
+	var a applyArgs
+	cmd := &cobra.Command{
+		Use:   "apply [flags] [PLANFILE]",
+		Short: "Make the machines as the configuration describes them",
+		Long: "apply plans, asks, and carries the steps out; what fails is undone. With a PLANFILE it does exactly what that plan says,\nwithout asking, and refuses when the machines have changed since. It can always be run again.\n" +
+			"Exit codes with -detailed-exitcode: 0 done, 1 error, 5 the plan is stale, 6 failed and undone, 7 failed and not undone.",
+		Annotations: speaks(jsonStream),
+		Args:        oneArgument("plan file", false),
+	}
+	f := cmd.Flags()
+	a.add(f)
+	f.BoolVar(&a.autoApprove, "auto-approve", false, "don't ask")
+	f.BoolVar(&c.detailed, "detailed-exitcode", false, "tell apart how it failed")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return c.apply(cmd.Context(), a)
+		}
+		for _, name := range shaping() {
+			if cmd.Flags().Changed(name) {
+				return fmt.Errorf("-%s shapes a plan, and %s is one already: plan again with it", name, args[0])
+			}
+		}
+		a.file = args[0]
+		return c.applySaved(cmd.Context(), a)
+	}
+	return cmd
+}
+
+// apply plans, asks for approval and runs.
+func (c *cli) apply(ctx context.Context, a applyArgs) error {
+	if err := a.check(); err != nil {
+		return err
+	}
+	switch {
+	case a.autoApprove:
+	case c.global.json:
+		return errors.New("apply -json can't ask: give it a plan file or -auto-approve")
+	case !c.interactive():
+		return errors.New("there is nobody to ask\napply asks for approval, and standard input is not a terminal or input is turned off. Give it a plan file or -auto-approve.")
+	}
+	m, err := c.make(ctx, a.planning)
+	if err != nil {
+		return err
+	}
+	defer m.session.close()
+	v := c.view(a.compact)
+	v.Plan(m.plan)
+	if err := c.sound(m, false); err != nil {
+		return err
+	}
+	if !a.autoApprove && !m.plan.Empty() {
+		if err := c.approved(ctx); err != nil {
+			return err
+		}
+		if err := c.fresh(ctx, m); err != nil {
+			return err
+		}
+	}
+	return c.execute(ctx, m.plan, m.session.dial, a.planning)
+}
+
+// approved asks on the terminal.
+func (c *cli) approved(ctx context.Context) error {
+	fmt.Fprint(c.out, "\nDo you want to carry out these steps?\n  Only 'yes' will be accepted to approve.\n\n  Enter a value: ")
+	answer := make(chan string, 1)
+	go func() {
+		s, _ := bufio.NewReader(c.in).ReadString('\n')
+		answer <- s
+	}()
+	select {
+	case <-ctx.Done():
+		fmt.Fprintln(c.out)
+		return fmt.Errorf("nothing was changed: %w", ctx.Err())
+	case s := <-answer:
+		if strings.TrimSpace(s) == "yes" {
+			return nil
+		}
+		return errors.New("Apply cancelled.\nThe answer was not 'yes'. Nothing was changed.")
+	}
+}
+
+// fresh plans again after the machines had time to change.
+func (c *cli) fresh(ctx context.Context, m *made) error {
+	now := &made{session: m.session, resources: m.resources}
+	if err := now.ask(ctx); err != nil {
+		return err
+	}
+	if diags := unreachable(now.failed); len(diags) > 0 {
+		return diagnosed{diags: diags}
+	}
+	return stale(m.plan, now.plan)
+}
+
+func stale(was, now *planner.Plan) error {
+	differences := planner.Stale(was, now)
+	if len(differences) == 0 {
+		return nil
+	}
+	var b strings.Builder
+	for _, d := range differences {
+		host := d.Host
+		if host == "" {
+			host = "this machine"
+		}
+		fmt.Fprintf(&b, "\n  %s: %s: %s: %s → %s", host, d.Resource, d.Fact, d.Before, d.After)
+	}
+	return fmt.Errorf("%w: what it rests on has changed since it was made\nNothing was done. What changed:\n%s\n\nPlan again, and look at what it says now.", errStale, b.String())
+}
+
+// applySaved runs a plan file. The configuration is read for the values of sensitive variables only.
+func (c *cli) applySaved(ctx context.Context, a applyArgs) error {
+	if err := a.check(); err != nil {
+		return err
+	}
+	p, err := readPlan(a.file)
+	if err != nil {
+		return err
+	}
+	if p.Tool != version {
+		return fmt.Errorf("%s was made by shipctl %s, and this is shipctl %s: plan again with it", a.file, p.Tool, version)
+	}
+	if n := len(p.Problems()); n > 0 {
+		return fmt.Errorf("%s has %d changes that can't be made: plan again", a.file, n)
+	}
+	rs, err := planner.Load(p, all.Kinds())
+	if err != nil {
+		return fmt.Errorf("%s: %w", a.file, err)
+	}
+	back, err := enter(p.Dir)
+	if err != nil {
+		return err
+	}
+	defer back()
+	s, err := c.reopen(p)
+	if err != nil {
+		return fmt.Errorf("%s: %w", a.file, err)
+	}
+	defer s.close()
+	m := &made{plan: p, session: s, resources: rs}
+	if err := c.fresh(ctx, m); err != nil {
+		return err
+	}
+	if c.global.json {
+		c.view(a.compact).Plan(p)
+	}
+	return c.execute(ctx, p, s.dial, a.planning)
+}
+
+func readPlan(name string) (*planner.Plan, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	p, err := planner.Read(f)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return p, nil
+}
+
+// enter goes to where the plan was made, where that is still there: its files are named from there.
+func enter(dir string) (back func(), err error) {
+	was, err := os.Getwd()
+	if err != nil {
+		return nil, err
+	}
+	if info, err := os.Stat(dir); dir == "" || err != nil || !info.IsDir() {
+		return func() {}, nil
+	}
+	if err := os.Chdir(dir); err != nil {
+		return nil, err
+	}
+	return func() { _ = os.Chdir(was) }, nil
+}
+
+// reopen makes the session of a saved plan.
+func (c *cli) reopen(p *planner.Plan) (*session, error) {
+	settings, err := settingsOf(p.Hosts)
+	if err != nil {
+		return nil, err
+	}
+	o := opening{project: p.Project, settings: settings, consents: agreed(p.Facts), log: c.log}
+	if needed := sensitiveNames(p); len(needed) > 0 {
+		options := c.options(values{files: p.VarFiles})
+		variables, diags := config.Values(options)
+		if err := c.missing(needed, variables, diags); err != nil {
+			return nil, err
+		}
+		o.variables = variables
+	}
+	s, err := o.session()
+	if err != nil {
+		return nil, err
+	}
+	return s, sameScripts(p, s.scripts)
+}
+
+// missing names the variables that have no value, before anything runs.
+func (c *cli) missing(needed []string, variables map[string]config.Variable, diags hcl.Diagnostics) error {
+	have := secrets(variables)
+	var without []string
+	for _, name := range needed {
+		if _, ok := have[name]; !ok {
+			without = append(without, name)
+		}
+	}
+	if len(without) > 0 {
+		return fmt.Errorf("a plan file holds no secrets, and these variables have no value here: %s\nGive each as SHIPCTL_VAR_name, or in a file where plan read it.", strings.Join(without, ", "))
+	}
+	if diags.HasErrors() {
+		return diagnosed{diags: diags}
+	}
+	return nil
+}
+
+// agreed reads a plan's consents back out of its facts.
+func agreed(f remote.Facts) planner.Consents {
+	out := planner.Consents{}
+	for key, a := range f[remote.Controller] {
+		rest, is := strings.CutPrefix(key, "consent/")
+		if name, addr, ok := strings.Cut(rest, " "); is && ok && a.Sight == remote.Seen {
+			out[name] = append(out[name], addr)
+		}
+	}
+	return out
+}
+
+// sensitiveNames are the variables whose values the plan's steps need.
+func sensitiveNames(p *planner.Plan) []string {
+	names := map[string]bool{}
+	for _, s := range p.Steps() {
+		calls := []remote.Call{s.Do}
+		if s.Undo != nil {
+			calls = append(calls, *s.Undo)
+		}
+		for _, call := range calls {
+			for _, part := range call.Stdin {
+				if part.Var != "" {
+					names[part.Var] = true
+				}
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(names))
+}
+
+func sameScripts(p *planner.Plan, have map[string]string) error {
+	for _, s := range p.Steps() {
+		calls := []remote.Call{s.Do}
+		if s.Undo != nil {
+			calls = append(calls, *s.Undo)
+		}
+		for _, call := range calls {
+			if call.ScriptSHA256 == "" || have[call.Script] != call.ScriptSHA256 {
+				return fmt.Errorf("the step %s was planned with another script %s than this shipctl has: plan again with it", s.ID, call.Script)
+			}
+		}
+	}
+	return nil
+}

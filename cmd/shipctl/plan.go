@@ -1,0 +1,252 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/shipctl/shipctl/cmd/view"
+	"github.com/shipctl/shipctl/config"
+	"github.com/shipctl/shipctl/planner"
+	"github.com/shipctl/shipctl/providers"
+	"github.com/shipctl/shipctl/providers/remote"
+)
+
+// planning are the flags that shape a plan.
+type planning struct {
+	values
+	targets, takeOver []string
+	pendingNginx      bool
+	compact           bool
+	parallelism       int
+}
+
+func (p *planning) add(f *pflag.FlagSet) {
+	p.values.add(f)
+	f.StringArrayVar(&p.targets, "target", nil, "only this resource (`ADDR`: service.teatime) and what it refers to; may be repeated")
+	f.StringArrayVar(&p.takeOver, "take-over", nil, "let the service `ADDR` replace a program that somebody else started on its port; may be repeated")
+	f.BoolVar(&p.pendingNginx, "allow-pending-nginx", false, "reload nginx also where that brings other files to life that were changed since it last did")
+	f.BoolVar(&p.compact, "compact", false, "leave the steps out")
+	f.IntVar(&p.parallelism, "parallelism", 10, "how many steps run at once; machines are asked all at once")
+}
+
+// shaping are the flags that a saved plan has no room for.
+func shaping() []string {
+	return []string{"var", "var-file", "target", "take-over", "allow-pending-nginx"}
+}
+
+func (p planning) check() error {
+	if p.parallelism < 1 {
+		return fmt.Errorf("-parallelism=%d: at least 1", p.parallelism)
+	}
+	return nil
+}
+
+func (p planning) consents() planner.Consents {
+	c := planner.Consents{}
+	if len(p.takeOver) > 0 {
+		c["take-over"] = p.takeOver
+	}
+	if p.pendingNginx {
+		c["pending-nginx"] = []string{"*"}
+	}
+	return c
+}
+
+type planArgs struct {
+	planning
+	out, markdown string
+	detailed      bool
+}
+
+func (c *cli) planCommand() *cobra.Command {
+	var a planArgs
+	cmd := &cobra.Command{
+		Use:         "plan [flags]",
+		Short:       "Show what differs between the configuration and the machines, and the steps that would change it",
+		Long:        "plan asks the machines and shows what differs from the configuration, and the steps that would change it. It changes\nnothing. Exit codes with -detailed-exitcode: 0 nothing to do, 1 error or a machine that could not be asked, 2 changes.",
+		Annotations: speaks(jsonStream),
+		Args:        noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c.detailed = a.detailed
+			return c.plan(cmd.Context(), a)
+		},
+	}
+	f := cmd.Flags()
+	a.add(f)
+	f.StringVar(&a.out, "out", "", "save the plan to `FILE`, for apply")
+	f.StringVar(&a.markdown, "markdown", "", "write the plan as Markdown to `FILE`, for a review")
+	f.BoolVar(&a.detailed, "detailed-exitcode", false, "exit 2 when there are changes")
+	return cmd
+}
+
+func (c *cli) plan(ctx context.Context, a planArgs) error {
+	if err := a.check(); err != nil {
+		return err
+	}
+	made, err := c.make(ctx, a.planning)
+	if err != nil {
+		return err
+	}
+	defer made.session.close()
+	c.view(a.compact).Plan(made.plan)
+	if a.markdown != "" {
+		err := writeFile(a.markdown, 0o644, func(w io.Writer) error { return view.Markdown(w, made.plan) })
+		if err != nil {
+			return err
+		}
+	}
+	if err := c.sound(made, a.out != ""); err != nil {
+		return err
+	}
+	if err := c.save(a, made); err != nil {
+		return err
+	}
+	if a.detailed && !made.plan.Empty() {
+		return errDiffers
+	}
+	return nil
+}
+
+// made is a plan, what could not be asked for it, and the session that asked.
+type made struct {
+	plan      *planner.Plan
+	failed    map[string]error
+	session   *session
+	resources []providers.Resource
+}
+
+func (c *cli) make(ctx context.Context, a planning) (*made, error) {
+	o := c.options(a.values)
+	p, diags := load(o)
+	if err := c.check(diags, p.config.Files); err != nil {
+		return nil, err
+	}
+	rs, err := planner.Select(p.resources, a.targets)
+	if err != nil {
+		return nil, err
+	}
+	if err := known("take-over", a.takeOver, p.resources); err != nil {
+		return nil, err
+	}
+	s, err := opening{p.config.Project, p.settings, p.config.Variables, a.consents(), c.log}.session()
+	if err != nil {
+		return nil, err
+	}
+	m := &made{session: s, resources: rs}
+	if err := m.ask(ctx); err != nil {
+		s.close()
+		return nil, err
+	}
+	return m, c.header(m.plan, o, p, a)
+}
+
+// known refuses an address that means nothing: a consent to nothing was meant for something.
+func known(flag string, addrs []string, rs []providers.Resource) error {
+	for _, a := range addrs {
+		if !slices.ContainsFunc(rs, func(r providers.Resource) bool { return r.Ref.String() == a }) {
+			var have []string
+			for _, r := range rs {
+				have = append(have, r.Ref.String())
+			}
+			return fmt.Errorf("-%s=%s: there is no such resource; the configuration has %s", flag, a, strings.Join(have, ", "))
+		}
+	}
+	return nil
+}
+
+// ask asks the machines and plans.
+func (m *made) ask(ctx context.Context) error {
+	facts, failed := planner.Ask(ctx, m.resources, m.session.dial)
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("asking the machines: %w", err)
+	}
+	p, err := planner.Build(m.resources, facts, m.session.scripts)
+	m.plan, m.failed = p, failed
+	return err
+}
+
+func (c *cli) header(p *planner.Plan, o config.Options, from *project, a planning) error {
+	dir, err := os.Getwd()
+	if err != nil {
+		return err
+	}
+	p.Tool, p.Project, p.Made, p.Dir = version, from.config.Project, c.now().UTC(), dir
+	for _, f := range o.VarFiles {
+		if abs, err := filepath.Abs(f); err == nil && !strings.HasPrefix(abs, dir+string(filepath.Separator)) {
+			f = abs
+		}
+		p.VarFiles = append(p.VarFiles, f)
+	}
+	p.Variables = recorded(from.config.Variables)
+	p.Hosts = (&session{settings: from.settings}).hosts(p)
+	p.Targets, p.TakeOver = a.targets, a.takeOver
+	return nil
+}
+
+// sound refuses a plan that can't be applied, once it has been shown.
+func (c *cli) sound(m *made, saving bool) error {
+	diags := unreachable(m.failed)
+	if n := len(m.plan.Problems()); n > 0 || len(diags) > 0 {
+		detail := "Some machines could not be asked."
+		if n > 0 {
+			detail = fmt.Sprintf("%d of its changes can't be made: the lines with \"!\" say why.", n)
+		}
+		if saving {
+			detail += " No plan file was written."
+		}
+		diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "This plan can't be applied", Detail: detail})
+	}
+	if len(diags) == 0 {
+		return nil
+	}
+	return diagnosed{diags: diags}
+}
+
+// unreachable is a diagnostic for each machine that gave no answer.
+func unreachable(failed map[string]error) (diags hcl.Diagnostics) {
+	for _, host := range slices.Sorted(maps.Keys(failed)) {
+		name := host
+		if host == remote.Controller {
+			name = "this machine"
+		}
+		diags = append(diags, &hcl.Diagnostic{
+			Severity: hcl.DiagError, Summary: name + " could not be asked",
+			Detail: failed[host].Error(),
+		})
+	}
+	return diags
+}
+
+// save writes the plan file.
+func (c *cli) save(a planArgs, m *made) error {
+	if a.out == "" {
+		return nil
+	}
+	for _, v := range a.vars {
+		name, _, _ := strings.Cut(v, "=")
+		if m.plan.Variables[name].Sensitive {
+			return fmt.Errorf("a plan file holds no secrets, so -var=%s would be lost: give it as SHIPCTL_VAR_%s or in a -var-file, at plan and at apply\nNo plan file was written.", name, name)
+		}
+	}
+	if err := writeFile(a.out, 0o600, m.plan.Save); err != nil {
+		return err
+	}
+	if !c.global.json {
+		out := c.text(c.out)
+		out.Say("\nSaved the plan to " + a.out + ".")
+		if !c.automation() {
+			out.Say("To do exactly this, run:  shipctl apply " + a.out)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,103 @@
+package main
+
+import (
+	"github.com/hashicorp/hcl/v2"
+	"github.com/spf13/pflag"
+	"github.com/zclconf/go-cty/cty"
+	"github.com/zclconf/go-cty/cty/convert"
+	ctyjson "github.com/zclconf/go-cty/cty/json"
+
+	"github.com/shipctl/shipctl/config"
+	"github.com/shipctl/shipctl/planner"
+	"github.com/shipctl/shipctl/providers"
+	"github.com/shipctl/shipctl/providers/all"
+	"github.com/shipctl/shipctl/providers/remote/ssh"
+)
+
+// values are the flags that give variables.
+type values struct{ vars, files []string }
+
+func (v *values) add(f *pflag.FlagSet) {
+	f.StringArrayVar(&v.vars, "var", nil, "`NAME=VALUE` of a variable; may be repeated")
+	f.StringArrayVar(&v.files, "var-file", nil, "`FILE` with values of variables; may be repeated")
+}
+
+func (c *cli) options(v values) config.Options {
+	o := config.Options{Vars: v.vars, VarFiles: v.files, Environ: c.environ, Version: version}
+	for _, k := range all.Kinds() {
+		o.Kinds = append(o.Kinds, k.Name)
+	}
+	return o
+}
+
+// project is a configuration, decoded.
+type project struct {
+	config    *config.Configuration
+	resources []providers.Resource
+	settings  map[string]ssh.Settings // by host block
+}
+
+// load reads and decodes the configuration of the working directory. The project is never nil; with errors in the
+// diagnostics only its files may be used.
+func load(o config.Options) (*project, hcl.Diagnostics) {
+	p := &project{settings: map[string]ssh.Settings{}}
+	var diags hcl.Diagnostics
+	p.config, diags = config.Load(o)
+	for _, h := range p.config.Hosts {
+		s, d := ssh.Decode(h)
+		diags = append(diags, d...)
+		p.settings[h.Name] = s
+	}
+	var d hcl.Diagnostics
+	p.resources, d = planner.Decode(p.config, all.Kinds())
+	return p, config.Report(append(diags, d...))
+}
+
+// secrets are the values of sensitive variables, by name.
+func secrets(variables map[string]config.Variable) map[string]string {
+	out := map[string]string{}
+	for name, v := range variables {
+		if !v.Sensitive || v.Value == cty.NilVal {
+			continue
+		}
+		plain, _ := v.Value.UnmarkDeep()
+		if s, err := convert.Convert(plain, cty.String); err == nil && s.IsKnown() && !s.IsNull() {
+			out[name] = s.AsString()
+		}
+	}
+	return out
+}
+
+// sensitive are all texts in the values of sensitive variables, whatever their type.
+func sensitive(variables map[string]config.Variable) (out []string) {
+	for _, v := range variables {
+		if !v.Sensitive || v.Value == cty.NilVal {
+			continue
+		}
+		plain, _ := v.Value.UnmarkDeep()
+		_ = cty.Walk(plain, func(_ cty.Path, x cty.Value) (bool, error) {
+			if x.IsKnown() && !x.IsNull() && x.Type().IsPrimitiveType() && x.Type() != cty.Bool {
+				if s, err := convert.Convert(x, cty.String); err == nil {
+					out = append(out, s.AsString())
+				}
+			}
+			return true, nil
+		})
+	}
+	return out
+}
+
+// recorded is what a plan keeps of the variables: of sensitive ones the name.
+func recorded(variables map[string]config.Variable) map[string]planner.Value {
+	out := map[string]planner.Value{}
+	for name, v := range variables {
+		if v.Sensitive || v.Value == cty.NilVal || v.Value.ContainsMarked() {
+			out[name] = planner.Value{Sensitive: true}
+			continue
+		}
+		if raw, err := ctyjson.Marshal(v.Value, v.Value.Type()); err == nil {
+			out[name] = planner.Value{Value: raw}
+		}
+	}
+	return out
+}

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"maps"
+	"sync"
+	"time"
+
+	"github.com/shipctl/shipctl/cmd/view"
+	"github.com/shipctl/shipctl/executor"
+	"github.com/shipctl/shipctl/planner"
+	"github.com/shipctl/shipctl/providers"
+)
+
+// run is an apply under way, as the interrupts need to know it.
+type run struct {
+	plan     *planner.Plan
+	progress view.Progress
+
+	mu     sync.Mutex
+	states map[providers.StepID]executor.State
+}
+
+func (r *run) emit(e executor.Event) {
+	r.mu.Lock()
+	r.states[e.Step.ID] = e.State
+	r.mu.Unlock()
+	r.progress.Event(e)
+}
+
+func (c *cli) execute(ctx context.Context, p *planner.Plan, dial planner.Dial, a planning) error {
+	r := &run{plan: p, progress: c.view(a.compact).Apply(p), states: map[providers.StepID]executor.State{}}
+	c.mu.Lock()
+	c.run = r
+	c.mu.Unlock()
+	out := executor.Run(ctx, p, executor.Env{
+		Run:  c.now().UTC().Format("20060102T150405Z") + rand.Text()[:8],
+		Dial: dial, Emit: r.emit, Now: c.now, Pause: pause, Parallelism: a.parallelism,
+	})
+	r.progress.End(out)
+	return ending(p, out)
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
+	}
+}
+
+// ending: an undone failure is a failure, and one that is not undone is a worse one.
+func ending(p *planner.Plan, o executor.Outcome) error {
+	switch {
+	case o.OK():
+		return nil
+	case len(view.Unsettled(p, o)) > 0:
+		return errLeft
+	}
+	return errUndone
+}
+
+// interrupted says what the first interrupt does.
+func (c *cli) interrupted() {
+	if r := c.running(); r != nil {
+		r.progress.Note("Interrupted: the steps that run are finished, nothing new is begun, and what can be undone is undone. A second interrupt leaves at once.")
+	}
+}
+
+func (c *cli) running() *run {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.run
+}
+
+// abandon is the second interrupt: it says what is left as it is. The scripts that run go on to their end on the
+// machines.
+func (c *cli) abandon() error {
+	r := c.running()
+	if r == nil {
+		return context.Canceled
+	}
+	out := r.snapshot()
+	r.progress.End(out)
+	return ending(r.plan, out)
+}
+
+// snapshot is the outcome if nobody came back: in a unit that is not complete, all that was begun and not undone is left.
+func (r *run) snapshot() executor.Outcome {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	out := executor.Outcome{States: maps.Clone(r.states), Interrupted: true}
+	open := map[string]bool{}
+	for _, id := range r.plan.Order {
+		if out.States[id] != executor.Done {
+			open[r.plan.Units[id]] = true
+		}
+	}
+	for _, id := range r.plan.Order {
+		switch out.States[id] {
+		case executor.Waiting, executor.Skipped, executor.Undone:
+		default:
+			if open[r.plan.Units[id]] {
+				out.Left = append(out.Left, id)
+			}
+		}
+	}
+	return out
+}

@@ -1,0 +1,100 @@
+package view
+
+import (
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/shipctl/shipctl/planner"
+	"github.com/shipctl/shipctl/providers"
+)
+
+// commentLimit is a little less than what a comment on a pull request may have.
+const commentLimit = 60000
+
+// Markdown writes a plan as a comment for a review. Text from machines is in code spans only, so that it can't mention
+// people or bring links.
+func Markdown(out io.Writer, p *planner.Plan) error {
+	text := markdownChanges(p)
+	if steps := markdownSteps(p); len(text)+len(steps) <= commentLimit {
+		text += steps
+	} else {
+		text += fmt.Sprintf("\n%s, too many to list here: `shipctl show` prints them.\n", plural(len(p.Order), "step"))
+	}
+	_, err := io.WriteString(out, text)
+	return err
+}
+
+func markdownChanges(p *planner.Plan) string {
+	var b strings.Builder
+	title := "shipctl plan"
+	if p.Project != "" {
+		title += " of " + code(p.Project)
+	}
+	fmt.Fprintf(&b, "### %s\n\n", title)
+	if p.Empty() {
+		b.WriteString("**No changes.** The machines are as the configuration describes them.\n")
+	} else {
+		fmt.Fprintf(&b, "**%s**\n", Summary(p))
+	}
+	for _, g := range groups(p) {
+		fmt.Fprintf(&b, "\n%s\n\n|   | machine | change |\n|---|---|---|\n", code(strings.TrimPrefix(header(g), "# ")))
+		for _, c := range g {
+			if c.Action != providers.NoOp || len(c.Steps) > 0 {
+				what := line(c.Line)
+				if what == "" {
+					what = "to be " + pastTense(c.Action)
+				}
+				fmt.Fprintf(&b, "| %s | %s | %s |\n", code(Text{}.sign(c.Action)), code(c.Addr.Host), code(what))
+			}
+			if c.Problem != "" {
+				fmt.Fprintf(&b, "| :x: | %s | can't be applied: %s |\n", code(c.Addr.Host), codeLines(c.Problem))
+			}
+			for _, w := range c.Warnings {
+				fmt.Fprintf(&b, "| :warning: | %s | %s |\n", code(c.Addr.Host), codeLines(w))
+			}
+		}
+	}
+	return b.String()
+}
+
+func markdownSteps(p *planner.Plan) string {
+	if len(p.Order) == 0 {
+		return ""
+	}
+	var b strings.Builder
+	number := numbers(p)
+	fmt.Fprintf(&b, "\n<details><summary>%s</summary>\n\n| # | machine | step | |\n|--:|---|---|---|\n", plural(len(p.Order), "step"))
+	for i, s := range p.Steps() {
+		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", strconv.Itoa(i+1), code(s.Host), code(s.Title), strings.Join(notes(p, s, number), "; "))
+	}
+	b.WriteString("\n</details>\n")
+	return b.String()
+}
+
+// code is a code span that holds in a table, whatever is in it.
+func code(s string) string {
+	s = line(s)
+	if s == "" {
+		return ""
+	}
+	fence := "`"
+	for strings.Contains(s, fence) {
+		fence += "`"
+	}
+	if strings.HasPrefix(s, "`") || strings.HasSuffix(s, "`") {
+		s = " " + s + " "
+	}
+	return fence + strings.ReplaceAll(s, "|", `\|`) + fence
+}
+
+func codeLines(s string) string {
+	var out []string
+	for l := range strings.SplitSeq(block(s), "\n") {
+		if l = code(l); l != "" {
+			out = append(out, l)
+		}
+	}
+	return strings.Join(out, "<br>")
+}

@@ -1,0 +1,184 @@
+package view
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/shipctl/shipctl/config"
+	"github.com/shipctl/shipctl/planner"
+	"github.com/shipctl/shipctl/providers"
+)
+
+// Summary is Terraform's line, to the letter.
+func Summary(p *planner.Plan) string {
+	a, c, d := p.Counts()
+	return fmt.Sprintf("Plan: %d to add, %d to change, %d to destroy.", a, c, d)
+}
+
+const noChanges = "No changes. The machines are as the configuration describes them."
+
+// Plan prints the changes and, unless compact, the steps.
+func (t Text) Plan(p *planner.Plan, compact bool) {
+	shown := groups(p)
+	width := hostWidth(shown)
+	for _, g := range shown {
+		t.printf("\n  %s\n", t.paint(bold, header(g)))
+		for _, c := range g {
+			t.change(c, width)
+		}
+	}
+	if p.Empty() {
+		t.printf("\n%s\n", t.paint(bold+";"+green, noChanges))
+		return
+	}
+	if !compact && len(p.Order) > 0 {
+		t.printf("\n  %s\n", t.paint(bold, "Steps"))
+		for _, row := range table(p) {
+			t.printf("%s\n", row)
+		}
+	}
+	t.printf("\n%s\n", t.paint(bold, Summary(p)))
+}
+
+// groups are the changes worth showing, by resource, in the plan's order.
+func groups(p *planner.Plan) [][]providers.Change {
+	var out [][]providers.Change
+	at := map[config.Ref]int{}
+	for _, c := range p.Changes {
+		if c.Action == providers.NoOp && c.Problem == "" && len(c.Warnings) == 0 && len(c.Steps) == 0 {
+			continue
+		}
+		i, ok := at[c.Addr.Ref]
+		if !ok {
+			i = len(out)
+			at[c.Addr.Ref] = i
+			out = append(out, nil)
+		}
+		out[i] = append(out[i], c)
+	}
+	return out
+}
+
+func header(g []providers.Change) string {
+	h := "# " + line(g[0].Addr.Ref.String())
+	for _, c := range g {
+		if c.Headline != "" {
+			return h + ": " + line(c.Headline)
+		}
+	}
+	return h
+}
+
+func hostWidth(gs [][]providers.Change) (w int) {
+	for _, g := range gs {
+		for _, c := range g {
+			w = max(w, measure(line(c.Addr.Host)))
+		}
+	}
+	return w
+}
+
+func (t Text) change(c providers.Change, width int) {
+	host := pad(line(c.Addr.Host), width)
+	hang := strings.Repeat(" ", 4+width+3)
+	if c.Action != providers.NoOp || len(c.Steps) > 0 {
+		text := line(c.Line)
+		if text == "" {
+			text = "to be " + pastTense(c.Action)
+		}
+		t.printf("  %s %s   %s\n", t.sign(c.Action), host, text)
+	}
+	if c.Problem != "" {
+		t.printf("  %s %s   %s\n", t.paint(red, "!"), host, t.paint(red, indent(block(c.Problem), hang)))
+	}
+	for _, w := range c.Warnings {
+		t.printf("  %s %s   %s\n", t.paint(yellow, "!"), host, t.paint(yellow, "warning: "+indent(block(w), hang)))
+	}
+}
+
+func (t Text) sign(action string) string {
+	switch action {
+	case providers.Create:
+		return t.paint(green, "+")
+	case providers.Update:
+		return t.paint(yellow, "~")
+	case providers.Delete:
+		return t.paint(red, "-")
+	}
+	return " "
+}
+
+func pastTense(action string) string {
+	switch action {
+	case providers.Create:
+		return "created"
+	case providers.Update:
+		return "changed"
+	case providers.Delete:
+		return "destroyed"
+	}
+	return "kept as it is"
+}
+
+// Rows have a number, a machine and a title in columns of the same width, then what the step waits for.
+const (
+	titleColumn = 50 // at least
+	titleLimit  = 90 // a longer one does not push the others' notes away
+)
+
+func table(p *planner.Plan) []string {
+	steps := p.Steps()
+	number := numbers(p)
+	digits := max(2, len(strconv.Itoa(len(steps))))
+	host, title := 0, titleColumn
+	for _, s := range steps {
+		host = max(host, measure(line(s.Host)))
+		if w := measure(line(s.Title)) + 3; w <= titleLimit {
+			title = max(title, w)
+		}
+	}
+	rows := make([]string, len(steps))
+	for i, s := range steps {
+		name := line(s.Title)
+		if measure(name) > title-3 {
+			name += "   "
+		}
+		row := fmt.Sprintf("  %*d  %s  %s%s", digits, i+1, pad(line(s.Host), host), pad(name, title), strings.Join(notes(p, s, number), "   "))
+		rows[i] = strings.TrimRight(row, " ")
+	}
+	return rows
+}
+
+func numbers(p *planner.Plan) map[providers.StepID]int {
+	n := map[providers.StepID]int{}
+	for i, id := range p.Order {
+		n[id] = i + 1
+	}
+	return n
+}
+
+func notes(p *planner.Plan, s providers.Step, number map[providers.StepID]int) (out []string) {
+	var after []int
+	for _, w := range p.Wait[s.ID] {
+		after = append(after, number[w])
+	}
+	slices.Sort(after)
+	if len(after) > 0 {
+		out = append(out, "after "+strings.Trim(strings.ReplaceAll(fmt.Sprint(after), " ", ", "), "[]"))
+	}
+	for _, g := range s.Gates {
+		out = append(out, gateName(g))
+	}
+	if s.Final {
+		out = append(out, "final")
+	}
+	return out
+}
+
+// gateName: batch_window.settlement reads "window settlement".
+func gateName(r config.Ref) string {
+	kind := r.Kind[strings.LastIndexByte(r.Kind, '_')+1:]
+	return line(kind + " " + r.Name)
+}

@@ -1,0 +1,32 @@
+package view
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/shipctl/shipctl/providers"
+)
+
+func rows() []providers.Status {
+	at := time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC)
+	return []providers.Status{
+		{Addr: addr("service", "teatime", "app-1"), Slot: "blue", Live: true, Release: "41", PID: 2113, Port: 8081, Since: at, Health: "healthy", Routes: []string{"web-1", "web-2"}},
+		{Addr: addr("service", "teatime", "서버-2"), Slot: "green", Port: 8082, Health: "unhealthy: " + hostile, Note: "a stranger:\npid 7"},
+	}
+}
+
+func TestStatus(t *testing.T) {
+	out, b := plainText()
+	out.Status(rows(), time.Date(2026, 3, 1, 12, 5, 0, 0, time.UTC))
+	out.Status(nil, time.Time{})
+	golden(t, "status.txt", b.String())
+}
+
+func TestStatusDocument(t *testing.T) {
+	var b strings.Builder
+	if err := StatusDocument(&b, "teatime", rows(), []Unasked{{"app-3", "no route"}}); err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "status.json", b.String())
+}

@@ -1,0 +1,407 @@
+package config
+
+import (
+	"fmt"
+	"reflect"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/ext/dynblock"
+	"github.com/hashicorp/hcl/v2/gohcl"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/zclconf/go-cty/cty"
+	"github.com/zclconf/go-cty/cty/convert"
+	"github.com/zclconf/go-cty/cty/gocty"
+)
+
+// decoder fills structs from bodies. It reads gohcl's tags and does what gohcl does, but with texts that name the
+// argument, and without panicking on marked values.
+type decoder struct {
+	scope   *scope
+	ctx     *hcl.EvalContext
+	diags   hcl.Diagnostics
+	skipped bool
+}
+
+func (b Block) decode(into any) hcl.Diagnostics {
+	v := reflect.ValueOf(into)
+	if v.Kind() != reflect.Pointer || v.Elem().Kind() != reflect.Struct {
+		panic(fmt.Sprintf("config: Decode needs a pointer to a struct, not %T", into))
+	}
+	raw, ok := b.Body.(*hclsyntax.Body)
+	if !ok {
+		return hcl.Diagnostics{fail(b.Range, "Empty block", "%s has no body.", b.Ref)}
+	}
+	var ts []hcl.Traversal
+	walk(raw, nil, func(e hclsyntax.Expression, iterators []string) { ts = append(ts, references(e, iterators)...) })
+	ctx, diags := b.scope.context(ts)
+	d := &decoder{scope: b.scope, ctx: ctx, diags: diags}
+	d.names(raw, v.Elem().Type(), blockOf(b.Kind))
+	d.fill(dynblock.Expand(raw, ctx, dynblock.OptCheckForEach(d.checkDynamic)), b.Range, v.Elem())
+	if d.skipped && !d.diags.HasErrors() {
+		d.diags = append(d.diags, skip(b.Range))
+	}
+	return d.diags
+}
+
+func (b Block) eval(e hcl.Expression, local map[string]cty.Value) (cty.Value, hcl.Diagnostics) {
+	ctx, diags := b.scope.context(e.Variables())
+	if diags.HasErrors() {
+		return cty.DynamicVal, diags
+	}
+	if local == nil {
+		local = map[string]cty.Value{}
+	}
+	v, diags := b.scope.valueIn(e, ctx, local)
+	v = spread(v)
+	if diags.HasErrors() || v.IsWhollyKnown() {
+		return v, diags
+	}
+	for _, l := range local {
+		if !l.IsWhollyKnown() {
+			return v, nil // unknown as the caller wants it
+		}
+	}
+	return v, hcl.Diagnostics{skip(e.Range())}
+}
+
+// fields of a struct, by what they are filled with.
+type fields struct {
+	attrs, blocks map[string]int
+	labels        []string
+	remain        bool
+	schema        *hcl.BodySchema
+}
+
+func fieldsOf(t reflect.Type) fields {
+	f := fields{attrs: map[string]int{}, blocks: map[string]int{}}
+	for i := range t.NumField() {
+		name, kind, ok := tag(t.Field(i))
+		switch {
+		case !ok:
+		case kind == "" || kind == "attr" || kind == "optional":
+			f.attrs[name] = i
+		case kind == "block":
+			f.blocks[name] = i
+		case kind == "label":
+			f.labels = append(f.labels, name)
+		case kind == "remain":
+			f.remain = true
+		}
+	}
+	f.schema, _ = gohcl.ImpliedBodySchema(reflect.New(t).Interface())
+	return f
+}
+
+func (f fields) attrNames() []string {
+	out := []string{}
+	for n := range f.attrs {
+		out = append(out, n)
+	}
+	return sorted(out)
+}
+
+func (f fields) blockNames() []string {
+	out := []string{}
+	for n := range f.blocks {
+		out = append(out, n)
+	}
+	return sorted(out)
+}
+
+// target is the struct behind a field that holds a block, a pointer to one or a slice of either.
+func target(t reflect.Type) reflect.Type {
+	for t.Kind() == reflect.Slice || t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	return t
+}
+
+// names reports arguments and blocks that the structs have no place for, wrong numbers of labels and bad names.
+func (d *decoder) names(raw *hclsyntax.Body, t reflect.Type, what string) {
+	if t.Kind() != reflect.Struct {
+		return
+	}
+	f := fieldsOf(t)
+	if !f.remain {
+		for _, a := range ordered(raw.Attributes) {
+			if _, ok := f.attrs[a.Name]; !ok {
+				d.diags = append(d.diags, unknownArgument(a, what, append(f.attrNames(), d.scope.hidden...), f.blockNames()))
+			}
+		}
+	}
+	for _, b := range raw.Blocks {
+		kind, at, body := b.Type, b.TypeRange, b.Body
+		dynamic := kind == "dynamic" && len(b.Labels) == 1
+		if dynamic {
+			kind, at, body = b.Labels[0], b.LabelRanges[0], content(b)
+		}
+		i, ok := f.blocks[kind]
+		if !ok {
+			if !f.remain {
+				d.diags = append(d.diags, unknownBlock(kind, at, what, append(f.attrNames(), d.scope.hidden...), f.blockNames()))
+			}
+			continue
+		}
+		inner := target(t.Field(i).Type)
+		if !dynamic && inner.Kind() == reflect.Struct {
+			d.diags = append(d.diags, checkLabels(b, len(fieldsOf(inner).labels))...)
+		}
+		if body != b.Body || !dynamic {
+			d.names(body, inner, blockOf(kind))
+		}
+	}
+}
+
+func checkLabels(b *hclsyntax.Block, want int) hcl.Diagnostics {
+	diags := labels(b, want)
+	for i, l := range b.Labels {
+		if !diags.HasErrors() && !ValidName(l) {
+			diags = append(diags, badName(b.Type, l, b.LabelRanges[i]))
+		}
+	}
+	return diags
+}
+
+func (d *decoder) fill(body hcl.Body, header hcl.Range, v reflect.Value) {
+	f := fieldsOf(v.Type())
+	schema := &hcl.BodySchema{Blocks: f.schema.Blocks}
+	for name := range f.attrs {
+		schema.Attributes = append(schema.Attributes, hcl.AttributeSchema{Name: name})
+	}
+	content, rest, diags := body.PartialContent(schema)
+	d.report(diags)
+	required := map[string]bool{}
+	for _, a := range f.schema.Attributes {
+		required[a.Name] = a.Required
+	}
+	for _, name := range f.attrNames() {
+		d.argument(name, content.Attributes[name], v.Field(f.attrs[name]), required[name], header)
+	}
+	for _, name := range f.blockNames() {
+		d.blocks(name, content.Blocks.OfType(name), v.Field(f.blocks[name]), header)
+	}
+	fillRest(v, body, rest, content)
+}
+
+// fillRest fills fields that hold bodies and ranges.
+func fillRest(v reflect.Value, body, rest hcl.Body, content *hcl.BodyContent) {
+	for i := range v.NumField() {
+		name, kind, _ := tag(v.Type().Field(i))
+		a := content.Attributes[name]
+		switch {
+		case kind == "remain":
+			v.Field(i).Set(reflect.ValueOf(rest))
+		case kind == "body":
+			v.Field(i).Set(reflect.ValueOf(body))
+		case kind == "attr_range" && a != nil:
+			v.Field(i).Set(reflect.ValueOf(a.Range))
+		case kind == "attr_name_range" && a != nil:
+			v.Field(i).Set(reflect.ValueOf(a.NameRange))
+		case kind == "attr_value_range" && a != nil:
+			v.Field(i).Set(reflect.ValueOf(a.Expr.Range()))
+		}
+	}
+}
+
+// argument fills one field. null counts as absent.
+func (d *decoder) argument(name string, a *hcl.Attribute, into reflect.Value, required bool, header hcl.Range) {
+	expression := reflect.TypeFor[hcl.Expression]()
+	switch {
+	case into.Type() == reflect.TypeFor[*hcl.Attribute]():
+		if a != nil {
+			into.Set(reflect.ValueOf(a))
+		}
+		return
+	case into.Type() == expression && a == nil:
+		into.Set(reflect.ValueOf(hcl.StaticExpr(cty.NullVal(cty.DynamicPseudoType), header)))
+		return
+	case into.Type() == expression:
+		into.Set(reflect.ValueOf(a.Expr))
+		d.skipped = d.skipped || d.scope.world.bad[a.Expr.Range()]
+		return
+	}
+	null := true
+	if a != nil {
+		v, diags := d.scope.valueIn(a.Expr, d.ctx, nil)
+		if d.report(diags) {
+			return
+		}
+		if null = v.IsNull(); !null {
+			d.convert(name, a, v, into)
+			return
+		}
+	}
+	if required {
+		at, why := header, ""
+		if a != nil {
+			at, why = a.Expr.Range(), ", and null is none"
+		}
+		d.diags = append(d.diags, fail(at, "Argument missing", "%q is required%s.", name, why))
+	}
+}
+
+func (d *decoder) convert(name string, a *hcl.Attribute, v cty.Value, into reflect.Value) {
+	at := a.Expr.Range()
+	if of, is := sensitive(v); is {
+		what := "a sensitive value"
+		if of != "" {
+			what = fmt.Sprintf("the sensitive variable %q", of)
+		}
+		d.diags = append(d.diags, fail(at, "Sensitive value not possible here", "%q would show %s, in plans and on machines. It may only stand as a whole where values travel by name, as in environments and files.", name, what))
+		return
+	}
+	if !v.IsWhollyKnown() {
+		d.skipped = true
+		return
+	}
+	t, err := gocty.ImpliedType(reflect.New(into.Type()).Interface())
+	if err != nil {
+		panic(fmt.Sprintf("config: field of %q: %s", name, err)) // the struct's type is wrong
+	}
+	c, err := convert.Convert(v, t)
+	if err == nil {
+		err = gocty.FromCtyValue(c, into.Addr().Interface())
+	}
+	if err != nil {
+		d.diags = append(d.diags, wrongType(name, a.Expr, v, t, err))
+	}
+}
+
+// wrongType points at the element that doesn't fit.
+func wrongType(name string, e hcl.Expression, v cty.Value, want cty.Type, err error) *hcl.Diagnostic {
+	at, hint := e.Range(), ""
+	if p, ok := err.(cty.PathError); ok { //nolint:errorlint // convert returns it bare
+		if n := native(e); n != nil {
+			path := []string{}
+			for _, s := range p.Path {
+				path = append(path, stepText(s))
+			}
+			at = inside(n, path)
+		}
+	}
+	if isReference(want) && v.Type() == cty.String {
+		hint = " A reference is written without quotes."
+	}
+	return fail(at, "Wrong type", "%q is %s, and this is %s: %s.%s", name, describe(want), article(v.Type()), conversion(err), hint)
+}
+
+func stepText(s cty.PathStep) string {
+	switch s := s.(type) {
+	case cty.GetAttrStep:
+		return s.Name
+	case cty.IndexStep:
+		if !s.Key.IsKnown() || s.Key.IsNull() || s.Key.IsMarked() {
+			return ""
+		}
+		if s.Key.Type() == cty.String {
+			return s.Key.AsString()
+		}
+		return s.Key.AsBigFloat().Text('f', 0)
+	}
+	return ""
+}
+
+// blocks fills a field that holds nested blocks of one type.
+func (d *decoder) blocks(name string, found hcl.Blocks, into reflect.Value, header hcl.Range) {
+	t := into.Type()
+	if t.Kind() == reflect.Slice {
+		out := reflect.MakeSlice(t, 0, len(found))
+		for _, b := range found {
+			out = reflect.Append(out, d.block(b, t.Elem()))
+		}
+		if len(found) > 0 {
+			into.Set(out)
+		}
+		d.twice(name, found)
+		return
+	}
+	switch {
+	case len(found) > 1:
+		d.diags = append(d.diags, fail(found[1].DefRange, "Block given twice", "There is one %s block at most; the other one is at %s.", name, place(found[0].DefRange)))
+	case len(found) == 1:
+		into.Set(d.block(found[0], t))
+	case t.Kind() != reflect.Pointer:
+		d.diags = append(d.diags, fail(header, "Block missing", "A block %s { … } is required.", name))
+	}
+}
+
+// twice reports blocks of one type with the same labels.
+func (d *decoder) twice(name string, found hcl.Blocks) {
+	first := map[string]*hcl.Block{}
+	for _, b := range found {
+		key := fmt.Sprintf("%q", b.Labels)
+		if other := first[key]; len(b.Labels) > 0 && other != nil {
+			d.diags = append(d.diags, fail(b.DefRange, "Block given twice", "There is %s %q already, at %s.", name, b.Labels[0], place(other.DefRange)))
+		}
+		first[key] = b
+	}
+}
+
+func (d *decoder) block(b *hcl.Block, t reflect.Type) reflect.Value {
+	pointer := t.Kind() == reflect.Pointer
+	if pointer {
+		t = t.Elem()
+	}
+	v := reflect.New(t)
+	d.fill(b.Body, b.DefRange, v.Elem())
+	labels := 0
+	for i := range t.NumField() {
+		_, kind, _ := tag(t.Field(i))
+		switch kind {
+		case "label":
+			if labels < len(b.Labels) {
+				v.Elem().Field(i).SetString(b.Labels[labels])
+				d.dynamicLabel(b, labels)
+			}
+			labels++
+		case "def_range":
+			v.Elem().Field(i).Set(reflect.ValueOf(b.DefRange))
+		case "type_range":
+			v.Elem().Field(i).Set(reflect.ValueOf(b.TypeRange))
+		case "label_range":
+			if labels > 0 && labels <= len(b.LabelRanges) {
+				v.Elem().Field(i).Set(reflect.ValueOf(b.LabelRanges[labels-1]))
+			}
+		}
+	}
+	if pointer {
+		return v
+	}
+	return v.Elem()
+}
+
+// dynamicLabel checks a label that was computed; those in the source were checked with the names.
+func (d *decoder) dynamicLabel(b *hcl.Block, i int) {
+	if !ValidName(b.Labels[i]) {
+		bad := badName(b.Type, b.Labels[i], b.LabelRanges[i])
+		for _, o := range d.diags {
+			if o.Detail == bad.Detail {
+				return
+			}
+		}
+		d.diags = append(d.diags, bad)
+	}
+}
+
+// checkDynamic looks at the for_each of a dynamic block.
+func (d *decoder) checkDynamic(v cty.Value, e hcl.Expression, _ *hcl.EvalContext) hcl.Diagnostics {
+	if _, is := sensitive(v); is {
+		return hcl.Diagnostics{fail(e.Range(), "Invalid for_each", "The value is sensitive, and what blocks there are is shown. Take it from something that is not sensitive.")}
+	}
+	if d.scope.world.bad[e.Range()] || !v.IsWhollyKnown() {
+		return hcl.Diagnostics{skip(e.Range())}
+	}
+	return nil
+}
+
+// report keeps diagnostics; skips are counted only. It says whether there were errors.
+func (d *decoder) report(diags hcl.Diagnostics) bool {
+	for _, one := range diags {
+		if _, ok := one.Extra.(skipped); ok {
+			d.skipped = true
+			continue
+		}
+		d.diags = append(d.diags, discreet(hcl.Diagnostics{one}, nil, nil)...)
+	}
+	return diags.HasErrors()
+}

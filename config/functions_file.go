@@ -1,0 +1,162 @@
+package config
+
+import (
+	"crypto/sha256"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/zclconf/go-cty/cty"
+	"github.com/zclconf/go-cty/cty/function"
+)
+
+var errNotText = errors.New("the content is not UTF-8 text")
+
+// fileFunctions read files; relative paths begin at the configuration's directory.
+func (w *world) fileFunctions() map[string]function.Function {
+	path := func(f func(string) (string, error)) function.Function {
+		return pure(cty.String, func(a []string) (cty.Value, error) {
+			out, err := f(a[0])
+			if err != nil {
+				return cty.NilVal, function.NewArgErrorf(0, "%s", reason(err))
+			}
+			return cty.StringVal(out), nil
+		}, "path")
+	}
+	return map[string]function.Function{
+		"abspath":      path(func(p string) (string, error) { return filepath.Abs(w.path(p)) }),
+		"basename":     path(func(p string) (string, error) { return filepath.Base(p), nil }),
+		"dirname":      path(func(p string) (string, error) { return filepath.Dir(p), nil }),
+		"file":         path(w.fileText),
+		"fileexists":   w.fileExistsFunction(),
+		"filesha256":   path(w.fileDigest),
+		"pathexpand":   path(w.expandHome),
+		"templatefile": w.templateFileFunction(),
+	}
+}
+
+// content reads a regular file: a device or a pipe might never end.
+func (w *world) content(path string) ([]byte, error) {
+	path, err := w.expandHome(path)
+	if err != nil {
+		return nil, err
+	}
+	path = w.path(path)
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, errors.New(path + ": not a regular file")
+	}
+	return os.ReadFile(path)
+}
+
+func (w *world) fileText(path string) (string, error) {
+	b, err := w.content(path)
+	if err == nil && !utf8.Valid(b) {
+		err = errors.New(path + ": " + errNotText.Error())
+	}
+	return string(b), err
+}
+
+func (w *world) fileDigest(path string) (string, error) {
+	b, err := w.content(path)
+	if err != nil {
+		return "", err
+	}
+	return digest(sha256.New)(string(b))
+}
+
+// expandHome resolves ~ with the HOME of the environment that was passed in.
+func (w *world) expandHome(path string) (string, error) {
+	rest, ok := strings.CutPrefix(path, "~")
+	if !ok || rest != "" && rest[0] != '/' {
+		return path, nil
+	}
+	home, ok := w.environ("HOME")
+	if !ok {
+		return "", errors.New("HOME is not set")
+	}
+	return filepath.Join(home, rest), nil
+}
+
+func (w *world) environ(name string) (string, bool) {
+	value, found := "", false
+	for _, kv := range w.options.Environ {
+		if v, ok := strings.CutPrefix(kv, name+"="); ok {
+			value, found = v, true
+		}
+	}
+	return value, found
+}
+
+// envFunction reads an environment variable; null when it is not set.
+func (w *world) envFunction() function.Function {
+	return pure(cty.String, func(a []string) (cty.Value, error) {
+		if v, ok := w.environ(a[0]); ok && utf8.ValidString(v) {
+			return cty.StringVal(v), nil
+		}
+		return cty.NullVal(cty.String), nil
+	}, "name")
+}
+
+func (w *world) fileExistsFunction() function.Function {
+	return pure(cty.Bool, func(a []string) (cty.Value, error) {
+		path, err := w.expandHome(a[0])
+		if err != nil {
+			return cty.NilVal, function.NewArgError(0, err)
+		}
+		info, err := os.Stat(w.path(path))
+		switch {
+		case errors.Is(err, os.ErrNotExist):
+			return cty.False, nil
+		case err != nil:
+			return cty.NilVal, function.NewArgErrorf(0, "%s", reason(err))
+		}
+		return cty.BoolVal(info.Mode().IsRegular()), nil
+	}, "path")
+}
+
+// templateFileFunction renders a file with the given values; it sees nothing else.
+func (w *world) templateFileFunction() function.Function {
+	return function.New(&function.Spec{
+		Params: []function.Parameter{param("path", cty.String), param("values", cty.DynamicPseudoType)},
+		Type:   function.StaticReturnType(cty.String),
+		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
+			if t := args[1].Type(); !t.IsObjectType() && !t.IsMapType() {
+				return cty.NilVal, function.NewArgErrorf(1, "a map or an object is required")
+			}
+			src, err := w.fileText(args[0].AsString())
+			if err != nil {
+				return cty.NilVal, function.NewArgErrorf(0, "%s", reason(err))
+			}
+			return w.render(args[0].AsString(), src, args[1].AsValueMap())
+		},
+	})
+}
+
+func (w *world) render(name, src string, values map[string]cty.Value) (cty.Value, error) {
+	e, diags := hclsyntax.ParseTemplate([]byte(src), name, hcl.InitialPos)
+	if diags.HasErrors() {
+		return cty.NilVal, function.NewArgError(0, diags)
+	}
+	functions := map[string]function.Function{}
+	for n, f := range w.functions {
+		if n != "templatefile" && n != hostsWith { // a template that renders itself would never end
+			functions[n] = f
+		}
+	}
+	v, diags := e.Value(&hcl.EvalContext{Variables: values, Functions: functions})
+	if diags.HasErrors() {
+		return cty.NilVal, function.NewArgError(0, diags)
+	}
+	if !v.IsKnown() || v.IsNull() || v.Type() != cty.String {
+		return cty.NilVal, function.NewArgErrorf(0, "the template doesn't give text")
+	}
+	return v, nil
+}

@@ -1,0 +1,5 @@
+a=1
+# comment
+bbb=2
+/* block */
+cccc=3

@@ -1,0 +1,3 @@
+a    = 1       # one
+bbbb = 2       # two
+c    = "three" // three

@@ -1,0 +1,7 @@
+block "x" {
+  nested {
+    a = 1
+  }
+  b  = 2
+  cc = 3
+}

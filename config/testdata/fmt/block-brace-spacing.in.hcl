@@ -1,0 +1,6 @@
+block"a""b"{
+x=1
+}
+block    "a"     "b"     {
+x=1
+}

@@ -1,0 +1,4 @@
+block { # why
+a=1 # a
+bbb=2
+} # end

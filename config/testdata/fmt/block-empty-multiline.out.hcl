@@ -1,0 +1,9 @@
+block {
+}
+block "x" {
+
+}
+block "y" {
+
+
+}

@@ -1,0 +1,7 @@
+          release "x" {
+      hosts = []
+   root="/srv"
+            slot "blue" {
+port=8081
+                 }
+     }

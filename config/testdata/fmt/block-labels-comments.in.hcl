@@ -1,0 +1,3 @@
+resource /* one */ "foo" /* two */ "bar" /* three */ {
+a=1
+}

@@ -1,0 +1,3 @@
+resource "foo" "bar" /* three */ {
+  a = 1
+}

@@ -1,0 +1,3 @@
+resource "a\"b" "c\\d" "é" "tab\t" {
+  a = 1
+}

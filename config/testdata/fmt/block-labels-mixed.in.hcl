@@ -1,0 +1,3 @@
+resource foo "bar" baz {
+a=1
+}

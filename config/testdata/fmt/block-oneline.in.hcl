@@ -1,0 +1,3 @@
+block{a=1}
+block   {   a = 1   }
+block { a=1 } # trailing

@@ -1,0 +1,6 @@
+a = join(",", concat([
+for x in var.l: x
+], [
+"b",
+    "c"
+]))

@@ -1,0 +1,6 @@
+a=foo(1,2,3)
+b=foo( 1 , 2 )
+c=foo ()
+d=foo( bar( baz(1) ) )
+e=foo(var.x ...)
+f=foo(var.x...)

@@ -1,0 +1,2 @@
+a   = "# not"  # yes
+bbb = "// not" // yes

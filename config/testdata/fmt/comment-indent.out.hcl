@@ -1,0 +1,7 @@
+block {
+  # one
+  # two
+  # three
+  a = 1
+  // four
+}

@@ -1,0 +1,8 @@
+# hash
+// slashes
+/* block */
+/*
+multi
+  line
+*/
+a = 1

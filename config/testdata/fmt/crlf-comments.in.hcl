@@ -1,0 +1,3 @@
+# one
+a=1 # two
+bbb=2 // three

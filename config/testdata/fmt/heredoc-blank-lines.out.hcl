@@ -1,0 +1,8 @@
+a = <<EOT
+
+one
+
+
+two   
+
+EOT

@@ -1,0 +1,9 @@
+a {
+b {
+c=<<-EOT
+one
+  two
+EOT
+ddd=1
+}
+}

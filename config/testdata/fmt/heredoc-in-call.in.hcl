@@ -1,0 +1,6 @@
+a=templatefile("x", {
+b=<<EOT
+text
+EOT
+c=1
+})

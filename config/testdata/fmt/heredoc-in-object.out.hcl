@@ -1,0 +1,6 @@
+a = {
+  b   = <<EOT
+text
+EOT
+  ccc = 1
+}

@@ -1,0 +1,7 @@
+block {
+a=<<-EOT
+      one
+        two
+    EOT
+bbb=2
+}

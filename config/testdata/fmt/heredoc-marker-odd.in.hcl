@@ -1,0 +1,3 @@
+a=<<__END_OF_IT
+EOT
+__END_OF_IT

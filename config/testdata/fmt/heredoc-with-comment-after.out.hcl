@@ -1,0 +1,5 @@
+a = <<A
+x # not a comment
+A
+# a comment
+b = 1

@@ -1,0 +1,5 @@
+a=<<EOT
+  left as it is
+ x=1
+EOT
+bbb=2

@@ -1,0 +1,2 @@
+a="${/* why */ var.x}"
+b="${var.x /* why */}" # end

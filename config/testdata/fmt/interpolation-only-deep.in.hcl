@@ -1,0 +1,7 @@
+block {
+nested "x" {
+a="${var.x}"
+bbbb="${var.y}"
+deeper { c="${var.z}" }
+}
+}

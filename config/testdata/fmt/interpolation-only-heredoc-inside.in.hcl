@@ -1,0 +1,4 @@
+a="${foo(<<EOT
+text
+EOT
+)}"

@@ -1,0 +1,2 @@
+a = foo("${var.x}")
+b = foo("${var.x}", "${var.y}")

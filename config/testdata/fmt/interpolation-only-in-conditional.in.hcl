@@ -1,0 +1,2 @@
+a=var.x?"${var.y}":"${var.z}"
+b="${var.x?"a":"b"}"

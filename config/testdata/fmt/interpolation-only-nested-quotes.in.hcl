@@ -1,0 +1,4 @@
+a="${foo("x")}"
+b="${var.m["k"]}"
+c="${foo("${var.x}")}"
+d="${"literal"}"

@@ -1,0 +1,4 @@
+a = var.x
+b = var.x
+c = upper(var.x)
+d = 1 + 2

@@ -1,0 +1,8 @@
+variable "a" {
+type="list"
+default=[]
+}
+variable "b" {
+type="map"
+default={}
+}

@@ -1,0 +1,8 @@
+variable "a" {
+  type    = list(string)
+  default = []
+}
+variable "b" {
+  type    = map(string)
+  default = {}
+}

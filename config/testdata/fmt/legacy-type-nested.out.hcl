@@ -1,0 +1,6 @@
+variable "a" {
+  validation {
+    type = "string"
+  }
+  type = string
+}

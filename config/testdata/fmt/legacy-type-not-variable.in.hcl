@@ -1,0 +1,7 @@
+resource "a" {
+type="string"
+}
+locals {
+type="list"
+}
+type="map"

@@ -1,0 +1,3 @@
+a = aws.x.*.id
+b = aws.x[*].id
+c = aws.x[*].id

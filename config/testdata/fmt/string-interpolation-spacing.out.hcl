@@ -1,0 +1,5 @@
+a = "x ${var.a} y"
+b = "x ${var.a} y"
+c = "x ${var.a + 1} y"
+d = "x ${foo(1, 2)} y"
+e = "x ${var.m["k"]} y"

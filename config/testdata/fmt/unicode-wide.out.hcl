@@ -1,0 +1,2 @@
+a        = "한국어" # k
+bbbbbbbb = "x"   # x

@@ -1,0 +1,4 @@
+  release "x" {
+# ^^^^^^^^^^^ error: "root" is required
+  hosts = []
+}

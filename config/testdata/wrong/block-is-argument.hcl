@@ -1,0 +1,6 @@
+service "x" {
+  env {
+# ^^^ error: "env" is an argument: write env = …
+    A = "x"
+  }
+}

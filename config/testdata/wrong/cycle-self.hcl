@@ -1,0 +1,4 @@
+locals {
+  x = [local.x]
+#      ^^^^^^^ error: local.x refers to itself
+}

@@ -1,0 +1,7 @@
+defaults {
+  host {}
+}
+defaults {
+  host {}
+# ^^^^ error: There is the defaults of host blocks at
+}

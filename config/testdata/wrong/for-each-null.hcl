@@ -1,0 +1,6 @@
+release "x" {
+  for_each = null
+#            ^^^^ error: The value is null
+  hosts    = []
+  root     = "/srv/x"
+}

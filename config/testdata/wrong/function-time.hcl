@@ -1,0 +1,5 @@
+release "x" {
+  hosts = []
+  root  = timestamp()
+#         ^^^^^^^^^ error: There is no function named "timestamp"
+}

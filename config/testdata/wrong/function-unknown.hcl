@@ -1,0 +1,5 @@
+release "x" {
+  hosts = []
+  root  = uppr("x")
+#         ^^^^ error: Did you mean "upper"?
+}

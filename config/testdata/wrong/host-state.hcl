@@ -1,0 +1,4 @@
+host "a" {
+  state = "retierd"
+#         ^^^^^^^^^ error: Did you mean "retired"?
+}

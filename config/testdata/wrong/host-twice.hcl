@@ -1,0 +1,3 @@
+host "a" {}
+host "a" {}
+#^^^^^^^ error: There is host "a" at

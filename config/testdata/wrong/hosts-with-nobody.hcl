@@ -1,0 +1,8 @@
+host "a" {
+  labels = { role = "app" }
+}
+release "x" {
+  hosts = hosts_with({ role = "ap" })
+#                    ^^^^^^^^^^^^^^^ error: no host has role = "ap"; labels present: role = app. Did you mean "app"?
+  root  = "/srv/x"
+}

@@ -1,0 +1,2 @@
+release "x" "y" {}
+#           ^^^ error: Write release "NAME" { … }

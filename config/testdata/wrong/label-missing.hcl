@@ -1,0 +1,3 @@
+  release {
+# ^^^^^^^ error: write release "NAME" { … }
+}

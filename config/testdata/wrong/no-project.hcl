@@ -1,0 +1,2 @@
+  host "a" {}
+# error: doesn't say whose it is

@@ -1,0 +1,4 @@
+shipctl {
+  project = "Tea Time;id"
+#           ^^^^^^^^^^^^^ error: can't name a project
+}

@@ -1,0 +1,4 @@
+shipctl {
+  project = ["x"]
+#           ^^^^^ error: project must be text in quotes
+}

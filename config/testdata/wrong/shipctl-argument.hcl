@@ -1,0 +1,5 @@
+shipctl {
+  project  = "x"
+  proejct2 = "y"
+# ^^^^^^^^ error: Did you mean "project"?
+}

@@ -1,0 +1,7 @@
+shipctl {
+  project = "x"
+}
+shipctl {
+#^^^^^^^ error: There is the shipctl block at
+  project = "y"
+}

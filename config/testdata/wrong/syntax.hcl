@@ -1,0 +1,4 @@
+release "x" {
+  root = 
+#       ^ error: Invalid expression
+}

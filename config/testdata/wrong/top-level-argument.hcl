@@ -1,0 +1,2 @@
+  port = 1
+# ^^^^ error: "port" belongs in a block

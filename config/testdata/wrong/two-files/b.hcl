@@ -1,0 +1,4 @@
+locals {
+  x = 2
+# ^ error: a.hcl:2
+}

@@ -1,0 +1,4 @@
+service "x" {
+  tags = ["a", { b = 1 }]
+#              ^^^^^^^^^ error: "tags" is a list (each element text)
+}

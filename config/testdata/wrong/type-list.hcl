@@ -1,0 +1,4 @@
+service "x" {
+  tags = "a"
+#        ^^^ error: list of string required
+}

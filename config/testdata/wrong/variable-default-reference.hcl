@@ -1,0 +1,4 @@
+variable "n" {
+  default = local.x
+#           ^^^^^^^ error: A variable's default is a constant
+}

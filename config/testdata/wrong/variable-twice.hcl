@@ -1,0 +1,7 @@
+variable "n" {
+  default = 1
+}
+variable "n" {
+#^^^^^^^^^^^ error: There is variable "n" at
+  default = 2
+}

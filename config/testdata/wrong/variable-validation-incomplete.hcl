@@ -1,0 +1,7 @@
+variable "port" {
+  default = 80
+  validation {
+# ^^^^^^^^^^ error: error_message is missing
+    condition = local.x
+  }
+}

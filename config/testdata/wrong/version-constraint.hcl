@@ -1,0 +1,5 @@
+shipctl {
+  project          = "x"
+  required_version = "latest"
+#                    ^^^^^^^^ error: is not a version constraint
+}

@@ -1,0 +1,250 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/ext/typeexpr"
+	"github.com/hashicorp/hcl/v2/gohcl"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/zclconf/go-cty/cty"
+	"github.com/zclconf/go-cty/cty/convert"
+)
+
+// declaration is a variable block, read.
+type declaration struct {
+	Variable
+	typed    bool // has a type
+	defaults *typeexpr.Defaults
+	fallback *cty.Value // default; nil: required
+	nullable bool
+	checks   []*hclsyntax.Block
+	at       hcl.Range
+}
+
+// readVariables reads the declarations, gives each variable its value and checks it.
+func (w *world) readVariables() (map[string]Variable, hcl.Diagnostics) {
+	var diags hcl.Diagnostics
+	decls := map[string]*declaration{}
+	for _, name := range w.names("var") {
+		d, ds := readDeclaration(name, w.variables[name])
+		diags = append(diags, ds...)
+		decls[name] = d
+	}
+	given, ds := w.given(decls)
+	diags = append(diags, ds...)
+	out := map[string]Variable{}
+	for _, name := range w.names("var") {
+		d := decls[name]
+		v, ds := d.settle(given[name], w.options.Environ)
+		diags = append(diags, ds...)
+		d.Value = v
+		if d.Sensitive && v.IsKnown() {
+			d.Value = v.Mark(&secret{name: name, value: v})
+		}
+		w.values[name] = d.Value
+		out[name] = d.Variable
+	}
+	for _, name := range w.names("var") {
+		diags = append(diags, w.validate(decls[name])...)
+	}
+	return out, diags
+}
+
+// readDeclaration never returns nil; what is wrong counts as absent.
+func readDeclaration(name string, b *hclsyntax.Block) (*declaration, hcl.Diagnostics) {
+	d := &declaration{Variable: Variable{Name: name, Type: cty.DynamicPseudoType, Range: b.DefRange()}, nullable: true, at: b.DefRange()}
+	diags := only(b.Body, "A variable", []string{"type", "default", "description", "sensitive", "nullable"}, []string{"validation"})
+	attrs := b.Body.Attributes
+	if a := attrs["type"]; a != nil {
+		t, defaults, ds := typeexpr.TypeConstraintWithDefaults(a.Expr)
+		diags = append(diags, ds...)
+		if !ds.HasErrors() {
+			d.Type, d.defaults, d.typed = t, defaults, true
+		}
+	}
+	for name, into := range map[string]any{"description": &d.Description, "sensitive": &d.Sensitive, "nullable": &d.nullable} {
+		if a := attrs[name]; a != nil {
+			diags = append(diags, gohcl.DecodeExpression(a.Expr, nil, into)...)
+		}
+	}
+	for _, c := range b.Body.Blocks {
+		if c.Type == "validation" {
+			diags = append(diags, labels(c, 0)...)
+			d.checks = append(d.checks, c)
+		}
+	}
+	if a := attrs["default"]; a != nil {
+		unknown := cty.DynamicVal
+		d.fallback = &unknown
+		v, ds := a.Expr.Value(nil)
+		if ds.HasErrors() {
+			return d, append(diags, constant(a, ds)...)
+		}
+		v, ds = d.fit(v, a.Expr.Range())
+		if !ds.HasErrors() && v.IsNull() && !d.nullable {
+			ds = append(ds, fail(a.Expr.Range(), "Invalid default", "The variable %q is not nullable: its default can't be null.", name))
+		}
+		diags = append(diags, ds...)
+		if !ds.HasErrors() {
+			d.fallback = &v
+		}
+	}
+	return d, diags
+}
+
+// constant words the mistake of referring to something where only a constant can stand.
+func constant(a *hclsyntax.Attribute, diags hcl.Diagnostics) hcl.Diagnostics {
+	if len(a.Expr.Variables()) == 0 && !calls(a.Expr) {
+		return diags
+	}
+	return hcl.Diagnostics{fail(a.Expr.Range(), "Not a constant", "A variable's default is a constant: it can't refer to anything or call functions. Compute it in locals from var.…")}
+}
+
+func calls(e hclsyntax.Expression) bool {
+	found := false
+	_ = hclsyntax.VisitAll(e, func(n hclsyntax.Node) hcl.Diagnostics {
+		if _, ok := n.(*hclsyntax.FunctionCallExpr); ok {
+			found = true
+		}
+		return nil
+	})
+	return found
+}
+
+// fit converts a value to the variable's type.
+func (d *declaration) fit(v cty.Value, at hcl.Range) (cty.Value, hcl.Diagnostics) {
+	if d.defaults != nil && !v.IsNull() {
+		v = d.defaults.Apply(v)
+	}
+	out, err := convert.Convert(v, d.Type)
+	if err != nil {
+		if d.Sensitive {
+			at = d.at // the snippet must not show the value
+		}
+		return cty.DynamicVal, hcl.Diagnostics{fail(at, "Wrong type", "The variable %q is %s: %s.", d.Name, typeName(d.Type), conversion(err))}
+	}
+	return out, nil
+}
+
+// typeName is a type as it is written in a configuration, with its article.
+func typeName(t cty.Type) string { return "of type " + typeexpr.TypeString(t) }
+
+// settle picks the value of a variable, the last one given winning.
+func (d *declaration) settle(given []assignment, environ []string) (cty.Value, hcl.Diagnostics) {
+	if len(given) == 0 {
+		if d.fallback != nil {
+			return *d.fallback, nil
+		}
+		return cty.DynamicVal, hcl.Diagnostics{fail(d.at, "Variable without a value", "Give %q a value: a default here, `%s = …` in %s, -var '%s=…', -var-file, or %s%s in the environment.", d.Name, d.Name, varsFile, d.Name, envPrefix, d.Name)}
+	}
+	last := given[len(given)-1]
+	v, diags := last.value(d)
+	if diags.HasErrors() {
+		return cty.DynamicVal, diags
+	}
+	v, diags = d.fit(v, last.place(d))
+	if diags.HasErrors() {
+		return v, diags
+	}
+	if v.IsNull() && !d.nullable {
+		if d.fallback != nil {
+			return *d.fallback, nil
+		}
+		return cty.DynamicVal, hcl.Diagnostics{fail(last.place(d), "Variable is null", "The variable %q is not nullable and has no default: give it a value.", d.Name)}
+	}
+	return v, nil
+}
+
+// validate evaluates a variable's own conditions.
+func (w *world) validate(d *declaration) hcl.Diagnostics {
+	var diags hcl.Diagnostics
+	for _, c := range d.checks {
+		ds := only(c.Body, "A validation", []string{"condition", "error_message"}, nil)
+		for _, name := range []string{"condition", "error_message"} {
+			if c.Body.Attributes[name] == nil {
+				ds = append(ds, fail(c.DefRange(), "Argument missing", "A validation has a condition and an error_message; %s is missing.", name))
+			}
+		}
+		if !ds.HasErrors() && d.Value.IsWhollyKnown() {
+			ds = append(ds, w.holds(d, c)...)
+		}
+		diags = append(diags, ds...)
+	}
+	return diags
+}
+
+func (w *world) holds(d *declaration, c *hclsyntax.Block) hcl.Diagnostics {
+	ctx := &hcl.EvalContext{Variables: map[string]cty.Value{"var": cty.ObjectVal(w.values)}, Functions: w.functions}
+	e := c.Body.Attributes["condition"].Expr
+	if diags := w.onlyVar(e); diags.HasErrors() {
+		return diags
+	}
+	v, diags := e.Value(ctx)
+	if diags.HasErrors() {
+		return discreet(diags, e, ctx)
+	}
+	v, _ = v.UnmarkDeep()
+	ok, err := convert.Convert(v, cty.Bool)
+	if err != nil || ok.IsNull() {
+		return hcl.Diagnostics{fail(e.Range(), "Not a condition", "A condition gives true or false.")}
+	}
+	if !ok.IsKnown() || ok.True() {
+		return nil
+	}
+	text := "The error message can't be shown: it is sensitive or not text."
+	if m, ds := c.Body.Attributes["error_message"].Expr.Value(ctx); !ds.HasErrors() && !m.ContainsMarked() && m.IsKnown() && !m.IsNull() && m.Type() == cty.String {
+		text = m.AsString()
+	}
+	return hcl.Diagnostics{fail(d.at, "Invalid value for variable", "%s\n\nThis is checked by the validation at %s.", text, place(c.DefRange()))}
+}
+
+// onlyVar reports references of a condition to anything but variables.
+func (w *world) onlyVar(e hclsyntax.Expression) hcl.Diagnostics {
+	var diags hcl.Diagnostics
+	names := w.names("var")
+	for _, t := range e.Variables() {
+		name, ok := step(t)
+		switch {
+		case t.RootName() != "var":
+			diags = append(diags, fail(t.SourceRange(), "Unknown reference", "A condition can refer to variables only (var.NAME), and %q is none.", t.RootName()))
+		case ok && !slices.Contains(names, name):
+			diags = append(diags, fail(t.SourceRange(), "Unknown reference", "There is no variable %q.%s", name, suggest(name, names)))
+		}
+	}
+	return diags
+}
+
+// conversion is a conversion's error with the path inside the value.
+func conversion(err error) string {
+	var path cty.Path
+	if p, ok := err.(cty.PathError); ok { //nolint:errorlint // convert returns it bare
+		path = p.Path
+	}
+	at := ""
+	for _, s := range path {
+		switch s := s.(type) {
+		case cty.GetAttrStep:
+			at += "." + s.Name
+		case cty.IndexStep:
+			at += "[" + indexText(s.Key) + "]"
+		}
+	}
+	if at == "" {
+		return err.Error()
+	}
+	return fmt.Sprintf("at %s, %s", at, err)
+}
+
+func indexText(key cty.Value) string {
+	switch {
+	case !key.IsKnown() || key.IsNull() || key.IsMarked():
+		return "…"
+	case key.Type() == cty.String:
+		return quote(key.AsString())
+	case key.Type() == cty.Number:
+		return key.AsBigFloat().Text('f', -1)
+	}
+	return "…"
+}

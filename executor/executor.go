@@ -1,0 +1,214 @@
+// Package executor walks a plan: as many steps at once as the order and -parallelism allow, and back again where one
+// fails before its unit's point of no return. It knows no kind and renders nothing. One loop owns all state.
+package executor
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/shipctl/shipctl/config"
+	"github.com/shipctl/shipctl/planner"
+	"github.com/shipctl/shipctl/providers"
+	"github.com/shipctl/shipctl/providers/remote"
+)
+
+// State is what has become of a step.
+type State string
+
+// States. Failed includes steps whose outcome is not known.
+const (
+	Waiting State = ""
+	Running State = "running"
+	Done    State = "done"
+	Failed  State = "failed"
+	Skipped State = "skipped"
+	Undoing State = "undoing"
+	Undone  State = "undone"
+	NotDone State = "not undone" // its undo failed, or must not be tried
+)
+
+// Event is told when a step's state changes.
+type Event struct {
+	Time    time.Time
+	Step    providers.Step
+	State   State
+	Err     error  // of Failed and NotDone
+	Output  string // what the script said, one fact a line
+	Elapsed time.Duration
+}
+
+// Env is what a run needs from outside.
+type Env struct {
+	Run         string // of this apply: letters and digits
+	Dial        planner.Dial
+	Gate        func(context.Context, []config.Ref) error // nil error: open; may be nil
+	Emit        func(Event)
+	Now         func() time.Time
+	Pause       func(context.Context, time.Duration) // between attempts
+	Parallelism int
+	Epoch       int64
+}
+
+// Outcome is how a run ended.
+type Outcome struct {
+	States map[providers.StepID]State
+	Errors []StepError
+	// Left are steps that were begun and neither finished nor undone.
+	Left        []providers.StepID
+	Interrupted bool
+}
+
+// StepError is why a step, or its undoing, failed.
+type StepError struct {
+	Step providers.Step
+	Undo bool
+	Err  error
+}
+
+func (e StepError) Error() string { return string(e.Step.ID) + ": " + e.Err.Error() }
+func (e StepError) Unwrap() error { return e.Err }
+
+// OK says that every step was done.
+func (o Outcome) OK() bool { return len(o.Errors) == 0 && !o.Interrupted }
+
+type unit struct{ failed, final bool }
+
+type run struct {
+	plan  *planner.Plan
+	steps []providers.Step
+	env   Env
+	units map[string]*unit
+	out   Outcome
+	begun []int // in the order of their beginning
+}
+
+type result struct {
+	i       int
+	output  string
+	err     error
+	elapsed time.Duration
+}
+
+// Run executes the plan's steps. When ctx ends, running steps are finished, nothing new is begun, and what is not
+// final is undone.
+func Run(ctx context.Context, p *planner.Plan, env Env) Outcome {
+	r := &run{plan: p, steps: p.Steps(), env: env, units: map[string]*unit{}, out: Outcome{States: map[providers.StepID]State{}}}
+	for _, id := range p.Order {
+		r.units[p.Units[id]] = &unit{}
+	}
+	r.forward(ctx)
+	r.back(context.WithoutCancel(ctx))
+	return r.out
+}
+
+func (r *run) unitOf(s providers.Step) *unit { return r.units[r.plan.Units[s.ID]] }
+
+func (r *run) emit(s providers.Step, st State, res result) {
+	r.out.States[s.ID] = st
+	r.env.Emit(Event{Time: r.env.Now(), Step: s, State: st, Err: res.err, Output: res.output, Elapsed: res.elapsed})
+}
+
+// forward begins what is ready until nothing runs and nothing can be begun.
+func (r *run) forward(ctx context.Context) {
+	results := make(chan result)
+	running := 0
+	for {
+		running += r.begin(ctx, running, results)
+		if running == 0 {
+			return
+		}
+		res := <-results
+		running--
+		s := r.steps[res.i]
+		if res.err == nil {
+			r.emit(s, Done, res)
+			continue
+		}
+		r.unitOf(s).failed = true
+		r.out.Errors = append(r.out.Errors, StepError{Step: s, Err: res.err})
+		r.emit(s, Failed, res)
+	}
+}
+
+// begin starts every step that is ready, in the plan's order, and skips those that can't come any more.
+func (r *run) begin(ctx context.Context, running int, results chan<- result) (begun int) {
+	for i, s := range r.steps {
+		if r.out.States[s.ID] != Waiting {
+			continue
+		}
+		switch ready, dead := r.ready(ctx, s); {
+		case dead:
+			r.emit(s, Skipped, result{})
+		case ready && running+begun < r.env.Parallelism:
+			begun++
+			r.begun = append(r.begun, i)
+			u := r.unitOf(s)
+			u.final = u.final || s.Final
+			r.emit(s, Running, result{})
+			go func() { results <- r.do(ctx, i) }()
+		}
+	}
+	return begun
+}
+
+func (r *run) ready(ctx context.Context, s providers.Step) (ready, dead bool) {
+	u := r.unitOf(s)
+	if ctx.Err() != nil {
+		if !u.final {
+			u.failed = true
+		}
+		r.out.Interrupted = true
+		return false, true
+	}
+	ready, dead = true, u.failed && !u.final
+	for _, w := range r.plan.Wait[s.ID] {
+		st := r.out.States[w]
+		ready = ready && st == Done
+		dead = dead || st == Failed || st == Skipped
+	}
+	return ready && !dead, dead
+}
+
+func (r *run) do(ctx context.Context, i int) result {
+	s, start := r.steps[i], r.env.Now()
+	if len(s.Gates) > 0 && r.env.Gate != nil {
+		if err := r.env.Gate(ctx, s.Gates); err != nil {
+			return result{i: i, err: err}
+		}
+	}
+	// An interrupt lets a running step finish.
+	out, err := r.call(context.WithoutCancel(ctx), s, s.Do)
+	return result{i, out, err, r.env.Now().Sub(start)}
+}
+
+const attempts = 3
+
+// call runs a script. Where the outcome is not known (a lost reply, a dropped link) it looks again by running the same
+// script: every script checks first what is there.
+func (r *run) call(ctx context.Context, s providers.Step, c remote.Call) (string, error) {
+	var out []byte
+	var err error
+	for try := range attempts {
+		if try > 0 {
+			r.env.Pause(ctx, time.Duration(try)*time.Second)
+		}
+		out, err = r.once(ctx, s, c)
+		var said *remote.ScriptError
+		if err == nil || errors.As(err, &said) || errors.Is(err, context.DeadlineExceeded) {
+			break
+		}
+	}
+	return string(out), err
+}
+
+func (r *run) once(ctx context.Context, s providers.Step, c remote.Call) ([]byte, error) {
+	deadline := r.env.Now().Add(s.Limit)
+	ctx, cancel := context.WithTimeout(ctx, s.Limit)
+	defer cancel()
+	m, err := r.env.Dial(ctx, s.Host)
+	if err != nil {
+		return nil, err
+	}
+	return m.Run(ctx, remote.Ticket{Run: r.env.Run, Step: string(s.ID), Epoch: r.env.Epoch, Deadline: deadline}, c)
+}

@@ -1,0 +1,72 @@
+package planner
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/shipctl/shipctl/providers"
+	"github.com/shipctl/shipctl/providers/remote"
+)
+
+// Dial connects to a machine by its host block's name; remote.Controller is the machine that shipctl runs on.
+type Dial func(ctx context.Context, host string) (remote.Machine, error)
+
+// Ask puts all questions of all resources: one connection and one script per machine, all machines at once. A machine
+// that could not be asked has an entry in the errors, and answers that say so; the others' answers are there.
+func Ask(ctx context.Context, rs []providers.Resource, dial Dial) (remote.Facts, map[string]error) {
+	asked := questions(rs)
+	facts, failed := remote.Facts{}, map[string]error{}
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	for host, qs := range asked {
+		wg.Go(func() {
+			answers, err := askOne(ctx, dial, host, qs)
+			mu.Lock()
+			defer mu.Unlock()
+			if err != nil {
+				failed[host] = err
+			}
+			for i, q := range qs {
+				a := remote.Answer{Sight: remote.Unreachable}
+				if err != nil {
+					a.Why = err.Error()
+				} else {
+					a = answers[i]
+				}
+				facts.Put(q, a)
+			}
+		})
+	}
+	wg.Wait()
+	return facts, failed
+}
+
+func questions(rs []providers.Resource) map[string][]remote.Query {
+	asked := map[string][]remote.Query{}
+	for _, r := range rs {
+		for _, q := range r.Queries {
+			if len(asked[q.Host]) == 0 && q.Host != remote.Controller {
+				asked[q.Host] = []remote.Query{remote.Identity(q.Host)}
+			}
+			same := func(x remote.Query) bool { return x.Key() == q.Key() }
+			if !slices.ContainsFunc(asked[q.Host], same) {
+				asked[q.Host] = append(asked[q.Host], q)
+			}
+		}
+	}
+	return asked
+}
+
+func askOne(ctx context.Context, dial Dial, host string, qs []remote.Query) ([]remote.Answer, error) {
+	m, err := dial(ctx, host)
+	if err != nil {
+		return nil, err
+	}
+	answers, err := m.Ask(ctx, qs)
+	if err == nil && len(answers) != len(qs) {
+		err = fmt.Errorf("%s: %d answers to %d questions", host, len(answers), len(qs))
+	}
+	return answers, err
+}

@@ -1,0 +1,202 @@
+package planner
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/shipctl/shipctl/config"
+	"github.com/shipctl/shipctl/providers"
+	"github.com/shipctl/shipctl/providers/remote"
+)
+
+// Build compares resources with facts and orders the steps. scripts gives the SHA-256 (hex) of each script, so that
+// apply can refuse to run another tool's. The plan's header (tool, project, hosts …) is the caller's.
+func Build(rs []providers.Resource, f remote.Facts, scripts map[string]string) (*Plan, error) {
+	p := &Plan{Format: Format, Facts: f, Units: map[providers.StepID]string{}, Wait: map[providers.StepID][]providers.StepID{}}
+	unit := units(rs)
+	var steps []providers.Step
+	for _, r := range rs {
+		p.Resources = append(p.Resources, Resource{r.Ref, r.Needs, r.Spec})
+		if r.Diff == nil {
+			continue
+		}
+		for _, c := range r.Diff(f) {
+			for i := range c.Steps {
+				sign(&c.Steps[i], scripts)
+				p.Units[c.Steps[i].ID] = unit[r.Ref]
+			}
+			steps = append(steps, c.Steps...)
+			p.Changes = append(p.Changes, c)
+		}
+	}
+	var err error
+	p.Order, p.Wait, err = order(steps)
+	return p, err
+}
+
+func sign(s *providers.Step, scripts map[string]string) {
+	s.Do.ScriptSHA256 = scripts[s.Do.Script]
+	if s.Undo != nil {
+		u := *s.Undo
+		u.ScriptSHA256 = scripts[u.Script]
+		s.Undo = &u
+	}
+}
+
+// units joins resources that refer to each other: what fails together is undone together.
+func units(rs []providers.Resource) map[config.Ref]string {
+	u := map[config.Ref]string{}
+	for _, r := range rs {
+		u[r.Ref] = r.Ref.String()
+	}
+	for changed := true; changed; {
+		changed = false
+		for _, r := range rs {
+			for _, n := range r.Needs {
+				if _, known := u[n]; known && u[n] != u[r.Ref] {
+					m := min(u[n], u[r.Ref])
+					u[n], u[r.Ref], changed = m, m, true
+				}
+			}
+		}
+	}
+	return u
+}
+
+// order sorts the steps so that each comes after all that it waits for: by the length of the longest way to it, then
+// as the kinds gave them. It returns what each step waits for, in that order.
+func order(steps []providers.Step) ([]providers.StepID, map[providers.StepID][]providers.StepID, error) {
+	place := map[providers.StepID]int{}
+	for i, s := range steps {
+		if _, twice := place[s.ID]; twice {
+			return nil, nil, fmt.Errorf("two steps are called %s", s.ID)
+		}
+		place[s.ID] = i
+	}
+	wait, err := waits(steps, place)
+	if err != nil {
+		return nil, nil, err
+	}
+	depth := make([]int, len(steps))
+	state := make([]int, len(steps))
+	for i := range steps {
+		if err := descend(i, steps, wait, place, depth, state); err != nil {
+			return nil, nil, err
+		}
+	}
+	idx := make([]int, len(steps))
+	for i := range idx {
+		idx[i] = i
+	}
+	slices.SortStableFunc(idx, func(a, b int) int { return depth[a] - depth[b] })
+	out, rank := make([]providers.StepID, len(steps)), map[providers.StepID]int{}
+	for i, x := range idx {
+		out[i], rank[steps[x].ID] = steps[x].ID, i
+	}
+	for _, w := range wait {
+		slices.SortFunc(w, func(a, b providers.StepID) int { return rank[a] - rank[b] })
+	}
+	return out, wait, nil
+}
+
+func waits(steps []providers.Step, place map[providers.StepID]int) (map[providers.StepID][]providers.StepID, error) {
+	wait := map[providers.StepID][]providers.StepID{}
+	add := func(first, then, said providers.StepID) error {
+		for _, id := range []providers.StepID{first, then} {
+			if _, ok := place[id]; !ok {
+				if shared(id) {
+					return nil
+				}
+				return fmt.Errorf("step %s names %s, which is not in the plan", said, id)
+			}
+		}
+		if !slices.Contains(wait[then], first) {
+			wait[then] = append(wait[then], first)
+		}
+		return nil
+	}
+	for _, s := range steps {
+		for _, a := range s.After {
+			if err := add(a, s.ID, s.ID); err != nil {
+				return nil, err
+			}
+		}
+		for _, b := range s.Before {
+			if err := add(s.ID, b, s.ID); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return wait, nil
+}
+
+// shared verbs may be named where there is no such step: the release is there already.
+func shared(id providers.StepID) bool {
+	verb := string(id[strings.LastIndexByte(string(id), '/')+1:])
+	return verb == providers.Publish || verb == providers.Activate || verb == providers.Prune
+}
+
+func descend(i int, steps []providers.Step, wait map[providers.StepID][]providers.StepID, place map[providers.StepID]int, depth, state []int) error {
+	switch state[i] {
+	case 2:
+		return nil
+	case 1:
+		return fmt.Errorf("steps wait for each other: %s", steps[i].ID)
+	}
+	state[i] = 1
+	for _, w := range wait[steps[i].ID] {
+		if err := descend(place[w], steps, wait, place, depth, state); err != nil {
+			return fmt.Errorf("%w ← %s", err, steps[i].ID)
+		}
+		depth[i] = max(depth[i], depth[place[w]]+1)
+	}
+	state[i] = 2
+	return nil
+}
+
+// Steps are the plan's steps in order.
+func (p *Plan) Steps() []providers.Step {
+	by := map[providers.StepID]providers.Step{}
+	for _, c := range p.Changes {
+		for _, s := range c.Steps {
+			by[s.ID] = s
+		}
+	}
+	out := make([]providers.Step, 0, len(p.Order))
+	for _, id := range p.Order {
+		out = append(out, by[id])
+	}
+	return out
+}
+
+// Problems are the changes that can't be planned; a plan with one can't be applied.
+func (p *Plan) Problems() (out []providers.Change) {
+	for _, c := range p.Changes {
+		if c.Problem != "" {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// Counts of what the plan does, for the summary line.
+func (p *Plan) Counts() (add, change, destroy int) {
+	for _, c := range p.Changes {
+		switch c.Action {
+		case providers.Create:
+			add++
+		case providers.Update:
+			change++
+		case providers.Delete:
+			destroy++
+		}
+	}
+	return add, change, destroy
+}
+
+// Empty says that there is nothing to do and nothing in the way.
+func (p *Plan) Empty() bool {
+	a, c, d := p.Counts()
+	return a+c+d == 0 && len(p.Order) == 0 && len(p.Problems()) == 0
+}

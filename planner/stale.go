@@ -1,0 +1,107 @@
+package planner
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/shipctl/shipctl/providers"
+)
+
+// Difference is one fact that a step rests on and that is no longer so.
+type Difference struct {
+	Host, Resource, Fact, Before, After string
+}
+
+func (d Difference) String() string {
+	return fmt.Sprintf("%s: %s: %s: %s → %s", d.Host, d.Resource, d.Fact, d.Before, d.After)
+}
+
+// Stale compares a plan with one made now from the same specs. Changes that had and have no steps may differ: nothing
+// rests on them.
+func Stale(was, now *Plan) (out []Difference) {
+	fresh := map[string]providers.Change{}
+	for _, c := range now.Changes {
+		fresh[c.Addr.String()] = c
+	}
+	for _, w := range was.Changes {
+		n := fresh[w.Addr.String()]
+		delete(fresh, w.Addr.String())
+		if len(w.Steps) == 0 && len(n.Steps) == 0 && w.Problem == n.Problem {
+			continue
+		}
+		if bytes.Equal(providers.JSON(w), providers.JSON(n)) {
+			continue
+		}
+		out = append(out, differences(w, n)...)
+	}
+	for _, addr := range slices.Sorted(maps.Keys(fresh)) {
+		c := fresh[addr]
+		out = append(out, Difference{c.Addr.Host, c.Addr.Ref.String(), "resource", "(none)", c.Action})
+	}
+	return out
+}
+
+func differences(w, n providers.Change) (out []Difference) {
+	add := func(fact, a, b string) {
+		if a != b {
+			out = append(out, Difference{w.Addr.Host, w.Addr.Ref.String(), fact, a, b})
+		}
+	}
+	before, after := flat(w.Before), flat(n.Before)
+	keys := maps.Clone(before)
+	maps.Copy(keys, after)
+	for _, k := range slices.Sorted(maps.Keys(keys)) {
+		add(k, orNone(before[k]), orNone(after[k]))
+	}
+	add("problem", orNone(w.Problem), orNone(n.Problem))
+	if len(out) == 0 {
+		add("steps", titles(w), titles(n))
+	}
+	if len(out) == 0 {
+		add("steps", "as planned", "the same titles, with other contents")
+	}
+	return out
+}
+
+func orNone(s string) string {
+	if s == "" {
+		return "(none)"
+	}
+	return s
+}
+
+func titles(c providers.Change) string {
+	var t []string
+	for _, s := range c.Steps {
+		t = append(t, s.Title)
+	}
+	return "[" + strings.Join(t, "; ") + "]"
+}
+
+// flat turns a JSON object into dotted keys and printed values.
+func flat(raw json.RawMessage) map[string]string {
+	var v any
+	out := map[string]string{}
+	if json.Unmarshal(raw, &v) == nil {
+		flatten("", v, out)
+	}
+	return out
+}
+
+func flatten(prefix string, v any, out map[string]string) {
+	switch x := v.(type) {
+	case map[string]any:
+		for k, e := range x {
+			flatten(strings.TrimPrefix(prefix+"."+k, "."), e, out)
+		}
+	case []any:
+		out[prefix] = string(providers.JSON(x))
+	case nil:
+	default:
+		out[prefix] = fmt.Sprint(x)
+	}
+}

@@ -1,0 +1,59 @@
+# shellcheck shell=sh
+# nginx accepts the new addresses and reaches them; nothing is changed. Arguments: the route's; the addresses with commas;
+# PATH, HOST, STATUSES and BODY of a request that each address must answer (no PATH: a connection is enough).
+# The file is in place for as long as nginx tests it, and put back byte for byte whatever happens.
+
+route "$@"
+shift 11
+begin
+
+# reaches ADDR PATH HOST STATUSES BODY: from here, as nginx will.
+reaches() {
+	waits 3000
+	while :; do
+		if [ -z "$2" ]; then
+			connects "$1" && return 0
+			WHYNOT="$1 can't be reached from this machine"
+		else
+			r=$(http_get 2 "http://$1$2" "$3" 0)
+			answer_fits "$r" "$4" "$5" && return 0
+			WHYNOT="from this machine, http://$1$2 gave $(answer_shown "$r"); expected $(expectation "$4" "$5")"
+		fi
+		late && return 1
+		nap
+	done
+}
+
+connects() {
+	if have curl; then
+		c=$(curl -q -s -o /dev/null --max-time 2 --noproxy '*' -w '%{time_connect}' "http://$1/" 2>/dev/null)
+		case $c in '' | 0 | 0.000 | 0.000000) return 1 ;; *) return 0 ;; esac
+	fi
+	have bash timeout || die "neither curl nor bash on this machine: install curl"
+	h=${1%:*}
+	h=${h#[}
+	# shellcheck disable=SC2016
+	timeout 2 bash -c 'exec 3<>"/dev/tcp/$1/$2"' sh "${h%]}" "${1##*:}" 2>/dev/null
+}
+
+refuse_strays
+for a in $(printf '%s\n' "$1" | tr ',' ' '); do
+	reaches "$a" "$2" "$3" "$4" "$5" || die "$WHYNOT"
+done
+
+if holds "$1"; then
+	accepted || die "$WHYNOT"
+	exit 0
+fi
+KEEP=$NDIR/$KEY.check
+put_away() {
+	trap '' HUP INT TERM
+	put_file "$KEEP" || printf "can't put %s back; what it was is in %s\n" "$FILE" "$KEEP" >&2
+	rm -rf "$KEEP"
+}
+save_file "$KEEP" || die "can't keep a copy of $FILE in $NDIR"
+: >"$KEEP/placed"
+trap put_away EXIT
+trap 'exit 1' HUP INT TERM
+content "$1" | write_file || die "can't write $FILE as $(id -un)"
+accepted || die "$WHYNOT"

@@ -1,0 +1,149 @@
+# shellcheck shell=sh
+# What nginx routes to, by the disk and by what its workers were started with. Arguments: the route's. It changes
+# nothing. One fact a line, "key value"; the last line is "end".
+
+route "$@"
+printf 'boot %s\n' "$BOOT"
+
+look_file() {
+	if [ -d "$FILE" ]; then
+		printf 'file directory\n'
+	elif [ -e "$FILE" ] && [ ! -r "$FILE" ]; then
+		denied "can't read $FILE as $(id -un)"
+	elif [ -e "$FILE" ]; then
+		printf 'file present\n'
+		awk 'NR <= 500 { print "text " substr($0, 1, 500) }' "$FILE"
+	else
+		printf 'file absent\n'
+	fi
+}
+
+if ! installed; then
+	look_file
+	printf 'end\n'
+	exit 0
+fi
+printf 'installed %s\nversion %s\npidfile %s\n' "$EXE" "$VERSION" "$PIDFILE"
+[ -r "$CONF" ] || [ ! -e "$CONF" ] || denied "can't read $CONF as $(id -un)"
+look_file
+
+# look_processes: the master and its workers; OLDEST is the first serving worker's start.
+look_processes() {
+	printf 'master %s %s\n' "$MPID" "$MSTART"
+	workers
+	OLDEST=
+	for w in $WORKERS; do
+		printf 'worker %s %s serving\n' "${w%%:*}" "${w##*:}"
+		[ -n "$OLDEST" ] && [ "$OLDEST" -le "${w##*:}" ] || OLDEST=${w##*:}
+	done
+	for w in $LEAVING; do
+		printf 'worker %s %s leaving\n' "${w%%:*}" "${w##*:}"
+	done
+}
+
+# look_changes: TIMES, "ctime path" of the configuration files, our file and its folder: a link's and its target's. The
+# change time is what nobody sets, and a file that was moved here has.
+look_changes() {
+	TIMES=
+	_ifs=$IFS
+	IFS=$NL
+	set -f
+	set --
+	for t in $TREE; do
+		case $t in "config "*) set -- "$@" "${t#config }" ;; esac
+	done
+	TIMES=$(
+		stat -c '%Z %n' -- "$@" "$FILE" "${FILE%/*}" 2>/dev/null
+		stat -L -c '%Z %n' -- "$@" "$FILE" 2>/dev/null
+	)
+	set +f
+	IFS=$_ifs
+}
+
+# look_newer: FRESH when a file is newer than the master, FILETIME and DIRTIME of ours. A change within two seconds of a
+# reload can't be placed: the clocks of files and processes agree to about one.
+look_newer() {
+	FRESH='' FILETIME='' DIRTIME='' pending=''
+	now=$(date +%s)
+	read -r up _ </proc/uptime
+	epoch=$((now - ${up%%.*}))
+	began=$((epoch + MSTART / 100))
+	oldest=$((epoch + ${OLDEST:-0} / 100))
+	_ifs=$IFS
+	IFS=$NL
+	set -f
+	for t in $TIMES; do
+		z=${t%% *} p=${t#* }
+		if [ "$p" = "$FILE" ]; then
+			[ "${FILETIME:-0}" -ge "$z" ] || FILETIME=$z
+		elif [ "$p" = "${FILE%/*}" ]; then
+			DIRTIME=$z
+		elif [ "$p" != "$TARGET" ]; then
+			[ "$z" -lt $((began - 1)) ] || FRESH=1
+			[ "$z" -gt $((oldest + 1)) ] || continue
+			case "$NL$pending" in *"$NL$p$NL"*) ;; *) pending=$pending$p$NL ;; esac
+		fi
+	done
+	for p in $pending; do
+		printf 'pending %s\n' "$p"
+	done
+	set +f
+	IFS=$_ifs
+}
+
+# look_loaded: how it is known what the workers route to. "started": the whole of nginx was started after the file was
+# changed last, and nothing else since; or what else changed can't matter, because the file is what we verified.
+look_loaded() {
+	if recorded; then
+		printf 'known record\n'
+		_ifs=$IFS
+		IFS=,
+		for a in $LOADED; do
+			printf 'loaded %s\n' "$a"
+		done
+		IFS=$_ifs
+		return 0
+	fi
+	if [ -z "$BROKEN" ] && [ -n "$WORKERS" ]; then
+		if [ -n "$FILETIME" ] && [ "$FILETIME" -lt $((began - 1)) ]; then
+			if [ -z "$FRESH" ] || [ "$(sha256sum <"$FILE" 2>/dev/null)" = "$RSHA  -" ]; then
+				printf 'known started\n'
+				return 0
+			fi
+		elif [ -z "$FILETIME" ] && [ -n "$DIRTIME" ] && [ "$DIRTIME" -lt $((began - 1)) ]; then
+			printf 'known absent\n'
+			return 0
+		fi
+	fi
+	printf 'known no\nwhy %s\n' "$WHYNOT"
+	[ -n "$URL" ] || return 0
+	r=$(http_get 2 "$URL" "$VHOST" "$INSECURE")
+	printf 'probe %s\n' "${r%%"$NL"*}"
+	printf '%s\n' "${r#*"$NL"}" | head -c 4096 | sed 's/^/body /'
+	printf '\n'
+}
+
+if master; then
+	look_processes
+	tree
+	look_changes
+	look_newer
+	look_loaded
+else
+	printf 'pidnote %s\n' "$PIDNOTE"
+	for p in $(strays); do
+		printf 'stray %s\n' "$p"
+	done
+	tree
+fi
+_ifs=$IFS
+IFS=$NL
+set -f
+for t in $TREE; do
+	case $t in "included "* | "other "* | "shutdown "* | "unread "*) printf '%s\n' "$t" ;; esac
+done
+set +f
+IFS=$_ifs
+[ -z "$BROKEN" ] || printf '%s\n' "$BROKEN" | sed 's/^/broken /'
+printf 'end\n'
+exit 0

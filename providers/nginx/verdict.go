@@ -1,0 +1,102 @@
+package nginx
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Problems are the reasons for which the route can't be moved to the addresses as things are; each says what to do.
+// They matter only where something is to be changed. allowPending is the user's consent to bring others' files to life.
+func Problems(r Route, l Live, to []string, allowPending bool) (out []string) {
+	bad := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
+	if _, err := Content(r, to); err != nil {
+		bad("%v", err)
+	}
+	if !l.Installed {
+		return append(out, fmt.Sprintf("%s is not installed: install it, and include %s where it is to be used", r.program(), r.File))
+	}
+	if len(l.Strays) > 0 {
+		bad("nginx runs with this configuration as pid %d, but %s: stop it, or write its number into the pidfile", l.Strays[0], l.PidNote)
+	}
+	if p := owner(l.FileText); p != "" && p != r.Project {
+		bad("%s belongs to the project %s, by its first line: give this route a file of its own", r.File, p)
+	}
+	if l.Broken != "" && !r.ownFault(l) {
+		bad("nginx does not accept the configuration that is on the disk now, before any change of ours: %s", l.Broken)
+	}
+	for _, u := range l.Unread {
+		bad("%s is included but can't be read: who else sets %s is not known", u, r.name())
+	}
+	for _, o := range l.Others {
+		bad("%s sets %s too and would have the last word over %s: remove it there", o, r.name(), r.File)
+	}
+	if !l.Included {
+		bad("%s", r.notIncluded())
+	}
+	if len(l.Pending) > 0 && !allowPending {
+		bad("a reload would bring to life what others have changed since nginx loaded its configuration: %s; have a look, then reload nginx or use -allow-pending-nginx",
+			strings.Join(l.Pending, ", "))
+	}
+	return out
+}
+
+// Warnings are worth showing beside a plan that moves the route.
+func Warnings(r Route, l Live) (out []string) {
+	if r.ownFault(l) {
+		out = append(out, fmt.Sprintf("nginx does not accept its configuration without a good %s; whether it does with one, the check will show: %s", r.File, l.Broken))
+	}
+	if l.Installed && r.Drain > 0 {
+		d, set := nginxTime(l.ShutdownTimeout)
+		switch {
+		case !set:
+			out = append(out, fmt.Sprintf("worker_shutdown_timeout is not set: a worker with one long connection stays for ever; %s would fit drain", short(r.Drain)))
+		case d < r.Drain:
+			out = append(out, fmt.Sprintf("worker_shutdown_timeout %s is shorter than drain (%s): nginx cuts requests off before", l.ShutdownTimeout, short(r.Drain)))
+		}
+	}
+	if len(l.Strange) > 0 {
+		out = append(out, fmt.Sprintf("%s is replaced; not understood in it: %s", r.File, strings.Join(l.Strange, "; ")))
+	}
+	return out
+}
+
+// ownFault says that our file may be all that is wrong: it is named, or not there yet, and its upstream or variable missing.
+func (r Route) ownFault(l Live) bool {
+	return l.Broken != "" && (!l.Exists || strings.Contains(l.Broken, r.File))
+}
+
+func (r Route) program() string {
+	if r.Binary != "" {
+		return r.Binary
+	}
+	return "nginx"
+}
+
+func (r Route) notIncluded() string {
+	if r.Variable != "" {
+		return fmt.Sprintf("no server of nginx includes %s: put \"include %s;\" into the server that has \"proxy_pass $%s;\"", r.File, r.File, r.Variable)
+	}
+	return fmt.Sprintf("nginx does not include %s: put \"include %s;\" into its http block", r.File, r.File)
+}
+
+// nginxTime reads a time of nginx's: "30s", "1m30s", "500ms", "30".
+func nginxTime(s string) (d time.Duration, ok bool) {
+	units := map[string]time.Duration{
+		"ms": time.Millisecond, "s": time.Second, "": time.Second, "m": time.Minute, "h": time.Hour,
+		"d": 24 * time.Hour, "w": 7 * 24 * time.Hour, "M": 30 * 24 * time.Hour, "y": 365 * 24 * time.Hour,
+	}
+	if !regexp.MustCompile(`^(\d{1,9}(ms|[smhdwMy])?\s*)+$`).MatchString(s) {
+		return 0, false
+	}
+	for _, m := range regexp.MustCompile(`(\d+)(ms|[smhdwMy])?`).FindAllStringSubmatch(s, -1) {
+		n, err := strconv.Atoi(m[1])
+		if err != nil {
+			return 0, false
+		}
+		d += time.Duration(n) * units[m[2]]
+	}
+	return d, true
+}

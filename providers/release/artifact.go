@@ -1,0 +1,210 @@
+package release
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/shipctl/shipctl/providers"
+	"github.com/shipctl/shipctl/providers/remote"
+)
+
+// What is sent, and so how it is published. A directory and a .zip are sent as a tar that is the same for the same
+// content, whatever the times, owners and order of the files.
+const (
+	FormFile  = "file"   // as it is, under its own name
+	FormTarGz = "tar.gz" // as it is, after inspection
+	FormTar   = "tar"    // packed by us
+)
+
+// Artifact is a source, inspected. SHA256 and Size are of what is sent.
+type Artifact struct {
+	Form     string `json:"form"`
+	Name     string `json:"name"` // of the file or directory
+	SHA256   string `json:"sha256"`
+	Size     int64  `json:"size"`            // bytes that are sent
+	Unpacked int64  `json:"unpacked"`        // bytes in files on the machine
+	Entries  int    `json:"entries"`         // paths on the machine
+	Paths    string `json:"paths,omitempty"` // SHA-256 of the list of these, of what unpacks
+}
+
+// ID is the release's ID where the content gives it.
+func (a Artifact) ID() string { return a.SHA256[:12] }
+
+// room is how many bytes a release takes on a machine until it is published.
+func (a Artifact) room() int64 {
+	if a.Form == FormFile {
+		return a.Size
+	}
+	return a.Size + a.Unpacked + int64(a.Entries)*4096
+}
+
+// writer writes what is sent.
+type writer func(io.Writer) error
+
+// Inspect reads a source and refuses what can't be sent with a clear conscience.
+func Inspect(name string) (Artifact, error) {
+	a, _, err := examine(name)
+	return a, err
+}
+
+// Open opens a source for sending.
+func Open(name string) (providers.Payload, error) {
+	a, write, err := examine(name)
+	if err != nil {
+		return providers.Payload{}, err
+	}
+	p := providers.Payload{SHA256: a.SHA256, Size: a.Size}
+	if a.Form == FormTar {
+		p.Body = stream(write)
+		return p, nil
+	}
+	p.Body, err = os.Open(name)
+	return p, err
+}
+
+// answer is the controller's answer to the query release/artifact SOURCE.
+func answer(args []string) remote.Answer {
+	if len(args) != 1 {
+		return remote.Answer{Sight: remote.Unreachable, Why: "release/artifact takes one source"}
+	}
+	a, err := Inspect(args[0])
+	switch {
+	case err == nil:
+		return remote.Answer{Sight: remote.Seen, Text: string(providers.JSON(a))}
+	case errors.Is(err, fs.ErrNotExist):
+		return remote.Answer{Sight: remote.Absent, Why: err.Error()}
+	case errors.Is(err, fs.ErrPermission):
+		return remote.Answer{Sight: remote.Denied, Why: err.Error()}
+	}
+	return remote.Answer{Sight: remote.Unreachable, Why: err.Error()}
+}
+
+func parseArtifact(text string) (Artifact, error) {
+	var a Artifact
+	if err := json.Unmarshal([]byte(text), &a); err != nil {
+		return a, err
+	}
+	if !validSHA256(a.SHA256) || a.Size < 0 || a.Name == "" {
+		return a, errors.New("not an artifact")
+	}
+	return a, nil
+}
+
+func examine(name string) (Artifact, writer, error) {
+	info, err := os.Stat(name)
+	if err != nil {
+		return Artifact{}, nil, err
+	}
+	abs, err := filepath.Abs(name)
+	if err != nil {
+		return Artifact{}, nil, err
+	}
+	a := Artifact{Name: filepath.Base(abs)}
+	lower := strings.ToLower(a.Name)
+	var write writer
+	switch {
+	case info.IsDir():
+		a.Form = FormTar
+		write, err = inspectDir(name, &a)
+	case !info.Mode().IsRegular():
+		return a, nil, fmt.Errorf("%s: neither a file nor a directory", name)
+	case strings.HasSuffix(lower, ".zip"):
+		a.Form = FormTar
+		write, err = inspectZip(name, info.Size(), &a)
+	case strings.HasSuffix(lower, ".tar.gz"), strings.HasSuffix(lower, ".tgz"):
+		a.Form = FormTarGz
+		err = inspectTarGz(name, info.Size(), &a)
+	case unsupported(lower) != "":
+		return a, nil, fmt.Errorf("%s: %s is not unpacked by shipctl: give a .tar.gz, a .zip or a directory", name, unsupported(lower))
+	default:
+		a.Form = FormFile
+		err = inspectFile(name, &a)
+	}
+	if err != nil {
+		return Artifact{}, nil, fmt.Errorf("%s: %w", name, err)
+	}
+	if write == nil {
+		return a, nil, nil
+	}
+	sum := counted{Writer: sha256.New()}
+	if err := write(&sum); err != nil {
+		return Artifact{}, nil, fmt.Errorf("%s: %w", name, err)
+	}
+	a.SHA256, a.Size = sum.hex(), sum.n
+	return a, write, nil
+}
+
+// unsupported names an ending that a user would expect to be unpacked.
+func unsupported(lower string) string {
+	for _, end := range []string{".tar", ".tar.bz2", ".tar.xz", ".tar.zst", ".tbz2", ".txz", ".7z", ".rar"} {
+		if strings.HasSuffix(lower, end) {
+			return end
+		}
+	}
+	return ""
+}
+
+func inspectFile(name string, a *Artifact) error {
+	if control(a.Name) || strings.HasPrefix(a.Name, "-") {
+		return fmt.Errorf("%q: a name that begins with a dash or holds a control character", a.Name)
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	sum := counted{Writer: sha256.New()}
+	_, err = io.Copy(&sum, f)
+	a.SHA256, a.Size, a.Unpacked, a.Entries = sum.hex(), sum.n, sum.n, 1
+	return errors.Join(err, f.Close())
+}
+
+// counted is a hash that knows how much went in.
+type counted struct {
+	io.Writer
+	n int64
+}
+
+func (c *counted) Write(p []byte) (int, error) {
+	n, err := c.Writer.Write(p)
+	c.n += int64(n)
+	return n, err
+}
+
+func (c *counted) hex() string {
+	h, ok := c.Writer.(interface{ Sum([]byte) []byte })
+	if !ok {
+		return ""
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// piped is a payload that is written while it is read.
+type piped struct {
+	*io.PipeReader
+	done chan struct{}
+}
+
+func stream(write writer) io.ReadCloser {
+	r, w := io.Pipe()
+	p := piped{PipeReader: r, done: make(chan struct{})}
+	go func() {
+		defer close(p.done)
+		w.CloseWithError(write(w)) // nil is io.EOF for the reader
+	}()
+	return p
+}
+
+// Close ends the writer and waits for it.
+func (p piped) Close() error {
+	err := p.PipeReader.Close()
+	<-p.done
+	return err
+}

@@ -1,0 +1,310 @@
+package release
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/shipctl/shipctl/config"
+	"github.com/shipctl/shipctl/providers"
+	"github.com/shipctl/shipctl/providers/remote"
+)
+
+// state is a release's Before and After.
+type state struct {
+	Current  string   `json:"current,omitempty"` // ID, or the link's target where it is none of ours
+	Releases []string `json:"releases"`          // IDs by time of publication
+}
+
+// want is what the configuration asks for, seen from the controller.
+type want struct {
+	ID       string
+	Artifact Artifact
+	Why      string // there is no artifact, because …
+	Broken   bool   // there is one, which can't be sent
+}
+
+func (s Spec) want(f remote.Facts) want {
+	w := want{ID: s.Version}
+	if s.Pin == PinLive {
+		return w
+	}
+	a := f.Get(s.artifact())
+	var err error
+	switch a.Sight {
+	case remote.Seen:
+		if w.Artifact, err = parseArtifact(a.Text); err != nil {
+			w.Why = fmt.Sprintf("the source %s: %v", s.Source, err)
+			w.Broken = true
+		}
+	case remote.Absent:
+		w.Why = fmt.Sprintf("the source %s is not there: build it, or correct source or version", s.Source)
+	default:
+		w.Why = fmt.Sprintf("the source can't be used: %s%s", a.Sight, because(a.Why))
+		w.Broken = a.Sight != remote.NotAsked
+	}
+	if s.Pin == PinContent && w.Why == "" {
+		w.ID = w.Artifact.ID()
+	}
+	return w
+}
+
+func diff(ref config.Ref, s Spec, f remote.Facts) []providers.Change {
+	w := s.want(f)
+	out := make([]providers.Change, 0, len(s.Hosts))
+	before, after := []string{}, []string{}
+	for _, h := range s.Hosts {
+		d := hostDiff{s: s, w: w, a: providers.Addr{Ref: ref, Host: h.Name}}
+		out = append(out, d.change(f))
+		before, after = appendNew(before, d.from), appendNew(after, d.to)
+	}
+	headline := strings.Join(after, ", ")
+	if b := strings.Join(before, ", "); b != headline {
+		headline = b + " → " + headline
+	}
+	for i := range out {
+		out[i].Headline = headline
+	}
+	return out
+}
+
+func appendNew(to []string, s string) []string {
+	if slices.Contains(to, s) {
+		return to
+	}
+	return append(to, s)
+}
+
+// hostDiff is the work on one machine. from and to are what current is, for people.
+type hostDiff struct {
+	s        Spec
+	w        want
+	a        providers.Addr
+	l        Look
+	c        providers.Change
+	from, to string
+}
+
+func (d *hostDiff) change(f remote.Facts) providers.Change {
+	d.c = providers.Change{Addr: d.a, Action: providers.NoOp}
+	var why string
+	if d.l, why = d.s.see(d.a.Host, f); why != "" {
+		d.from, d.to = "?", "?"
+		return d.problem(why)
+	}
+	b := d.state()
+	d.from = shown(b.Current)
+	d.to = d.from
+	d.c.Before, d.c.After = providers.JSON(b), providers.JSON(b)
+	if why := d.inTheWay(); why != "" {
+		return d.problem(why)
+	}
+	if d.s.Pin == PinLive {
+		return d.live(b)
+	}
+	have, why := d.have()
+	if why != "" {
+		return d.problem(why)
+	}
+	if why := d.lacks(f, have); why != "" {
+		return d.problem(why)
+	}
+	d.to = d.w.ID
+	return d.steps(b, have)
+}
+
+func (d *hostDiff) problem(why string) providers.Change {
+	d.c.Problem = why
+	if d.c.Before == nil {
+		d.c.Before, d.c.After = providers.JSON(nil), providers.JSON(nil)
+	}
+	d.c.Line = "could not be planned"
+	return d.c
+}
+
+func shown(current string) string {
+	if current == "" {
+		return "none"
+	}
+	return current
+}
+
+func (d *hostDiff) state() state {
+	b := state{Current: d.l.CurrentID(d.s.Root), Releases: []string{}}
+	if b.Current == "" {
+		b.Current = d.l.Current.Target
+	}
+	for _, p := range d.l.Releases {
+		b.Releases = append(b.Releases, p.ID)
+	}
+	return b
+}
+
+// inTheWay: current is something that we neither made nor may replace.
+func (d *hostDiff) inTheWay() string {
+	link := d.s.within("current")
+	switch d.l.Current.Kind {
+	case "directory", "file":
+		return fmt.Sprintf("%s on %s is a %s, not a symbolic link: it was made by hand. Move it away (mv %s %s.before-shipctl) and plan again.",
+			link, d.a.Host, d.l.Current.Kind, link, link)
+	case "odd":
+		return fmt.Sprintf("%s on %s points to a name that can't be printed. Remove it and plan again.", link, d.a.Host)
+	}
+	return ""
+}
+
+func (d *hostDiff) live(b state) providers.Change {
+	if d.l.Current.Kind == "none" {
+		return d.problem(fmt.Sprintf("there is no release in %s on %s yet: say which one to deploy, as with -var version=…", d.s.Root, d.a.Host))
+	}
+	d.c.Line = "release " + b.Current
+	return d.c
+}
+
+// have says whether the wanted release is published, or why it can't be.
+func (d *hostDiff) have() (published bool, why string) {
+	w, host := d.w, d.a.Host
+	if w.Broken || w.ID == "" {
+		return false, w.Why + "."
+	}
+	p, ok := d.l.find(w.ID)
+	switch {
+	case !ok && w.Why != "":
+		return false, fmt.Sprintf("release %s is not on %s yet, and %s.", w.ID, host, w.Why)
+	case !ok && w.Artifact.Form == FormFile && slices.Contains(d.s.Shared, w.Artifact.Name):
+		return false, fmt.Sprintf("the source is called %s, and so is something shared: leave it out of shared.", w.Artifact.Name)
+	case !ok:
+		return false, ""
+	case p.SHA256 == "":
+		return false, fmt.Sprintf("%s on %s is there, but this project did not publish it: nothing is recorded of its content. Move it away or choose another version.",
+			d.s.within("releases", w.ID), host)
+	case w.Why == "" && p.SHA256 != w.Artifact.SHA256:
+		return false, fmt.Sprintf("release %s on %s has other content: SHA-256 %s there, %s in %s. A release never changes: give the new content another version.",
+			w.ID, host, p.SHA256, w.Artifact.SHA256, d.s.Source)
+	case w.Why == "" && p.Form == FormFile && p.Name != w.Artifact.Name:
+		return false, fmt.Sprintf("release %s on %s holds this content as %s, and the source is called %s now. A release never changes: give it another version.",
+			w.ID, host, p.Name, w.Artifact.Name)
+	}
+	return true, ""
+}
+
+// lacks names what the machine needs for the steps and does not have, as far as it was asked.
+func (d *hostDiff) lacks(f remote.Facts, published bool) string {
+	id := f.Get(remote.Identity(d.a.Host))
+	if published || id.Sight != remote.Seen {
+		return ""
+	}
+	need := [][2]string{{"sha256sum", "coreutils"}}
+	if d.w.Artifact.Form != FormFile {
+		need = append(need, [2]string{"tar", "tar"})
+	}
+	if d.w.Artifact.Form == FormTarGz {
+		need = append(need, [2]string{"gzip", "gzip"})
+	}
+	lines := strings.Split(id.Text, "\n")
+	for _, n := range need {
+		if !slices.Contains(lines, "has "+n[0]) {
+			return fmt.Sprintf("there is no %s on %s, which publishing a release needs: install the package %s.", n[0], d.a.Host, n[1])
+		}
+	}
+	return ""
+}
+
+func (d *hostDiff) steps(b state, published bool) providers.Change {
+	id, art := d.w.ID, d.w.Artifact
+	d.c.Line = "release " + id
+	after := state{Current: id, Releases: slices.Clone(b.Releases)}
+	if !published {
+		d.c.Action = providers.Create
+		d.c.Line = fmt.Sprintf("release %s (%s)", id, Size(art.Size))
+		after.Releases = append(after.Releases, id)
+		sent := slices.Contains(d.l.Ready, art.SHA256)
+		if !sent {
+			d.upload()
+		} else {
+			d.c.Line = fmt.Sprintf("release %s (%s, sent already)", id, Size(art.Size))
+		}
+		d.publish(!sent)
+	}
+	if d.l.CurrentID(d.s.Root) != id {
+		if published {
+			d.c.Action = providers.Update
+			d.c.Line = fmt.Sprintf("release %s (there already)", id)
+		}
+		d.activate(!published)
+	}
+	if d.c.Action != providers.NoOp {
+		after.Releases = d.prune(after.Releases)
+	}
+	d.c.After = providers.JSON(after)
+	return d.c
+}
+
+func (d *hostDiff) add(st providers.Step) {
+	st.Host = d.a.Host
+	d.c.Steps = append(d.c.Steps, st)
+}
+
+func (d *hostDiff) upload() {
+	art := d.w.Artifact
+	d.add(providers.Step{
+		ID: d.a.Step("upload"), Title: fmt.Sprintf("upload %s, %s", art.Name, Size(art.Size)),
+		// Ten minutes, and as long as it takes at 256 KiB a second.
+		Limit: 10*time.Minute + time.Duration(art.Size/(256<<10))*time.Second,
+		Do: remote.Call{
+			Script: scriptUpload, File: d.s.Source, FileSHA256: art.SHA256, FileSize: art.Size,
+			Args: []string{d.s.Root, d.s.key(), d.w.ID, art.SHA256, strconv.FormatInt(art.Size, 10), strconv.FormatInt(art.room(), 10)},
+		},
+	})
+}
+
+func (d *hostDiff) publish(sent bool) {
+	art := d.w.Artifact
+	paths := art.Paths
+	if paths == "" {
+		paths = "-" // an empty argument is easily lost
+	}
+	st := providers.Step{
+		ID: d.a.Step(providers.Publish), Title: "publish release " + d.w.ID,
+		// Unpacking and writing to the disk, at 10 MB a second.
+		Limit: 5*time.Minute + time.Duration(art.Unpacked/10e6)*time.Second,
+		Do: remote.Call{
+			Script: scriptPublish,
+			Args:   append([]string{d.s.Root, d.s.key(), d.w.ID, art.SHA256, art.Form, art.Name, paths}, d.s.Shared...),
+		},
+	}
+	if sent {
+		st.After = []providers.StepID{d.a.Step("upload")}
+	}
+	d.add(st)
+}
+
+func (d *hostDiff) activate(publish bool) {
+	st := providers.Step{
+		ID: d.a.Step(providers.Activate), Title: "activate release " + d.w.ID, Limit: time.Minute,
+		Do:   remote.Call{Script: scriptActivate, Args: []string{d.s.Root, d.s.key(), d.w.ID}},
+		Undo: &remote.Call{Script: scriptDeactivate, Args: []string{d.s.Root, d.s.key(), d.w.ID}},
+	}
+	if d.l.Current.Kind == "link" {
+		st.Undo.Args = append(st.Undo.Args, d.l.Current.Target)
+	}
+	if publish {
+		st.After = []providers.StepID{d.a.Step(providers.Publish)}
+	}
+	d.add(st)
+}
+
+// Size prints bytes for people, in decimal units: 48.2 MB.
+func Size(n int64) string {
+	if n < 1000 {
+		return fmt.Sprintf("%d B", n)
+	}
+	v, unit := float64(n), 0
+	for v >= 999.95 && unit < 4 {
+		v /= 1000
+		unit++
+	}
+	return fmt.Sprintf("%.1f %s", v, []string{"B", "kB", "MB", "GB", "TB"}[unit])
+}

@@ -1,0 +1,127 @@
+package release
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestKeep(t *testing.T) {
+	// look: releases by publication, those that were never activated with a "!", then the order of activations.
+	look := func(current, releases, activated string) Look {
+		l := Look{Root: "/srv/tea", Current: Link{Kind: "link", Target: "/srv/tea/releases/" + current}, Activated: strings.Fields(activated)}
+		for i, id := range strings.Fields(releases) {
+			p := Published{ID: strings.TrimPrefix(id, "?"), SHA256: shaA, Seq: i + 1, Form: FormFile}
+			if strings.HasPrefix(id, "?") {
+				p.SHA256 = ""
+			}
+			l.Releases = append(l.Releases, p)
+		}
+		return l
+	}
+	tests := []struct {
+		name      string
+		r         Retention
+		l         Look
+		id        string
+		kept, out string // newest first
+	}{
+		{"few", Retention{5, 1}, look("2", "1 2", "1 2"), "3", "3 2 1", ""},
+		{"many", Retention{2, 1}, look("4", "1 2 3 4", "1 2 3 4"), "5", "5 4", "3 2 1"},
+		{"previous stays", Retention{1, 0}, look("4", "1 2 3 4", "1 2 3 4"), "5", "5 4", "3 2 1"},
+		{"failed ones apart", Retention{2, 1}, look("2", "1 2 3 4", "1 2"), "5", "5 4 2", "3 1"},
+		{"failed again and again", Retention{2, 0}, look("2", "1 2 3 4", "1 2"), "5", "5 2", "4 3 1"},
+		{"back to an old one", Retention{2, 1}, look("4", "1 2 3 4", "1 2 3 4"), "1", "1 4", "3 2"},
+		{"active already", Retention{1, 1}, look("4", "1 2 3 4", "1 2 4 3 4"), "4", "4 3", "2 1"},
+		{"not ours", Retention{1, 1}, look("?1", "?1 2 3", "2 3"), "4", "4", "3 2"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var kept, out []string
+			for _, d := range Keep(tt.r, tt.l, "/srv/tea", tt.id) {
+				if d.Why == "" {
+					t.Errorf("no reason for %s", d.ID)
+				}
+				if d.Keep {
+					kept = append(kept, d.ID)
+				} else {
+					out = append(out, d.ID)
+				}
+			}
+			if d := cmp.Diff([]string{tt.kept, tt.out}, []string{strings.Join(kept, " "), strings.Join(out, " ")}); d != "" {
+				t.Error(d)
+			}
+		})
+	}
+}
+
+func TestPrune(t *testing.T) {
+	if os.Getuid() != 0 {
+		each(t, func(t *testing.T, b *box) {
+			b.deploy(write(t, "a.jar", []byte("1")), "1")
+			if r := b.must(nil, scriptPrune, b.root, b.spec().key(), "1"); !strings.Contains(r.out, "nothing removed") {
+				t.Error(r.out)
+			}
+		})
+		return
+	}
+	each(t, func(t *testing.T, b *box) {
+		key := b.spec().key()
+		for i := range 8 {
+			b.deploy(write(t, "a.jar", fmt.Append(nil, i)), fmt.Sprint(i))
+		}
+		// In a PID namespace of its own: all of its processes can be looked at, and they end with it.
+		b.sh.argv = append([]string{"unshare", "--pid", "--fork", "--mount-proc", "--kill-child"}, b.sh.argv...)
+		b.wrap = "cd " + b.at("releases/1") + "; sleep 60 >/dev/null 2>&1 & p=$!; cd /\n" +
+			"sleep 60 <" + b.at("releases/2/a.jar") + " >/dev/null 2>&1 & q=$!\n" +
+			"until [ \"$(readlink /proc/$p/cwd)\" = " + b.at("releases/1") + " ] && [ \"$(readlink /proc/$q/fd/0)\" = " + b.at("releases/2/a.jar") + " ]; do :; done"
+		if err := os.MkdirAll(b.at("slots"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink("../releases/3", b.at("slots/blue")); err != nil {
+			t.Fatal(err)
+		}
+		// What a run that died has left.
+		if err := os.MkdirAll(b.at("releases/.remove-old/d"), 0o555); err != nil {
+			t.Fatal(err)
+		}
+		before := b.lookText()
+		wrap := b.wrap
+		b.wrap = "find() { echo \"find: '/proc/1/cwd': Permission denied\" >&2; }; ls() { find; }"
+		if r := b.must(nil, scriptPrune, b.root, key, "0"); !strings.Contains(r.out, "not every process of this machine") || b.lookText() != before {
+			t.Errorf("%q", r.out)
+		}
+		b.wrap = wrap
+		r := b.must(nil, scriptPrune, b.root, key, "0", "1", "2", "3", "4", "6", "7", "none")
+		lines := strings.Split(r.out, "\n")
+		want := []string{
+			"kept 1: in use by process", "kept 2: in use by process",
+			"kept 3: a link points to it", "kept 6: it was live before", "kept 7: it is live", "removed 0", "removed 4", "removed old",
+		}
+		if len(lines) != len(want) {
+			t.Fatalf("%s", r.out)
+		}
+		for i := range want {
+			if !strings.HasPrefix(lines[i], want[i]) {
+				t.Errorf("%q, want %q", lines[i], want[i])
+			}
+		}
+		l, err := parseLook(strings.ReplaceAll(b.lookText(), "ROOT", b.root) + "\n")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var left []string
+		for _, p := range l.Releases {
+			left = append(left, p.ID)
+		}
+		if !slices.Equal(left, []string{"1", "2", "3", "5", "6", "7"}) {
+			t.Errorf("%v left", left)
+		}
+		b.clean()
+		b.fails("is not the name of a release", nil, scriptPrune, b.root, key, "../x")
+	})
+}

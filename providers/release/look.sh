@@ -1,0 +1,75 @@
+# shellcheck shell=sh
+# What is under a release root: look ROOT KEY. Absent where ROOT is not there.
+#   root PHYSICAL
+#   current none | link TARGET | directory | file | odd
+#   release ID SHA256 SEQ FORM NAME      what is recorded of it, "- - - -" where nothing is
+#   activated ID                         oldest first, an ID as often as it was
+#   ready SHA256                         an upload that is not published
+# No forks but one for the link: this is asked on every plan.
+
+# there PATH: it is. Says that it is not only when every directory on the way could be searched.
+there() {
+	if [ -e "$1" ] || [ -L "$1" ]; then return 0; fi
+	up=${1%/*}
+	while [ -n "$up" ] && [ ! -e "$up" ]; do up=${up%/*}; done
+	up=${up:-/}
+	[ -d "$up" ] || die "$up is not a directory"
+	[ -x "$up" ] || denied "may not look into $up"
+	return 1
+}
+
+# readable DIR
+readable() {
+	if [ ! -r "$1" ] || [ ! -x "$1" ]; then denied "may not look into $1"; fi
+}
+
+records=$STATE/projects/$PROJECT/releases/$2
+
+there "$1" || absent
+[ -d "$1" ] || die "$1 is not a directory"
+cd -P "$1" 2>/dev/null || denied "may not look into $1"
+printf 'root %s\n' "$PWD"
+
+if [ -L current ]; then
+	target=$(readlink current 2>/dev/null)
+	case $target in
+	'' | *[[:cntrl:]]*) printf 'current odd\n' ;;
+	*) printf 'current link %s\n' "$target" ;;
+	esac
+elif [ -d current ]; then
+	printf 'current directory\n'
+elif [ -e current ]; then
+	printf 'current file\n'
+else
+	printf 'current none\n'
+fi
+
+there "$PWD/releases" || exit 0
+if [ -L releases ] || [ ! -d releases ]; then die "$PWD/releases is not a directory of its own"; fi
+readable releases
+if there "$records"; then readable "$records"; fi
+
+for dir in releases/*; do
+	id=${dir#releases/}
+	case $id in
+	[!A-Za-z0-9]* | *[!A-Za-z0-9._+-]*) continue ;;
+	esac
+	sha='' seq='' form='' name=''
+	if [ -f "$records/$id" ]; then
+		read -r sha seq form name <"$records/$id" || :
+	fi 2>/dev/null
+	printf 'release %s %s %s %s %s\n' "$id" "${sha:--}" "${seq:--}" "${form:--}" "${name:--}"
+done
+
+if [ -f "$records/.history" ]; then
+	while read -r id; do printf 'activated %s\n' "$id"; done <"$records/.history"
+fi
+
+for file in releases/.ready-*; do
+	sha=${file#releases/.ready-}
+	case $sha in
+	*[!0-9a-f]*) continue ;;
+	esac
+	[ -f "$file" ] && printf 'ready %s\n' "$sha"
+done
+exit 0

@@ -1,0 +1,124 @@
+# shellcheck shell=sh
+# Removes releases that nothing uses: prune ROOT KEY ID... What is in use is decided here, at the last moment: the
+# current and the previous release stay, so does what a link of ours points to or a process has as directory, program
+# or open file. A release is first renamed, then looked at again, then removed: what is there under its name is whole.
+
+[ ! -L "$1/releases" ] || die "$1/releases is a symbolic link, which shipctl does not follow: make it a directory"
+[ -e "$1/releases" ] || exit 0
+root=$(cd -P "$1" && pwd -P) || die "could not enter $1"
+cd -P "$root/releases" || die "could not enter $root/releases"
+records=$STATE/projects/$PROJECT/releases/$2
+shift 2
+
+# links: "path target" of what every process has as directory and program, and has open.
+links() {
+	if find /proc/self/cwd -maxdepth 0 -printf '' 2>/dev/null; then
+		find /proc/[0-9]*/cwd /proc/[0-9]*/exe /proc/[0-9]*/fd -maxdepth 1 -type l -printf '%p %l\n' 2>&1
+	else
+		for p in /proc/[0-9]*; do
+			# shellcheck disable=SC2012
+			ls -ld "$p/cwd" "$p/exe" "$p"/fd/* 2>&1 | sed 's|^l.* \(/proc/.*\) -> |\1 |'
+		done
+	fi
+}
+
+# users: "ID PID" for every process that uses a release, "denied" where not every process could be looked at.
+users() {
+	links | dir="$PWD/" awk '
+		/Permission denied|Operation not permitted/ { print "denied"; next }
+		{
+			at = index($0, " ")
+			path = substr($0, at + 1)
+			if (index(path, ENVIRON["dir"]) != 1) next
+			path = substr(path, length(ENVIRON["dir"]) + 1)
+			sub(/ \(deleted\)$/, "", path)
+			sub(/\/.*/, "", path)
+			split($0, p, "/")
+			print path, p[3]
+		}' | sort -u
+}
+
+# user ID: the first process that uses it.
+user() { printf '%s\n' "$used" | awk -v id="$1" '$1 == id { print $2; exit }'; }
+
+# pointed ID: a link of this root leads into it.
+pointed() {
+	for l in "$root"/* "$root"/*/*; do
+		[ -L "$l" ] || continue
+		case $(readlink -f "$l")/ in "$PWD/$1/"*) return 0 ;; esac
+	done
+	return 1
+}
+
+# reason ID: why it stays, or nothing.
+reason() {
+	pid=$(user "$1")
+	if [ "$1" = "$live" ]; then
+		printf 'it is live'
+	elif [ "$1" = "$previous" ]; then
+		printf 'it was live before'
+	elif [ -n "$pid" ]; then
+		printf 'in use by process %s (%s)' "$pid" "$(cmd_of "$pid")"
+	elif pointed "$1"; then
+		printf 'a link points to it'
+	fi
+}
+
+look() {
+	used=$(users)
+	case "
+$used
+" in
+	*"
+denied
+"*)
+		printf 'nothing removed: not every process of this machine can be looked at\n'
+		return 1
+		;;
+	esac
+}
+
+remove() {
+	chmod -R u+rwX ".remove-$1" 2>/dev/null
+	rm -rf ".remove-$1" || die "could not remove $PWD/.remove-$1"
+	rm -f "$records/$1"
+}
+
+live=$(readlink -f ../current 2>/dev/null)
+live=${live#"$PWD"/}
+live=${live%%/*}
+previous=$(awk -v live="$live" '$1 != live { p = $1 } END { print p }' "$records/.history" 2>/dev/null)
+
+if [ "$(id -u)" != 0 ]; then
+	printf 'nothing removed: without root it can not be seen whether a process uses a release\n'
+	exit 0
+fi
+look || exit 0
+
+for id in "$@"; do
+	case $id in [!A-Za-z0-9]* | *[!A-Za-z0-9._+-]* | '') die "$id is not the name of a release" ;; esac
+	if [ ! -d "$id" ] || [ -L "$id" ]; then continue; fi
+	why=$(reason "$id")
+	if [ -n "$why" ]; then
+		printf 'kept %s: %s\n' "$id" "$why"
+		continue
+	fi
+	mv -T "$id" ".remove-$id" || die "could not rename $PWD/$id"
+done
+sync_path .
+
+# Also what an earlier run has left.
+look || used=all
+for dir in .remove-*; do
+	if [ ! -d "$dir" ] || [ -L "$dir" ]; then continue; fi
+	id=${dir#.remove-}
+	pid=$(user "$dir")
+	if [ "$used" = all ] || [ -n "$pid" ]; then
+		[ -e "$id" ] || mv -T "$dir" "$id" || die "could not put $PWD/$id back"
+		printf 'kept %s: %s uses it since a moment ago\n' "$id" "${pid:+process }${pid:-somebody}"
+		continue
+	fi
+	remove "$id"
+	printf 'removed %s\n' "$id"
+done
+sync_path .

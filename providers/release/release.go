@@ -1,0 +1,38 @@
+// Package release is the kind "release": files under <root>/releases/<id>, which never change once they are published,
+// and the link <root>/current. It owns artifacts (what is sent, and what is refused before it is sent), publication and
+// retention. It knows nothing of slots, routes and windows: who starts what from a release is not its concern.
+package release
+
+import (
+	"embed"
+
+	"github.com/shipctl/shipctl/providers"
+	"github.com/shipctl/shipctl/providers/remote"
+)
+
+//go:embed *.sh
+var scripts embed.FS
+
+// Kind is the kind for the list of kinds.
+var Kind = providers.Define(providers.Def[Spec]{
+	Kind:    "release",
+	Scripts: scripts,
+	Decode:  decode,
+	Value:   value,
+	Claims:  claims,
+	Facts:   facts,
+	Diff:    diff,
+	Local:   map[string]func([]string) remote.Answer{scriptArtifact: answer},
+	Open:    map[string]func(string) (providers.Payload, error){scriptUpload: Open},
+})
+
+// Names of our scripts. The artifact is looked at by the controller itself.
+const (
+	scriptArtifact   = "release/artifact"
+	scriptLook       = "release/look"
+	scriptUpload     = "release/upload"
+	scriptPublish    = "release/publish"
+	scriptActivate   = "release/activate"
+	scriptDeactivate = "release/deactivate"
+	scriptPrune      = "release/prune"
+)

@@ -1,0 +1,312 @@
+package service
+
+import (
+	"crypto/pbkdf2"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/zclconf/go-cty/cty"
+	"github.com/zclconf/go-cty/cty/convert"
+
+	"github.com/shipctl/shipctl/config"
+	"github.com/shipctl/shipctl/providers/remote"
+)
+
+// slots evaluates everything that may name the slot, once for each.
+func (d *decoder) slots() {
+	if len(d.in.Slots) != 2 {
+		d.wrong(&d.b.Range, "Two slots are needed", "%d given: blue/green needs a place for the live program and one for the next.", len(d.in.Slots))
+		return
+	}
+	seen := map[string]bool{}
+	for _, in := range d.in.Slots {
+		d.name(in.Name, "slot", in.Name)
+		if in.Port < 1 || in.Port > 65535 {
+			d.wrong(d.b.At("slot", in.Name, "port"), "Not a port", "%d: 1 to 65535 is expected.", in.Port)
+		}
+		for _, key := range []string{in.Name, fmt.Sprint(in.Port)} {
+			if seen[key] {
+				d.wrong(d.b.At("slot", in.Name, "port"), "Slots overlap", "Both slots have %s: each needs a name and a port of its own.", key)
+			}
+			seen[key] = true
+		}
+		d.slot(in)
+	}
+}
+
+// Two stand-ins for an id that only the machines know: what comes out for both must differ in them alone.
+const standInA, standInB = "0shipctlreleaseid0", "1anothershipctlreleaseid1"
+
+func (d *decoder) slot(in slotInput) {
+	if d.s.Release.ID != "" {
+		sl, _ := d.evaluate(in, d.s.Release.ID)
+		d.s.Slots = append(d.s.Slots, sl)
+		return
+	}
+	before := len(d.diags)
+	a, ok := d.evaluate(in, standInA)
+	if !ok {
+		d.s.Slots = append(d.s.Slots, a)
+		return
+	}
+	d.diags = d.diags[:before]
+	b, _ := d.evaluate(in, standInB)
+	a, b = a.replace(standInA), b.replace(standInB)
+	if fmt.Sprint(a) != fmt.Sprint(b) {
+		d.wrong(d.b.At("slot", in.Name), "The release is not known here",
+			"slot.version is used in a way that needs its value (inside a function or a condition), and no version is given: what runs is known on the machines only. Use it in plain text, or give the version.")
+	}
+	d.s.Slots = append(d.s.Slots, a)
+}
+
+// replace puts ReleaseID where the stand-in is.
+func (sl Slot) replace(standIn string) Slot {
+	put := func(s string) string { return strings.ReplaceAll(s, standIn, ReleaseID) }
+	each := func(in []string) {
+		for i := range in {
+			in[i] = put(in[i])
+		}
+	}
+	each(sl.Command)
+	each(sl.Health.Exec)
+	for _, h := range sl.Hooks {
+		each(h)
+	}
+	for i := range sl.Env {
+		sl.Env[i].Value.Text = put(sl.Env[i].Value.Text)
+	}
+	sl.Health.Path, sl.Health.Host, sl.Health.Body = put(sl.Health.Path), put(sl.Health.Host), put(sl.Health.Body)
+	sl.at = nil
+	return sl
+}
+
+func (d *decoder) evaluate(in slotInput, id string) (Slot, bool) {
+	before := len(d.diags)
+	self := map[string]cty.Value{
+		"name": cty.StringVal(in.Name), "port": cty.NumberIntVal(int64(in.Port)),
+		"version": cty.StringVal(id), "release": cty.StringVal(id),
+	}
+	env := d.env(in, self)
+	self["env"] = cty.ObjectVal(env)
+	local := map[string]cty.Value{"slot": cty.ObjectVal(self)}
+	sl := Slot{Name: in.Name, Port: in.Port, at: d.b.At("slot", in.Name, "port")}
+	sl.Command = d.words(d.in.Command, local, "command")
+	for _, h := range d.in.Before {
+		sl.Hooks = append(sl.Hooks, d.words(h.Command, local, "before_start "+h.Name))
+	}
+	for _, name := range slices.Sorted(maps.Keys(env)) {
+		sl.Env = append(sl.Env, d.variable(name, env[name], in))
+	}
+	sl.Health = d.health(local)
+	return sl, len(d.diags) == before
+}
+
+// env merges the service's variables with the slot's.
+func (d *decoder) env(in slotInput, self map[string]cty.Value) map[string]cty.Value {
+	out := map[string]cty.Value{}
+	for _, e := range []hcl.Expression{d.in.Env, in.Env} {
+		v, diags := d.b.Eval(e, map[string]cty.Value{"slot": cty.ObjectVal(self)})
+		d.diags = append(d.diags, diags...)
+		if diags.HasErrors() {
+			continue
+		}
+		v, _ = v.Unmark() // the values keep their own marks
+		if v.IsNull() || !v.IsKnown() {
+			continue
+		}
+		if !v.CanIterateElements() || !(v.Type().IsObjectType() || v.Type().IsMapType()) {
+			d.wrong(e.Range().Ptr(), "Not an environment", "a map of names and values is expected: { TZ = \"Asia/Seoul\" }.")
+			continue
+		}
+		for it := v.ElementIterator(); it.Next(); {
+			k, x := it.Element()
+			s, err := convert.Convert(x, cty.String)
+			switch name := k.AsString(); {
+			case err != nil || x.IsNull():
+				d.wrong(e.Range().Ptr(), "Not a value of a variable", "%s: text, a number or a bool is expected.", name)
+			case !envName.MatchString(name) || strings.HasPrefix(name, "SHIPCTL"):
+				d.wrong(e.Range().Ptr(), "Not a name of a variable", "%q: letters, digits and _ are expected, not beginning with a digit or with SHIPCTL.", name)
+			default:
+				out[name] = s
+			}
+		}
+	}
+	return out
+}
+
+var envName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+
+// variable keeps of a sensitive value the variable's name and a slow hash.
+func (d *decoder) variable(name string, v cty.Value, in slotInput) Env {
+	from, secret := config.Sensitive(v)
+	plain, _ := v.UnmarkDeep()
+	if !plain.IsKnown() {
+		return Env{Name: name}
+	}
+	at := d.in.Env.Range().Ptr()
+	if d.b.At("slot", in.Name, "env") != nil && in.Env != nil {
+		at = in.Env.Range().Ptr()
+	}
+	s := plain.AsString()
+	if i := strings.IndexFunc(s, unicode.IsControl); i >= 0 {
+		d.wrong(at, "Control character in a value", "%s: a newline or another control character can't be passed in the environment.", name)
+	}
+	switch {
+	case secret && from == "":
+		d.wrong(at, "Part of a value is sensitive", "%s: a sensitive variable can be used as a whole value only (%s = var.NAME): it travels by its name.", name, name)
+	case secret:
+		key, err := pbkdf2.Key(sha256.New, s, []byte("shipctl "+d.b.Ref.String()+" "+name), 100_000, 8)
+		if err != nil {
+			d.wrong(at, "Can't hash", "%s", err)
+		}
+		return Env{Name: name, Value: remote.Part{Var: from}, Print: hex.EncodeToString(key)}
+	}
+	return Env{Name: name, Value: remote.Part{Text: s}}
+}
+
+// words evaluates a command: program and arguments, each as it is, without a shell.
+func (d *decoder) words(e hcl.Expression, local map[string]cty.Value, what string) []string {
+	v, diags := d.b.Eval(e, local)
+	d.diags = append(d.diags, diags...)
+	if diags.HasErrors() {
+		return nil
+	}
+	at := e.Range().Ptr()
+	if _, secret := config.Sensitive(v); secret {
+		d.wrong(at, "Sensitive value in a command", "A command line can be read by everybody on the machine. Pass it in env.")
+		return nil
+	}
+	if !v.IsWhollyKnown() {
+		return nil
+	}
+	list, err := convert.Convert(v, cty.List(cty.String))
+	if err != nil || list.IsNull() || list.LengthInt() == 0 {
+		d.wrong(at, "Not a command", "%s: a list of the program and its arguments is expected: [\"java\", \"-jar\", \"app.jar\"]. There is no shell.", what)
+		return nil
+	}
+	var out []string
+	for it := list.ElementIterator(); it.Next(); {
+		_, w := it.Element()
+		if w.IsNull() || strings.IndexFunc(w.AsString(), unicode.IsControl) >= 0 {
+			d.wrong(at, "Not a word of a command", "%s: null or a control character.", what)
+			return nil
+		}
+		out = append(out, w.AsString())
+	}
+	if out[0] == "" || strings.HasPrefix(out[0], "-") {
+		d.wrong(at, "Not a program", "%s: %q can't be a program's name.", what, out[0])
+	}
+	return out
+}
+
+// line evaluates an expression to one line of text.
+func (d *decoder) line(e hcl.Expression, local map[string]cty.Value, what string) string {
+	v, diags := d.b.Eval(e, local)
+	d.diags = append(d.diags, diags...)
+	if diags.HasErrors() || v.IsNull() || !v.IsKnown() {
+		return ""
+	}
+	if _, secret := config.Sensitive(v); secret {
+		d.wrong(e.Range().Ptr(), "Sensitive value", "%s is shown in plans and errors: a sensitive value can't be part of it.", what)
+		return ""
+	}
+	s, err := convert.Convert(v, cty.String)
+	if err != nil || strings.IndexFunc(s.AsString(), unicode.IsControl) >= 0 {
+		d.wrong(e.Range().Ptr(), "Not a line of text", "%s: text without control characters is expected.", what)
+		return ""
+	}
+	return s.AsString()
+}
+
+func (d *decoder) health(local map[string]cty.Value) Health {
+	in := d.in.Health
+	if in == nil {
+		d.wrong(&d.b.Range, "No health check", "health { … } is needed: without it nobody knows when the new slot may serve. The least is health { tcp {} }.")
+		return Health{}
+	}
+	h := Health{
+		Interval: d.duration(in.Interval, "1s", "health", "interval"), Timeout: d.duration(in.Timeout, "2s", "health", "timeout"),
+		Deadline: d.duration(in.Deadline, "100s", "health", "deadline"), HealthyFor: d.duration(in.HealthyFor, "0s", "health", "healthy_for"),
+	}
+	if h.HealthyFor >= h.Deadline {
+		d.wrong(d.b.At("health", "healthy_for"), "Can never be healthy", "healthy_for (%s) must be shorter than deadline (%s).", h.HealthyFor, h.Deadline)
+	}
+	kinds := 0
+	if in.HTTP != nil {
+		kinds++
+		h.Kind, h.Status = "http", in.HTTP.Status
+		h.Path, h.Host = d.line(in.HTTP.Path, local, "path"), d.line(in.HTTP.Host, local, "host")
+		h.Body = d.line(in.HTTP.Body, local, "body")
+		d.answer(&h.Status, h.Body, "health", "http")
+		if !strings.HasPrefix(h.Path, "/") || strings.ContainsAny(h.Path, " \"'\\") {
+			d.wrong(in.HTTP.Path.Range().Ptr(), "Not a path", "%q: a path begins with / and has no spaces or quotes.", h.Path)
+		}
+		d.hostHeader(h.Host, in.HTTP.Host.Range().Ptr())
+	}
+	if in.TCP != nil {
+		kinds++
+		h.Kind = "tcp"
+	}
+	if in.Exec != nil {
+		kinds++
+		h.Kind, h.Exec = "exec", d.words(in.Exec.Command, local, "health exec")
+	}
+	if kinds != 1 {
+		d.wrong(d.b.At("health"), "One kind of health check", "%d given: one of http { … }, tcp {} and exec { … } is expected.", kinds)
+	}
+	return h
+}
+
+// answer checks what is expected of an HTTP answer.
+func (d *decoder) answer(status *[]int, body string, path ...string) {
+	if len(*status) == 0 {
+		*status = []int{200}
+	}
+	for _, s := range *status {
+		if s < 100 || s > 599 {
+			d.wrong(d.b.At(append(path, "status")...), "Not an HTTP status", "%d: 100 to 599 is expected.", s)
+		}
+	}
+	if _, err := regexp.CompilePOSIX(body); err != nil {
+		d.wrong(d.b.At(append(path, "body")...), "Not a regular expression", "%s (extended regular expressions, as in grep -E).", err)
+	}
+}
+
+var hostHeader = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9.-]*)(:[0-9]+)?$`)
+
+func (d *decoder) hostHeader(host string, at *hcl.Range) {
+	if host != "" && !hostHeader.MatchString(host) {
+		d.wrong(at, "Not a host name", "%q is sent as the Host header: letters, digits, dots and dashes are expected.", host)
+	}
+}
+
+func (d *decoder) duration(s, otherwise string, path ...string) time.Duration {
+	v, err := time.ParseDuration(orElse(s, otherwise))
+	if err != nil || v < 0 || v > 24*time.Hour {
+		d.wrong(d.b.At(path...), "Not a duration", `%q: a number and a unit are expected, such as "500ms", "30s" or "5m", up to "24h".`, s)
+	}
+	if v == 0 && otherwise != "0s" {
+		d.wrong(d.b.At(path...), "Too short", "%s must be more than nothing.", path[len(path)-1])
+	}
+	return v
+}
+
+var plainName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$`)
+
+func (d *decoder) name(s string, path ...string) {
+	if !plainName.MatchString(s) {
+		d.wrong(d.b.At(path...), "Not a name", "%q: letters, digits, - and _ are expected, beginning with a letter or a digit, 32 at the most.", s)
+	}
+}
+
+func userName(s string) bool {
+	return regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.-]{0,31}$`).MatchString(s)
+}

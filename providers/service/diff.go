@@ -1,0 +1,235 @@
+package service
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/shipctl/shipctl/config"
+	"github.com/shipctl/shipctl/providers"
+	"github.com/shipctl/shipctl/providers/remote"
+)
+
+// diff decides as one unit over all machines of the service: what is to serve where, and the way there.
+func diff(ref config.Ref, s Spec, f remote.Facts) []providers.Change {
+	b := &builder{
+		ref: ref, spec: s, live: observe(ref, s, f), changes: map[string]*change{}, target: map[string]Slot{},
+		takeOver: f.Get(takeOver(ref)).Sight == remote.Seen, pending: f.Get(pendingNginx()).Sight == remote.Seen,
+	}
+	b.enter()
+	b.look()
+	if !b.stuck {
+		b.choose()
+		b.strangers()
+	}
+	b.inWords()
+	if !b.stuck {
+		b.steps()
+	}
+	out := make([]providers.Change, 0, len(b.order))
+	for _, h := range b.order {
+		out = append(out, b.changes[h].settled(b.stuck))
+	}
+	return out
+}
+
+// builder collects changes by machine.
+type builder struct {
+	ref      config.Ref
+	spec     Spec
+	live     *live
+	changes  map[string]*change
+	order    []string
+	target   map[string]Slot // the slot that is to serve, by machine
+	gather   map[string]Slot // where traffic is gathered first; nil where nothing has to be
+	evict    []eviction
+	takeOver bool
+	pending  bool // half-edited nginx files may come to life
+	stuck    bool // there is a problem: no steps
+}
+
+// change is a providers.Change with the lines of what the machine does for the service: application and nginx may be
+// on one machine.
+type change struct {
+	providers.Change
+	lines []string
+}
+
+type eviction struct {
+	host string
+	who  Listener
+}
+
+func (c *change) settled(stuck bool) providers.Change {
+	if stuck {
+		c.Action, c.Steps = providers.NoOp, nil
+	}
+	if c.Action != providers.NoOp || c.Problem != "" {
+		c.Line = strings.Join(c.lines, "\n")
+	}
+	return c.Change
+}
+
+func (b *builder) enter() {
+	add := func(h string) {
+		if b.changes[h] == nil {
+			b.order = append(b.order, h)
+			b.changes[h] = &change{Change: providers.Change{Addr: providers.Addr{Ref: b.ref, Host: h}, Action: providers.NoOp}}
+		}
+	}
+	for _, h := range b.spec.Hosts {
+		add(h.Name)
+	}
+	for _, n := range b.spec.Nginx.Hosts {
+		add(n.Name)
+	}
+}
+
+func (b *builder) problem(host, text string, args ...any) {
+	c := b.changes[host]
+	if c.Problem != "" {
+		c.Problem += "\n"
+	}
+	c.Problem += fmt.Sprintf(text, args...)
+	b.stuck = true
+}
+
+// look stops at what could not be seen: it is never taken for absent.
+func (b *builder) look() {
+	for _, h := range b.spec.Hosts {
+		l := b.live.hosts[h.Name]
+		switch {
+		case l.why != "":
+			b.problem(h.Name, "%s", l.why)
+		case l.id == "" && !h.Retired:
+			b.problem(h.Name, "nothing of %s runs here and no release is given: give a version (-var version=…)", b.ref)
+		}
+	}
+	for _, n := range b.spec.Nginx.Hosts {
+		if r := b.live.routes[n.Name]; r.why != "" {
+			b.problem(n.Name, "%s", r.why)
+		}
+	}
+}
+
+// choose picks the slot that is to serve on each machine: the one that runs what is wanted, else one that no nginx
+// sends requests to. Where both are sent to, traffic is gathered on the healthier one first.
+func (b *builder) choose() {
+	for _, h := range active(b.spec.Hosts) {
+		t, keep := b.pick(h.Name)
+		b.target[h.Name] = t
+		if keep != nil {
+			if b.gather == nil {
+				b.gather = map[string]Slot{}
+			}
+			b.gather[h.Name] = *keep
+		}
+	}
+}
+
+func (b *builder) pick(h string) (target Slot, keep *Slot) {
+	l := b.live.hosts[h]
+	routed := func(sl Slot) int { return b.live.routed(b.spec, h, sl.Port) }
+	slots := slices.Clone(b.spec.Slots)
+	slices.SortStableFunc(slots, func(x, y Slot) int { return routed(y) - routed(x) })
+	for i, sl := range slots {
+		// The slot that serves is not moved away from for a check that failed once; an idle one must be healthy.
+		serves := i == 0 && routed(sl) > 0 && routed(slots[1]) == 0
+		if _, ok := l.runs(b.spec, sl); ok && (serves || l.healthy(sl)) {
+			return sl, nil
+		}
+	}
+	if routed(slots[1]) > 0 {
+		if !l.healthy(slots[0]) && l.healthy(slots[1]) {
+			slots[0], slots[1] = slots[1], slots[0]
+		}
+		if l.healthy(slots[0]) || b.takeOver && l.held(slots[0].Port) {
+			return slots[1], &slots[0]
+		}
+	}
+	if routed(slots[0]) == 0 && l.held(slots[0].Port) != l.held(slots[1].Port) && !l.held(slots[0].Port) {
+		return slots[0], nil
+	}
+	if routed(slots[0]) == 0 && !l.held(slots[0].Port) {
+		return b.spec.Slots[0], nil
+	}
+	return slots[1], nil
+}
+
+// held says that somebody listens on the port.
+func (h *hostLive) held(port int) bool {
+	return slices.ContainsFunc(h.seen.Listeners, func(l Listener) bool { return l.Port == port })
+}
+
+// strangers on our ports: the one that serves today is taken over with the operator's consent; any other is named and
+// left alone.
+func (b *builder) strangers() {
+	for _, h := range b.spec.Hosts {
+		t, serving := b.target[h.Name]
+		for _, li := range b.live.hosts[h.Name].seen.Listeners {
+			routed := b.live.routed(b.spec, h.Name, li.Port) > 0
+			mine := serving && t.Port == li.Port
+			switch {
+			case li.Owner == "?" && (mine || routed):
+				b.problem(h.Name, "port %d is held by a process that this user may not see; with sudo = true for this host it could be told whose it is", li.Port)
+			case li.Owner != "":
+			case mine && !routed:
+				b.problem(h.Name, "port %d, where %s is to run, is held by %s, which shipctl did not start. It was left alone: stop it, or give the slot another port", li.Port, t.Name, li)
+			case routed && b.takeOver && !mine:
+				b.evict = append(b.evict, eviction{h.Name, li})
+			case routed:
+				b.problem(h.Name, "port %d, to which nginx sends requests, is held by %s, which shipctl did not start. -take-over=%s makes it a step of the plan to stop it, after the traffic has moved", li.Port, li, b.ref)
+			default:
+				b.warn(h.Name, "port %d is held by %s, which shipctl did not start: the next deployment needs it", li.Port, li)
+			}
+		}
+	}
+}
+
+func (l Listener) String() string {
+	s := fmt.Sprintf("pid %d: %s", l.PID, l.Program)
+	if l.Unit != "" {
+		s += " (" + l.Unit + ")"
+	}
+	return s
+}
+
+func (b *builder) warn(host, text string, args ...any) {
+	b.changes[host].Warnings = append(b.changes[host].Warnings, fmt.Sprintf(text, args...))
+}
+
+// addrs are the addresses that nginx on a machine is to send to, in the order of the machines.
+func (b *builder) addrs(on string, to map[string]Slot) (out []string) {
+	for _, h := range active(b.spec.Hosts) {
+		if t, ok := to[h.Name]; ok {
+			out = append(out, address(on, h, t.Port))
+		}
+	}
+	return out
+}
+
+// settledRoute says that nginx has loaded, and has on disk, just these addresses.
+func (b *builder) settledRoute(on string, to map[string]Slot) bool {
+	r := b.live.routes[on]
+	return r.known && r.nginx.Up && len(r.nginx.Strays) == 0 && sameRoutes(b, on, r.file, to) && sameRoutes(b, on, r.loaded, to)
+}
+
+// sameRoutes compares what nginx has with what it is to have, where a machine's own addresses are as good as each
+// other.
+func sameRoutes(b *builder, on string, have []string, to map[string]Slot) bool {
+	var hosts []hostValue
+	for _, h := range active(b.spec.Hosts) {
+		if _, ok := to[h.Name]; ok {
+			hosts = append(hosts, h)
+		}
+	}
+	if len(have) != len(hosts) {
+		return false
+	}
+	for i, h := range hosts {
+		if !slices.Contains(addresses(on, h, to[h.Name].Port), have[i]) {
+			return false
+		}
+	}
+	return true
+}

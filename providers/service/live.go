@@ -1,0 +1,262 @@
+package service
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/shipctl/shipctl/config"
+	"github.com/shipctl/shipctl/providers/nginx"
+	"github.com/shipctl/shipctl/providers/remote"
+)
+
+// live is the whole service as seen.
+type live struct {
+	hosts  map[string]*hostLive
+	routes map[string]*routeLive
+}
+
+// hostLive is one application machine. id is the release that it is to run.
+type hostLive struct {
+	seen Seen
+	id   string
+	why  string // could not look
+}
+
+// routeLive is one nginx machine. known says that loaded is what its workers serve.
+type routeLive struct {
+	nginx  nginx.Live
+	file   []string // addresses on disk
+	loaded []string
+	known  bool
+	why    string // could not look
+}
+
+func observe(ref config.Ref, s Spec, f remote.Facts) *live {
+	l := &live{hosts: map[string]*hostLive{}, routes: map[string]*routeLive{}}
+	for _, h := range s.Hosts {
+		l.hosts[h.Name] = observeHost(s, h.Name, f)
+	}
+	for _, n := range s.Nginx.Hosts {
+		l.routes[n.Name] = observeRoute(s.route(ref, n), f)
+	}
+	for _, h := range s.Hosts {
+		l.hosts[h.Name].id = s.release(l, h.Name, f)
+	}
+	for _, n := range s.Nginx.Hosts {
+		l.judge(s, n.Name)
+	}
+	return l
+}
+
+// couldNot puts into words why there is nothing to go by.
+func couldNot(a remote.Answer) string {
+	if a.Why == "" {
+		return "could not look: " + a.Sight.String()
+	}
+	return "could not look: " + a.Sight.String() + ": " + a.Why
+}
+
+func observeHost(s Spec, host string, f remote.Facts) *hostLive {
+	a := f.Get(s.look(host))
+	if a.Sight != remote.Seen {
+		return &hostLive{why: couldNot(a)}
+	}
+	seen, err := parse(a.Text)
+	if err != nil {
+		return &hostLive{why: "could not look: " + err.Error()}
+	}
+	return &hostLive{seen: seen}
+}
+
+func observeRoute(r nginx.Route, f remote.Facts) *routeLive {
+	n, err := r.Live(f)
+	if err != nil {
+		return &routeLive{why: "could not look: " + err.Error()}
+	}
+	return &routeLive{nginx: n, file: n.File, loaded: n.Loaded, known: n.LoadedKnown}
+}
+
+// release is the id that the machine is to run: the version given, the content's digest, or what is live there.
+func (s Spec) release(l *live, host string, f remote.Facts) string {
+	switch s.Release.Pin {
+	case "content":
+		var a struct {
+			SHA256 string `json:"sha256"`
+		}
+		if err := json.Unmarshal([]byte(f.Get(artifact(s)).Text), &a); err == nil && len(a.SHA256) >= 12 {
+			return a.SHA256[:12]
+		}
+		return l.liveRelease(s, host)
+	case "live":
+		return l.liveRelease(s, host)
+	default:
+		return s.Release.ID
+	}
+}
+
+// liveRelease is the release of the process that most routes lead to; of any of ours where none does.
+func (l *live) liveRelease(s Spec, host string) string {
+	best, most := "", -1
+	for _, p := range l.hosts[host].seen.Procs {
+		n := 0
+		for _, li := range l.hosts[host].seen.Listeners {
+			if li.Owner == p.Slot {
+				n = max(n, l.routed(s, host, li.Port))
+			}
+		}
+		if n > most {
+			best, most = p.Release, n
+		}
+	}
+	return best
+}
+
+// addresses of one port on a machine, as nginx on another (or the same) machine may name it.
+func addresses(on string, h config.HostValue, port int) []string {
+	var out []string
+	if on == h.Name {
+		out = append(out, "127.0.0.1:"+strconv.Itoa(port))
+	}
+	for _, a := range []string{h.PrivateAddress, h.Address} {
+		if ip, err := netip.ParseAddr(a); err == nil {
+			out = append(out, netip.AddrPortFrom(ip, uint16(port)).String())
+		}
+	}
+	return out
+}
+
+// address is how nginx on a machine is to reach the port.
+func address(on string, h config.HostValue, port int) string { return addresses(on, h, port)[0] }
+
+// routed counts how strongly nginx sends requests to a port of a machine: 2 for what workers have loaded, 1 for what
+// the file says; a machine of which nothing is known may send them anywhere.
+func (l *live) routed(s Spec, host string, port int) (n int) {
+	h := s.host(host)
+	for _, on := range s.Nginx.Hosts {
+		r := l.routes[on.Name]
+		as := addresses(on.Name, h, port)
+		has := func(list []string) bool {
+			return slices.ContainsFunc(list, func(a string) bool { return slices.Contains(as, a) })
+		}
+		if !r.known || has(r.loaded) {
+			n += 2
+		}
+		if has(r.file) {
+			n++
+		}
+	}
+	return n
+}
+
+func (s Spec) host(name string) config.HostValue {
+	for _, h := range s.Hosts {
+		if h.Name == name {
+			return h
+		}
+	}
+	return config.HostValue{}
+}
+
+// judge settles what an nginx of unknown state has loaded, where the answer to a request through it tells: it must be
+// one that only the file's slot gives.
+func (l *live) judge(s Spec, on string) {
+	r := l.routes[on]
+	if r.known || r.why != "" || s.Nginx.Verify == nil || r.nginx.Probe == nil || r.nginx.Probe.Status == 0 || len(r.file) == 0 {
+		return
+	}
+	var inFile, elsewhere bool
+	for _, h := range active(s.Hosts) {
+		for _, sl := range s.Slots {
+			if !s.expected(sl.with(l.hosts[h.Name].id)).matches(r.nginx.Probe.Status, r.nginx.Probe.Body) {
+				continue
+			}
+			if slices.ContainsFunc(addresses(on, h, sl.Port), func(a string) bool { return slices.Contains(r.file, a) }) {
+				inFile = true
+			} else {
+				elsewhere = true
+			}
+		}
+	}
+	if inFile && !elsewhere && (len(active(s.Hosts)) == 1 || l.oneSlot(s, on)) {
+		r.loaded, r.known = r.file, true
+	}
+}
+
+// oneSlot says that the file sends to the same slot on every machine: then one answer speaks for all.
+func (l *live) oneSlot(s Spec, on string) bool {
+	for _, sl := range s.Slots {
+		all := true
+		for _, h := range active(s.Hosts) {
+			all = all && slices.ContainsFunc(addresses(on, h, sl.Port), func(a string) bool { return slices.Contains(l.routes[on].file, a) })
+		}
+		if all {
+			return true
+		}
+	}
+	return false
+}
+
+// expect is the answer through nginx that shows a slot.
+type expect struct {
+	status []int
+	body   string
+}
+
+func (s Spec) expected(sl Slot) expect {
+	e := expect{sl.Health.Status, sl.Health.Body}
+	if v := s.Nginx.Verify; v != nil {
+		if len(v.Status) > 0 {
+			e.status = v.Status
+		}
+		if v.Body != "" {
+			e.body = v.Body
+		}
+	}
+	if len(e.status) == 0 {
+		e.status = []int{200}
+	}
+	return e
+}
+
+func (e expect) matches(status int, body string) bool {
+	if !slices.Contains(e.status, status) {
+		return false
+	}
+	re, err := regexp.CompilePOSIX(e.body)
+	return err == nil && slices.ContainsFunc(strings.Split(body, "\n"), re.MatchString)
+}
+
+// healthy is what the last look says of a port: the health path where there is one, else that somebody listens.
+func (h *hostLive) healthy(sl Slot) bool {
+	a, asked := h.seen.Answers[sl.Port]
+	if sl.Health.Kind != "http" || !asked {
+		return h.listens(sl.Name, sl.Port)
+	}
+	return expect{sl.Health.Status, sl.Health.Body}.matches(a.Status, a.Body)
+}
+
+func (h *hostLive) listens(slot string, port int) bool {
+	return slices.ContainsFunc(h.seen.Listeners, func(l Listener) bool { return l.Port == port && l.Owner == slot })
+}
+
+// runs is the process of a slot that is exactly what is wanted there: release, settings, and it listens.
+func (h *hostLive) runs(s Spec, sl Slot) (Proc, bool) {
+	for _, p := range h.seen.Procs {
+		if p.Slot == sl.Name && p.Release == h.id && p.Digest == s.digest(sl, h.id) && h.listens(sl.Name, sl.Port) && h.enabled(s, sl) {
+			return p, true
+		}
+	}
+	return Proc{}, false
+}
+
+// enabled: after a reboot the live slot must come back.
+func (h *hostLive) enabled(s Spec, sl Slot) bool {
+	return s.Runner != "systemd" || slices.ContainsFunc(h.seen.Units, func(u Unit) bool { return u.Slot == sl.Name && u.Enabled == "enabled" })
+}
+
+func (p Proc) String() string { return fmt.Sprintf("pid %d, release %s", p.PID, p.Release) }

@@ -1,0 +1,173 @@
+package service
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/shipctl/shipctl/config"
+	"github.com/shipctl/shipctl/providers"
+	"github.com/shipctl/shipctl/providers/nginx"
+)
+
+// route is the file on one nginx machine.
+func (s Spec) route(ref config.Ref, n hostValue) nginx.Route {
+	r := nginx.Route{
+		Host: n.Name, File: s.Nginx.File, Variable: s.Nginx.Variable, Upstream: s.Nginx.Upstream, Binary: s.Nginx.Binary,
+		Config: s.Nginx.Config, Prefix: s.Nginx.Prefix, Drain: s.Nginx.Drain, Project: s.Project, Owner: ref.String(),
+	}
+	if v := s.Nginx.Verify; v != nil {
+		r.VerifyURL, r.VerifyHost, r.VerifyInsecure = v.URL, v.Host, v.Insecure
+	}
+	return r
+}
+
+// reroute moves every nginx that does not lead to the slots yet: all checks, then all switches, then each drains. It
+// returns the drains.
+func (b *builder) reroute(to map[string]Slot, prefix string, after []providers.StepID) (drained []providers.StepID) {
+	var checks []providers.StepID
+	var switches, drains []providers.Step
+	for _, n := range b.spec.Nginx.Hosts {
+		if prefix == "" && b.settledRoute(n.Name, to) {
+			continue
+		}
+		route, live := b.spec.route(b.ref, n), b.live.routes[n.Name]
+		addrs := b.addrs(n.Name, to)
+		if !b.movable(route, live.nginx, addrs) {
+			continue
+		}
+		check, swtch, drain := route.Steps(nginx.Move{
+			To: addrs, From: b.from(live), Label: b.label(to), Left: b.left(n.Name, to),
+			Direct: b.direct(to), Through: b.through(to), ID: func(verb string) providers.StepID { return b.id(n.Name, prefix+verb) },
+		})
+		check.After = append(check.After, after...)
+		swtch.Gates, swtch.Before = b.spec.Windows, append(swtch.Before, b.release(providers.Activate)...)
+		b.routeLine(n.Name, prefix, addrs)
+		checks = append(checks, b.add(check, b.routeAction(n.Name)))
+		switches, drains = append(switches, swtch), append(drains, drain)
+	}
+	for i := range switches {
+		switches[i].After = append(switches[i].After, checks...)
+		b.add(switches[i], providers.Update)
+	}
+	for i := range drains {
+		drained = append(drained, b.add(drains[i], providers.Update))
+	}
+	return drained
+}
+
+// movable stops the whole service where one nginx can't be moved, and says what its plan should warn of.
+func (b *builder) movable(r nginx.Route, l nginx.Live, to []string) bool {
+	problems := nginx.Problems(r, l, to, b.pending)
+	for _, p := range problems {
+		b.problem(r.Host, "%s", p)
+	}
+	for _, w := range nginx.Warnings(r, l) {
+		if c := b.changes[r.Host]; !slices.Contains(c.Warnings, w) {
+			c.Warnings = append(c.Warnings, w)
+		}
+	}
+	return len(problems) == 0
+}
+
+// from is what to go back to: what workers have loaded, or at least what the file says.
+func (b *builder) from(r *routeLive) []string {
+	if r.known {
+		return r.loaded
+	}
+	return r.file
+}
+
+func (b *builder) routeAction(on string) string {
+	if r := b.live.routes[on]; !r.nginx.Exists && len(r.loaded) == 0 {
+		return providers.Create
+	}
+	return providers.Update
+}
+
+func (b *builder) routeLine(on, prefix string, to []string) {
+	r := b.live.routes[on]
+	name := b.spec.Nginx.Variable
+	show := func(as []string) string {
+		if len(as) == 0 {
+			return "(none)"
+		}
+		if b.spec.Nginx.Variable != "" {
+			return "http://" + as[0]
+		}
+		return strings.Join(as, ", ")
+	}
+	if name == "" {
+		name = "upstream " + b.spec.Nginx.Upstream
+	}
+	line := fmt.Sprintf("%s %s → %s", name, show(b.from(r)), show(to))
+	switch {
+	case !r.nginx.Up:
+		line += "  (nginx is down: it is started)"
+	case !r.known:
+		line += fmt.Sprintf("  (what its workers serve is not known: %s)", r.nginx.Why)
+	}
+	if prefix != "" {
+		line += "  (gathered first: the machines disagree)"
+	}
+	b.changes[on].lines = append(b.changes[on].lines, line)
+}
+
+// left names what nginx moves away from.
+func (b *builder) left(on string, to map[string]Slot) string {
+	var names []string
+	r := b.live.routes[on]
+	for _, h := range active(b.spec.Hosts) {
+		for _, sl := range b.spec.Slots {
+			routed := slices.ContainsFunc(addresses(on, h, sl.Port), func(a string) bool { return slices.Contains(r.loaded, a) })
+			if routed && sl.Name != to[h.Name].Name && !slices.Contains(names, sl.Name) {
+				names = append(names, sl.Name)
+			}
+		}
+	}
+	if len(names) == 0 {
+		return "the earlier workers"
+	}
+	return strings.Join(names, ", ")
+}
+
+// direct is what each new address must answer before anybody is sent there, through what is common to the slots.
+func (b *builder) direct(to map[string]Slot) nginx.Expect {
+	var e nginx.Expect
+	for _, h := range active(b.spec.Hosts) {
+		t, ok := to[h.Name]
+		if !ok {
+			continue
+		}
+		t = t.with(b.live.hosts[h.Name].id)
+		if t.Health.Kind != "http" {
+			return nginx.Expect{}
+		}
+		e.Path, e.Host, e.Status = t.Health.Path, t.Health.Host, t.Health.Status
+		e.Body = either(e.Body, t.Health.Body)
+	}
+	return e
+}
+
+// through is what the answer through nginx must be: that of one of the slots that it is to lead to.
+func (b *builder) through(to map[string]Slot) nginx.Expect {
+	var e nginx.Expect
+	if b.spec.Nginx.Verify == nil {
+		return e
+	}
+	for _, h := range active(b.spec.Hosts) {
+		if t, ok := to[h.Name]; ok {
+			x := b.spec.expected(t.with(b.live.hosts[h.Name].id))
+			e.Status, e.Body = x.status, either(e.Body, x.body)
+		}
+	}
+	return e
+}
+
+// either matches one or the other regular expression.
+func either(a, b string) string {
+	if a == "" || a == b {
+		return b
+	}
+	return "(" + a + ")|(" + b + ")"
+}

@@ -1,0 +1,157 @@
+package service
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/shipctl/shipctl/config"
+	"github.com/shipctl/shipctl/providers"
+	"github.com/shipctl/shipctl/providers/remote"
+)
+
+type hostValue = config.HostValue
+
+// retire stops, after every nginx has moved and drained, what is not to run any more.
+func (b *builder) retire(drained []providers.StepID) {
+	after := append(b.release(providers.Activate), drained...)
+	for _, h := range b.spec.Hosts {
+		for _, name := range b.live.hosts[h.Name].present() {
+			if !b.stays(h, name) {
+				b.stop(h.Name, name, "stop", "stop", after, true)
+			}
+		}
+	}
+	for _, e := range b.evict {
+		b.stopStranger(e, after)
+	}
+}
+
+// present are the names of the slots of ours that have a process or a unit.
+func (h *hostLive) present() (out []string) {
+	add := func(name string) {
+		if !slices.Contains(out, name) {
+			out = append(out, name)
+		}
+	}
+	for _, p := range h.seen.Procs {
+		add(p.Slot)
+	}
+	for _, u := range h.seen.Units {
+		add(u.Slot)
+	}
+	return out
+}
+
+// stays says that a slot is left as it is: it serves, it was cleared already, or it waits for a rollback.
+func (b *builder) stays(h hostValue, name string) bool {
+	if h.Retired {
+		return false
+	}
+	if name == b.target[h.Name].Name || b.planned(h.Name, "clear-"+name) {
+		return true
+	}
+	configured := slices.ContainsFunc(b.spec.Slots, func(s Slot) bool { return s.Name == name })
+	return configured && b.spec.Previous == "running"
+}
+
+func (b *builder) planned(h, verb string) bool {
+	return slices.ContainsFunc(b.changes[h].Steps, func(s providers.Step) bool { return s.ID == b.id(h, verb) })
+}
+
+func (b *builder) stop(h, slot, verb, title string, after []providers.StepID, final bool) providers.StepID {
+	l := b.live.hosts[h]
+	for _, p := range l.seen.Procs {
+		if p.Slot == slot {
+			title = fmt.Sprintf("%s %s (%s)", title, slot, p.what(b.headID(h)))
+			break
+		}
+	}
+	if !strings.Contains(title, slot) {
+		title += " " + slot
+	}
+	s := providers.Step{
+		ID: b.id(h, verb+"-"+slot), Host: h, Title: title, After: after, Do: b.stopCall(h, slot, b.spec.Stop.Disconnect),
+		Gates: b.spec.Windows, Limit: b.stopLimit(), Final: final,
+	}
+	if final {
+		s.Before = b.release(providers.Prune)
+	}
+	action := providers.Update
+	if b.spec.host(h).Retired {
+		action = providers.Delete
+		b.changes[h].lines = append(b.changes[h].lines, strings.TrimSpace(b.nowLine(h)+"  →  taken out"))
+	} else if len(b.changes[h].lines) == 0 {
+		b.changes[h].lines = append(b.changes[h].lines, title)
+	}
+	return b.add(s, action)
+}
+
+func (b *builder) headID(h string) string { return b.live.hosts[h].id }
+
+// what names a process; its release only where it is another than the one that the plan is about.
+func (p Proc) what(id string) string {
+	if p.Release == id || id == "" {
+		return fmt.Sprintf("pid %d", p.PID)
+	}
+	return fmt.Sprintf("pid %d, release %s", p.PID, p.Release)
+}
+
+// stopCall stops a slot: undo may cut off whoever is connected, since every nginx was put back before.
+func (b *builder) stopCall(h, slot string, cut bool) remote.Call {
+	mode := "keep"
+	if cut {
+		mode = "cut"
+	}
+	return remote.Call{Script: "service/stop", Args: []string{
+		b.spec.Name, slot, b.spec.Stop.Signal, seconds(b.spec.Stop.Grace), seconds(b.spec.Nginx.Drain), mode,
+		strings.Join(b.ownPeers(h), " "), itoa(b.portOf(slot)),
+	}}
+}
+
+func seconds(d time.Duration) string { return itoa(int((d + time.Second - 1) / time.Second)) }
+
+func (b *builder) portOf(slot string) int {
+	for _, s := range b.spec.Slots {
+		if s.Name == slot {
+			return s.Port
+		}
+	}
+	return b.spec.Slots[0].Port
+}
+
+func (b *builder) stopLimit() time.Duration {
+	return b.spec.Stop.Grace + b.spec.Nginx.Drain + time.Minute
+}
+
+// ownPeers are the addresses from which our nginx machines, which were drained, may still be connected.
+func (b *builder) ownPeers(h string) (out []string) {
+	for _, n := range b.spec.Nginx.Hosts {
+		if n.Name == h {
+			out = append(out, "127.0.0.1")
+		}
+		for _, a := range []string{n.PrivateAddress, n.Address} {
+			if ip, err := netip.ParseAddr(a); err == nil && !slices.Contains(out, ip.String()) {
+				out = append(out, ip.String())
+			}
+		}
+	}
+	return out
+}
+
+func (b *builder) stopStranger(e eviction, after []providers.StepID) {
+	mode := "keep"
+	if b.spec.Stop.Disconnect {
+		mode = "cut"
+	}
+	b.add(providers.Step{
+		ID: b.id(e.host, "evict-"+itoa(e.who.Port)), Host: e.host, Title: fmt.Sprintf("stop %s, which is taken over", e.who), After: after,
+		Before: b.release(providers.Prune), Final: true, Gates: b.spec.Windows, Limit: b.stopLimit(),
+		Do: remote.Call{Script: "service/evict", Args: []string{
+			itoa(e.who.PID), fmt.Sprint(e.who.Start), itoa(e.who.Port), b.spec.Stop.Signal, seconds(b.spec.Stop.Grace), seconds(b.spec.Nginx.Drain),
+			mode, strings.Join(b.ownPeers(e.host), " "), e.who.Unit,
+		}},
+	}, providers.Update)
+}

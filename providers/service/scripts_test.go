@@ -1,0 +1,351 @@
+package service
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/shipctl/shipctl/providers/remote"
+	"github.com/shipctl/shipctl/providers/remote/remotetest"
+)
+
+// bench is a machine under one shell with a release of the example program in place.
+type bench struct {
+	t         *testing.T
+	name      string // of the service, its own in every test
+	m         remote.Machine
+	root, dir string
+	port      int
+}
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "teatime")
+	if err != nil {
+		panic(err)
+	}
+	program = filepath.Join(dir, "teatime")
+	build := exec.Command("go", "build", "-o", program, "../../examples/teatime")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		fmt.Println(string(out))
+		os.Exit(1)
+	}
+	code := m.Run()
+	_ = os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+var program string
+
+func freePort(t *testing.T) int {
+	t.Helper()
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+func newBench(t *testing.T, shell string) *bench {
+	t.Helper()
+	lib, err := remote.Scripts(map[string]fs.FS{"service": scripts})
+	if err != nil {
+		t.Fatal(err)
+	}
+	root := t.TempDir()
+	b := &bench{t: t, name: fmt.Sprintf("teatime-%d", time.Now().UnixNano()), m: remotetest.Under(t, shell, lib, filepath.Join(root, "state")), root: root, port: freePort(t)}
+	b.dir = filepath.Join(root, "releases", "42")
+	if err := os.MkdirAll(b.dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Link(program, filepath.Join(b.dir, "teatime")); err != nil {
+		raw, err := os.ReadFile(program)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(b.dir, "teatime"), raw, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Cleanup(func() { _, _ = b.stop(time.Second) })
+	return b
+}
+
+const digest = "abcdef012345"
+
+func (b *bench) start(flags ...string) (string, error) {
+	b.t.Helper()
+	args := []string{b.name, "green", strconv.Itoa(b.port), "42", digest, b.dir, b.root, "process", "", "TERM", "5", "", ""}
+	args = append(args, "./teatime", "-port="+strconv.Itoa(b.port))
+	return remotetest.Step(b.t, b.m, remote.Call{
+		Script: "service/start", Args: append(args, flags...),
+		Stdin: []remote.Part{{Text: "VERSION=42\nSLOT=green\nQUOTED=a \"b\" 'c' $HOME `id`\nTOKEN="}, {Var: "password"}, {Text: "\n"}},
+	})
+}
+
+func (b *bench) health(deadline time.Duration, body string) (string, error) {
+	b.t.Helper()
+	return remotetest.Step(b.t, b.m, remote.Call{Script: "service/health", Args: []string{
+		b.name, "green", strconv.Itoa(b.port), "42", digest, "process", "100", "2", fmt.Sprint(deadline.Milliseconds()), "0",
+		"http", "/profile", "", "200 204", body, b.dir, "",
+	}})
+}
+
+func (b *bench) stop(grace time.Duration) (string, error) {
+	b.t.Helper()
+	return remotetest.Step(b.t, b.m, remote.Call{Script: "service/stop", Args: []string{
+		b.name, "green", "TERM", strconv.Itoa(int(grace / time.Second)), "1", "keep", "", strconv.Itoa(b.port),
+	}})
+}
+
+func (b *bench) look() Seen {
+	b.t.Helper()
+	a := remotetest.Query(b.t, b.m, "service/look", b.name, fmt.Sprintf("green %d /profile ", b.port))
+	if a.Sight != remote.Seen {
+		b.t.Fatalf("%v: %s", a.Sight, a.Why)
+	}
+	seen, err := parse(a.Text)
+	if err != nil {
+		b.t.Fatalf("%v\n%s", err, a.Text)
+	}
+	return seen
+}
+
+func eachShell(t *testing.T, f func(*testing.T, *bench)) {
+	t.Helper()
+	for _, shell := range remotetest.Shells(t) {
+		t.Run(shell, func(t *testing.T) { f(t, newBench(t, shell)) })
+	}
+}
+
+// TestProcessLife: start, again, health, look, stop, again.
+func TestProcessLife(t *testing.T) {
+	eachShell(t, func(t *testing.T, b *bench) {
+		out, err := b.start()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if again, err := b.start(); err != nil || !strings.Contains(again, "already runs") {
+			t.Errorf("started twice: %q, %v", again, err)
+		}
+		if out, err := b.health(10*time.Second, "^green$"); err != nil || !strings.Contains(out, "healthy") {
+			t.Fatalf("%q, %v", out, err)
+		}
+		seen := b.look()
+		if len(seen.Procs) != 1 || seen.Procs[0].Release != "42" || seen.Procs[0].Slot != "green" || seen.Procs[0].Digest != digest || seen.Procs[0].Dir != b.dir {
+			t.Errorf("processes: %+v", seen.Procs)
+		}
+		if want := fmt.Sprintf("pid %d", seen.Procs[0].PID); !strings.Contains(out, want) {
+			t.Errorf("start said %q, not %q", out, want)
+		}
+		if len(seen.Listeners) != 1 || seen.Listeners[0].Owner != "green" || seen.Listeners[0].PID != seen.Procs[0].PID {
+			t.Errorf("listeners: %+v", seen.Listeners)
+		}
+		if a := seen.Answers[b.port]; a.Status != 200 || strings.TrimSpace(a.Body) != "green" {
+			t.Errorf("answer: %+v", a)
+		}
+		environ, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", seen.Procs[0].PID))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range []string{"QUOTED=a \"b\" 'c' $HOME `id`", "TOKEN=" + remotetest.Password, "SHIPCTL=teatime/" + b.name + "/green/42/" + digest, "SHIPCTL_SLOT=green"} {
+			if !bytes.Contains(environ, append([]byte(want), 0)) {
+				t.Errorf("%q is not in the environment", want)
+			}
+		}
+		if link, err := os.Readlink(filepath.Join(b.root, "slots", "green")); err != nil || link != b.dir {
+			t.Errorf("slots/green → %q, %v", link, err)
+		}
+		if out, err := b.stop(5 * time.Second); err != nil || !strings.Contains(out, "stopped") {
+			t.Errorf("stop: %q, %v", out, err)
+		}
+		if out, err := b.stop(5 * time.Second); err != nil || !strings.Contains(out, "nothing runs") {
+			t.Errorf("stop again: %q, %v", out, err)
+		}
+		if seen := b.look(); len(seen.Procs)+len(seen.Listeners) != 0 {
+			t.Errorf("after the stop: %+v", seen)
+		}
+	})
+}
+
+// TestPortTaken: a stranger on the port is named and left alone.
+func TestPortTaken(t *testing.T) {
+	eachShell(t, func(t *testing.T, b *bench) {
+		l, err := net.Listen("tcp", fmt.Sprintf(":%d", b.port))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		_, err = b.start()
+		if err == nil || !strings.Contains(err.Error(), fmt.Sprintf("taken by pid %d", os.Getpid())) {
+			t.Errorf("got %v", err)
+		}
+		seen := b.look()
+		if len(seen.Listeners) != 1 || seen.Listeners[0].Owner != "" || seen.Listeners[0].PID != os.Getpid() || seen.Listeners[0].Program == "" {
+			t.Errorf("listeners: %+v", seen.Listeners)
+		}
+	})
+}
+
+// TestNeverHealthy: the error has the last answers and the log's last lines.
+func TestNeverHealthy(t *testing.T) {
+	eachShell(t, func(t *testing.T, b *bench) {
+		if _, err := b.start("-unhealthy"); err != nil {
+			t.Fatal(err)
+		}
+		_, err := b.health(1500*time.Millisecond, "")
+		if err == nil || !strings.Contains(err.Error(), "GET /profile: 503") || !strings.Contains(err.Error(), "Last lines of its log:\n  | ") {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
+// TestEndsAtOnce: a program that can't be run is an error of start or health, with what it printed.
+func TestEndsAtOnce(t *testing.T) {
+	eachShell(t, func(t *testing.T, b *bench) {
+		_, err := b.start("-no-such-flag")
+		if err == nil {
+			_, err = b.health(5*time.Second, "")
+		}
+		if err == nil || !strings.Contains(err.Error(), "no-such-flag") {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
+// TestStrangerAnswers: an answer from another process, however healthy, is not accepted.
+func TestStrangerAnswers(t *testing.T) {
+	eachShell(t, func(t *testing.T, b *bench) {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", b.port))
+		if err != nil {
+			t.Fatal(err)
+		}
+		srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "green") })}
+		go func() { _ = srv.Serve(l) }()
+		defer srv.Close()
+		_, err = b.health(time.Second, "")
+		if err == nil || !strings.Contains(err.Error(), "not release 42 of slot green") && !strings.Contains(err.Error(), "ended before") {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
+// TestIgnoresTerm: killed after the grace, and a child that holds its output does not hang the step.
+func TestIgnoresTerm(t *testing.T) {
+	eachShell(t, func(t *testing.T, b *bench) {
+		if _, err := b.start("-ignore-term", "-orphan"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := b.health(10*time.Second, ""); err != nil {
+			t.Fatal(err)
+		}
+		out, err := b.stop(time.Second)
+		if err != nil || !strings.Contains(out, "killed") {
+			t.Errorf("%q, %v", out, err)
+		}
+		if seen := b.look(); len(seen.Procs) != 0 {
+			t.Errorf("left: %+v", seen.Procs)
+		}
+	})
+}
+
+// TestConnected: a slot to which somebody is connected is not stopped, and the peer is named.
+func TestConnected(t *testing.T) {
+	eachShell(t, func(t *testing.T, b *bench) {
+		if _, err := b.start(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := b.health(10*time.Second, ""); err != nil {
+			t.Fatal(err)
+		}
+		resp, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d/stream?s=30", b.port))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		_, err = b.stop(time.Second)
+		if err == nil || !strings.Contains(err.Error(), "1 from 127.0.0.1") || !strings.Contains(err.Error(), "was not stopped") {
+			t.Errorf("got %v", err)
+		}
+		if len(b.look().Procs) != 1 {
+			t.Error("it was stopped")
+		}
+		resp.Body.Close()
+		if out, err := b.stop(5 * time.Second); err != nil {
+			t.Errorf("%q, %v", out, err)
+		}
+	})
+}
+
+// TestBeforeStart: its output is shown, its failure too.
+func TestBeforeStart(t *testing.T) {
+	eachShell(t, func(t *testing.T, b *bench) {
+		run := func(command ...string) (string, error) {
+			return remotetest.Step(t, b.m, remote.Call{
+				Script: "service/before", Args: append([]string{"migrate", b.dir, "", "2"}, command...), Stdin: []remote.Part{{Text: "A=b c\n"}},
+			})
+		}
+		if out, err := run("sh", "-c", `echo "$A in $PWD"`); err != nil || !strings.Contains(out, "b c in "+b.dir) {
+			t.Errorf("%q, %v", out, err)
+		}
+		if _, err := run("sh", "-c", "echo no table; exit 3"); err == nil || !strings.Contains(err.Error(), "exit status 3") || !strings.Contains(err.Error(), "no table") {
+			t.Errorf("got %v", err)
+		}
+		if _, err := run("sleep", "20"); err == nil || !strings.Contains(err.Error(), "longer than 2 s") {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
+// TestEvict: the very process, as PID and start time, and no other.
+func TestEvict(t *testing.T) {
+	eachShell(t, func(t *testing.T, b *bench) {
+		cmd := exec.Command(program, "-port="+strconv.Itoa(b.port), "-version=1", "-slot=old")
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		done := make(chan error, 1)
+		go func() { done <- cmd.Wait() }()
+		t.Cleanup(func() { _ = cmd.Process.Kill() })
+		var seen Seen
+		for len(seen.Listeners) == 0 {
+			seen = b.look()
+		}
+		evict := func(start int64) (string, error) {
+			return remotetest.Step(t, b.m, remote.Call{Script: "service/evict", Args: []string{
+				fmt.Sprint(cmd.Process.Pid), fmt.Sprint(start), strconv.Itoa(b.port), "TERM", "5", "1", "keep", "", "",
+			}})
+		}
+		if out, err := evict(seen.Listeners[0].Start + 1); err != nil || !strings.Contains(out, "gone already") {
+			t.Errorf("another process of that PID: %q, %v", out, err)
+		}
+		if out, err := evict(seen.Listeners[0].Start); err != nil || !strings.Contains(out, "stopped") {
+			t.Errorf("%q, %v", out, err)
+		}
+		<-done
+	})
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add("boot\t1\t100\nproc\t1\t2\tblue\t41\tabc\t/srv\nlisten\t80\t1\t2\t-\tx\t-\nunit\tblue\tactive\tenabled\t1\nanswer\t80\t200\tok")
+	f.Add("proc\t-1\t\t\t\t\t")
+	f.Fuzz(func(t *testing.T, text string) {
+		seen, err := parse(text)
+		if err == nil {
+			if _, err := json.Marshal(seen); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}

@@ -1,0 +1,37 @@
+// Package service is the kind "service": a program in two slots, of which nginx routes to one. It owns slots, health,
+// runners and the order of a blue/green deployment. It knows no symbolic links and no nginx text.
+package service
+
+import (
+	"embed"
+
+	"github.com/zclconf/go-cty/cty"
+
+	"github.com/shipctl/shipctl/config"
+	"github.com/shipctl/shipctl/providers"
+)
+
+//go:embed *.sh
+var scripts embed.FS
+
+// Kind is the kind "service".
+var Kind = providers.Define(providers.Def[Spec]{
+	Kind: "service", Scripts: scripts,
+	Decode: decode, Value: value, Claims: claims, Facts: facts, Diff: diff, Status: status,
+})
+
+func value(s Spec) cty.Value {
+	return cty.ObjectVal(map[string]cty.Value{"name": cty.StringVal(s.Name)})
+}
+
+func claims(ref config.Ref, s Spec) (out []providers.Claim) {
+	for _, h := range s.Hosts {
+		for _, sl := range s.Slots {
+			out = append(out, providers.Claim{What: h.Name + " port " + itoa(sl.Port), At: sl.at})
+		}
+	}
+	for _, h := range s.Nginx.Hosts {
+		out = append(out, providers.Claim{What: h.Name + " file " + s.Nginx.File, At: s.Nginx.at})
+	}
+	return out
+}

@@ -1,0 +1,119 @@
+# shellcheck shell=sh
+# Stops what runs in a slot, once nobody is connected to it. Arguments: 1 service 2 slot 3 signal 4 seconds of grace
+# 5 seconds to wait for connections to end 6 "cut" to go on after that whoever is connected, else "keep" 7 addresses
+# that may be cut off after it (nginx machines, which were drained), separated by blanks 8 port of the configuration.
+# Only processes with the slot's marker are stopped, each as PID and start time.
+name=$1 slot=$2 signal=$3 grace=$4 wait=$5 cut=$6 may=$7 port=$8
+mark="SHIPCTL=$PROJECT/$name/$slot/"
+unit="shipctl-$PROJECT-$name-$slot.service"
+home="$STATE/projects/$PROJECT/services/$name"
+
+# marked: "pid start" of each process of the slot.
+marked() {
+	for p in $(with_env "$mark"); do
+		[ "$p" = $$ ] && continue
+		s=$(proc_start "$p") && printf '%s %s\n' "$p" "$s"
+	done
+}
+
+# tops: of those, the ones that no other one of them started.
+tops() {
+	printf '%s\n' "$1" | while read -r p s; do
+		[ -n "$p" ] || continue
+		parent=$(sed 's/.*) . \([0-9]*\) .*/\1/' "/proc/$p/stat" 2>/dev/null)
+		printf '%s\n' "$1" | grep -q "^$parent " || printf '%s %s\n' "$p" "$s"
+	done
+}
+
+# their_ports: where they listen.
+their_ports() {
+	ports=$port
+	pids=$(printf '%s\n' "$1" | awk 'NF { print $1 }')
+	[ -n "$pids" ] || return 0
+	inodes=$(for p in $pids; do
+		# shellcheck disable=SC2012
+		ls -l "/proc/$p/fd" 2>/dev/null | sed -n 's/.*socket:\[\([0-9]*\)\].*/\1/p'
+	done)
+	# shellcheck disable=SC2086
+	ports=$(cat /proc/net/tcp /proc/net/tcp6 2>/dev/null | awk -v inodes="$(printf '%s ' $inodes)" '
+		BEGIN { n = split(inodes, a, " "); for (i = 1; i <= n; i++) want[a[i]] = 1 }
+		function hex(s,  i, n) { for (i = 1; i <= length(s); i++) n = n * 16 + index("0123456789ABCDEF", substr(s, i, 1)) - 1; return n }
+		$4 == "0A" && ($10 in want) { split($2, l, ":"); print hex(l[2]) }' | sort -un | tr '\n' ' ')
+}
+
+# connected: "count address" of who is connected to them.
+connected() {
+	# shellcheck disable=SC2086
+	sockets 01 $ports | awk '{ n[$3]++ } END { for (a in n) print n[a], a }'
+}
+
+others() {
+	connected | while read -r n a; do
+		case " $may " in *" $a "*) ;; *) printf '%s from %s, ' "$n" "$a" ;; esac
+	done
+}
+
+procs=$(marked)
+if [ -z "$procs" ] && [ ! -e "/etc/systemd/system/$unit" ]; then
+	echo 'nothing runs there'
+	exit 0
+fi
+their_ports "$procs"
+begin=$(now_ms)
+while [ -n "$(connected)" ] && [ $(($(now_ms) - begin)) -lt $((wait * 1000)) ]; do nap; done
+left=$(others)
+if [ -n "$left" ] && [ "$cut" != cut ]; then
+	die "$slot still has connections after $wait s: ${left%, }. It was not stopped.
+If that is an nginx that the configuration no longer names, route it elsewhere first. If it is a client that may be cut off, set disconnect = true in the service's stop block."
+fi
+n=$(connected | awk '{ n += $1; a = a " " $2 } END { if (n) print n " (" substr(a, 2) ")" }')
+[ -z "$n" ] || printf 'cut off %s connections\n' "$n"
+
+# A stop turns restarting off first: systemctl stop does, and disable keeps a reboot from bringing it back.
+if [ -e "/etc/systemd/system/$unit" ]; then
+	systemctl disable --quiet "$unit" 2>/dev/null
+	systemctl stop "$unit" 2>&1 || die "systemctl stop $unit failed: $(systemctl status "$unit" -n 5 --no-pager 2>&1)"
+	rm -f "/etc/systemd/system/$unit"
+	systemctl daemon-reload
+fi
+
+# lives LIST: one of the processes is still that very process.
+lives() {
+	while read -r p s; do
+		[ -n "$p" ] && proc_is "$p" "$s" && return 0
+	done <<-EOF
+		$1
+	EOF
+	return 1
+}
+
+# each SIGNAL LIST: checked again immediately before.
+each() {
+	printf '%s\n' "$2" | while read -r p s; do
+		[ -n "$p" ] && proc_is "$p" "$s" && kill -s "$1" "$p" 2>/dev/null
+	done
+}
+
+main=$(tops "$procs")
+each "$signal" "$main"
+begin=$(now_ms)
+while lives "$main" && [ $(($(now_ms) - begin)) -lt $((grace * 1000)) ]; do nap; done
+if lives "$main"; then
+	printf 'did not end within %s s: killed\n' "$grace"
+	each KILL "$main"
+fi
+# What it has started and left behind carries the slot's marker too.
+rest=$(marked)
+[ -z "$rest" ] || {
+	each TERM "$rest"
+	nap
+	each KILL "$rest"
+}
+tries=0
+while lives "$procs"; do
+	tries=$((tries + 1))
+	[ $tries -lt 50 ] || die "$slot could not be stopped: $(marked | awk '{ print "pid " $1 }' | tr '\n' ' ')"
+	nap
+done
+rm -f "$home/$slot.env"
+echo stopped

@@ -1,0 +1,199 @@
+package service
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/shipctl/shipctl/providers"
+)
+
+// before is what status shows and what a plan's steps rest on.
+type before struct {
+	Live  string            `json:"live,omitempty"`
+	Slots map[string]slotIs `json:"slots,omitempty"`
+	Held  map[string]string `json:"held,omitempty"` // port → stranger
+	Nginx *nginxIs          `json:"nginx,omitempty"`
+}
+
+type slotIs struct {
+	PID     int    `json:"pid"`
+	Start   int64  `json:"start"`
+	Release string `json:"release"`
+	Digest  string `json:"settings"`
+	Dir     string `json:"directory"`
+	Healthy bool   `json:"healthy"`
+	Unit    string `json:"unit,omitempty"`
+}
+
+type nginxIs struct {
+	Up     bool     `json:"up"`
+	Master int      `json:"master,omitempty"`
+	File   []string `json:"file"`
+	Loaded []string `json:"loaded"` // null: not known
+}
+
+type after struct {
+	Live    string   `json:"live,omitempty"`
+	Release string   `json:"release,omitempty"`
+	Digest  string   `json:"settings,omitempty"`
+	Routes  []string `json:"routes,omitempty"`
+}
+
+// inWords fills in what people and policies read.
+func (b *builder) inWords() {
+	head := b.headline()
+	for _, h := range b.order {
+		c := b.changes[h]
+		c.Headline = head
+		c.Before, c.After = providers.JSON(b.was(h)), providers.JSON(b.willBe(h))
+	}
+}
+
+func (b *builder) was(h string) before {
+	out := before{}
+	if l := b.live.hosts[h]; l != nil && l.why == "" {
+		out.Slots, out.Held = map[string]slotIs{}, map[string]string{}
+		for _, p := range l.seen.Procs {
+			out.Slots[p.Slot] = slotIs{p.PID, p.Start, p.Release, p.Digest, p.Dir, b.healthyNow(h, p.Slot), l.unit(p.Slot)}
+		}
+		for _, u := range l.seen.Units {
+			if _, runs := out.Slots[u.Slot]; !runs {
+				out.Slots[u.Slot] = slotIs{Unit: u.State + " " + u.Enabled}
+			}
+		}
+		for _, li := range l.seen.Listeners {
+			if li.Owner == "" || li.Owner == "?" {
+				out.Held[itoa(li.Port)] = li.String()
+			}
+		}
+		out.Live = b.liveSlot(h)
+	}
+	if r := b.live.routes[h]; r != nil && r.why == "" {
+		n := &nginxIs{Up: r.nginx.Up, File: r.file}
+		if r.nginx.Master != nil {
+			n.Master = r.nginx.Master.PID
+		}
+		if r.known {
+			n.Loaded = append([]string{}, r.loaded...)
+		}
+		out.Nginx = n
+	}
+	return out
+}
+
+func (h *hostLive) unit(slot string) string {
+	for _, u := range h.seen.Units {
+		if u.Slot == slot {
+			return u.State + " " + u.Enabled
+		}
+	}
+	return ""
+}
+
+func (b *builder) healthyNow(h, slot string) bool {
+	i := slices.IndexFunc(b.spec.Slots, func(s Slot) bool { return s.Name == slot })
+	return i >= 0 && b.live.hosts[h].healthy(b.spec.Slots[i].with(b.live.hosts[h].id))
+}
+
+// liveSlot is the slot that nginx sends requests to; "" where there is none, or more than one.
+func (b *builder) liveSlot(h string) string {
+	var live []string
+	for _, li := range b.live.hosts[h].seen.Listeners {
+		if li.Owner != "" && li.Owner != "?" && b.live.routed(b.spec, h, li.Port) > 0 && !slices.Contains(live, li.Owner) {
+			live = append(live, li.Owner)
+		}
+	}
+	if len(live) != 1 {
+		return ""
+	}
+	return live[0]
+}
+
+func (b *builder) willBe(h string) after {
+	var a after
+	if t, ok := b.target[h]; ok {
+		id := b.live.hosts[h].id
+		a.Live, a.Release, a.Digest = t.Name, id, b.spec.digest(t, id)
+	}
+	if b.live.routes[h] != nil && len(b.target) > 0 {
+		a.Routes = b.addrs(h, b.target)
+	}
+	return a
+}
+
+// headline says what becomes of the service: 41 → 42.
+func (b *builder) headline() string {
+	was, is := map[string]bool{}, map[string]bool{}
+	for _, h := range b.spec.Hosts {
+		l := b.live.hosts[h.Name]
+		if r := b.live.liveRelease(b.spec, h.Name); l.why == "" && r != "" {
+			was[r] = true
+		}
+		if l.id != "" && !h.Retired {
+			is[l.id] = true
+		}
+	}
+	from, to := keys(was), keys(is)
+	switch {
+	case from == to:
+		return to
+	case from == "":
+		return to + ", for the first time"
+	}
+	return from + " → " + to
+}
+
+func keys(m map[string]bool) string {
+	var out []string
+	for k := range m {
+		out = append(out, k)
+	}
+	slices.Sort(out)
+	return strings.Join(out, ", ")
+}
+
+// nowLine is the left side of a machine's line.
+func (b *builder) nowLine(h string) string {
+	l := b.live.hosts[h]
+	slot := b.liveSlot(h)
+	for _, p := range l.seen.Procs {
+		if p.Slot == slot {
+			return fmt.Sprintf("live %s :%d (pid %d, release %s)", slot, l.portOf(slot), p.PID, p.Release)
+		}
+	}
+	for _, e := range b.evict {
+		if e.host == h {
+			return fmt.Sprintf("live :%d (pid %d, %s)", e.who.Port, e.who.PID, e.who.Program)
+		}
+	}
+	return ""
+}
+
+func (h *hostLive) portOf(slot string) int {
+	for _, li := range h.seen.Listeners {
+		if li.Owner == slot {
+			return li.Port
+		}
+	}
+	return 0
+}
+
+// label names the slots that traffic goes to: "green", or "app-1 blue, app-2 green".
+func (b *builder) label(to map[string]Slot) string {
+	var each []string
+	same := true
+	first := ""
+	for _, h := range active(b.spec.Hosts) {
+		t := to[h.Name].Name
+		if first == "" {
+			first = t
+		}
+		same = same && t == first
+		each = append(each, h.Name+" "+t)
+	}
+	if same {
+		return first
+	}
+	return strings.Join(each, ", ")
+}

@@ -1,0 +1,72 @@
+package fleet
+
+import (
+	"fmt"
+	"strings"
+)
+
+const site = "/etc/nginx/sites-enabled/teatime"
+
+// SiteVariable is a server on port 80 that passes everything to $VARIABLE, which the include sets. Nothing is retried.
+func SiteVariable(include, variable string) string {
+	return fmt.Sprintf(`server {
+	listen 80 default_server;
+	server_name _;
+	include %s;
+	location / {
+		proxy_pass $%s;
+		proxy_next_upstream off;
+	}
+}
+`, include, variable)
+}
+
+// SiteUpstream is the same with an upstream, which the include defines.
+func SiteUpstream(include, upstream string) string {
+	return fmt.Sprintf(`include %s;
+server {
+	listen 80 default_server;
+	server_name _;
+	location / {
+		proxy_pass http://%s;
+		proxy_next_upstream off;
+	}
+}
+`, include, upstream)
+}
+
+// SetVariable is an include for SiteVariable.
+func SetVariable(variable, address string) string {
+	return fmt.Sprintf("set $%s http://%s;\n", variable, address)
+}
+
+// SetUpstream is an include for SiteUpstream.
+func SetUpstream(upstream string, addresses ...string) string {
+	var b strings.Builder
+	for _, a := range addresses {
+		fmt.Fprintf(&b, "\tserver %s;\n", a)
+	}
+	return fmt.Sprintf("upstream %s {\n%s}\n", upstream, b.String())
+}
+
+// WriteSite writes the machine's one nginx site; nginx is not told.
+func (m *Machine) WriteSite(text string) { m.WriteFile(site, text, 0o644) }
+
+// StartNginx writes the site and starts nginx, now and at each boot. Its include must be there.
+func (m *Machine) StartNginx(text string) {
+	m.WriteSite(text)
+	m.Exec("systemctl enable --quiet --now nginx || { systemctl status nginx; nginx -t; exit 1; } >&2")
+}
+
+// NginxWorkers returns "pid start" of each nginx worker that is not on its way out, and of each that is.
+func (m *Machine) NginxWorkers() (serving, leaving []string) {
+	for pid, p := range m.processes() {
+		switch {
+		case strings.HasPrefix(p.command, "nginx: worker process is shutting down"):
+			leaving = append(leaving, fmt.Sprintf("%d %s", pid, p.start))
+		case strings.HasPrefix(p.command, "nginx: worker process"):
+			serving = append(serving, fmt.Sprintf("%d %s", pid, p.start))
+		}
+	}
+	return serving, leaving
+}
