@@ -1,10 +1,12 @@
 package config
 
 import (
+	"slices"
 	"strconv"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/zclconf/go-cty/cty"
 )
 
 // at follows a path of argument names, block types, labels, object keys and list indexes as far as it leads.
@@ -35,7 +37,7 @@ func nested(body *hclsyntax.Body, path []string) (*hclsyntax.Block, int) {
 				partial = b
 			}
 		case b.Type != path[0] || n > len(path)-1:
-		case equalLabels(b.Labels, path[1:1+n]):
+		case slices.Equal(b.Labels, path[1:1+n]):
 			return b, 1 + n
 		}
 	}
@@ -47,15 +49,6 @@ func nested(body *hclsyntax.Body, path []string) (*hclsyntax.Block, int) {
 		used = min(2, len(path))
 	}
 	return partial, used
-}
-
-func equalLabels(a, b []string) bool {
-	for i := range a {
-		if a[i] != b[i] {
-			return false
-		}
-	}
-	return true
 }
 
 // content is the body that holds a block's arguments.
@@ -73,24 +66,29 @@ func content(b *hclsyntax.Block) *hclsyntax.Body {
 // inside narrows an expression to one of its elements.
 func inside(e hclsyntax.Expression, path []string) hcl.Range {
 	for len(path) > 0 {
-		var next hclsyntax.Expression
-		switch e := e.(type) {
-		case *hclsyntax.ObjectConsExpr:
-			for _, item := range e.Items {
-				v, d := item.KeyExpr.Value(nil)
-				if name, is := sensitive(v); !d.HasErrors() && !is && name == "" && v.IsKnown() && !v.IsNull() && v.Type().FriendlyName() == "string" && v.AsString() == path[0] {
-					next = item.ValueExpr
-				}
-			}
-		case *hclsyntax.TupleConsExpr:
-			if i, err := strconv.Atoi(path[0]); err == nil && i >= 0 && i < len(e.Exprs) {
-				next = e.Exprs[i]
-			}
-		}
+		next := element(e, path[0])
 		if next == nil {
 			break
 		}
 		e, path = next, path[1:]
 	}
 	return e.Range()
+}
+
+// element finds an object's value by its key, or a list's element by its index; nil where it isn't written out.
+func element(e hclsyntax.Expression, name string) hclsyntax.Expression {
+	switch e := e.(type) {
+	case *hclsyntax.ObjectConsExpr:
+		for _, item := range e.Items {
+			v, d := item.KeyExpr.Value(nil)
+			if !d.HasErrors() && v.IsKnown() && !v.IsNull() && v.Type() == cty.String && v.AsString() == name {
+				return item.ValueExpr
+			}
+		}
+	case *hclsyntax.TupleConsExpr:
+		if i, err := strconv.Atoi(name); err == nil && i >= 0 && i < len(e.Exprs) {
+			return e.Exprs[i]
+		}
+	}
+	return nil
 }

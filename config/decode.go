@@ -35,7 +35,7 @@ func (b Block) decode(into any) hcl.Diagnostics {
 	walk(raw, nil, func(e hclsyntax.Expression, iterators []string) { ts = append(ts, references(e, iterators)...) })
 	ctx, diags := b.scope.context(ts)
 	d := &decoder{scope: b.scope, ctx: ctx, diags: diags}
-	d.names(raw, v.Elem().Type(), blockOf(b.Kind))
+	raw = d.names(raw, v.Elem().Type(), blockOf(b.Kind))
 	d.fill(dynblock.Expand(raw, ctx, dynblock.OptCheckForEach(d.checkDynamic)), b.Range, v.Elem())
 	if d.skipped && !d.diags.HasErrors() {
 		d.diags = append(d.diags, skip(b.Range))
@@ -116,40 +116,67 @@ func target(t reflect.Type) reflect.Type {
 	return t
 }
 
-// names reports arguments and blocks that the structs have no place for, wrong numbers of labels and bad names.
-func (d *decoder) names(raw *hclsyntax.Body, t reflect.Type, what string) {
+// names reports arguments and blocks that the structs have no place for, wrong numbers of labels and bad names. It
+// returns the body without the blocks whose labels are wrong.
+func (d *decoder) names(raw *hclsyntax.Body, t reflect.Type, what string) *hclsyntax.Body {
 	if t.Kind() != reflect.Struct {
-		return
+		return raw
 	}
 	f := fieldsOf(t)
-	if !f.remain {
-		for _, a := range ordered(raw.Attributes) {
-			if _, ok := f.attrs[a.Name]; !ok {
-				d.diags = append(d.diags, unknownArgument(a, what, append(f.attrNames(), d.scope.hidden...), f.blockNames()))
-			}
+	attrs := append(f.attrNames(), d.scope.hidden...)
+	for _, a := range ordered(raw.Attributes) {
+		if _, ok := f.attrs[a.Name]; !ok && !f.remain {
+			d.diags = append(d.diags, unknownArgument(a, what, attrs, f.blockNames()))
 		}
 	}
+	out := without(raw)
+	out.Blocks = nil
 	for _, b := range raw.Blocks {
-		kind, at, body := b.Type, b.TypeRange, b.Body
-		dynamic := kind == "dynamic" && len(b.Labels) == 1
-		if dynamic {
-			kind, at, body = b.Labels[0], b.LabelRanges[0], content(b)
+		kind, at := b.Type, b.TypeRange
+		if isDynamic(b) {
+			kind, at = b.Labels[0], b.LabelRanges[0]
 		}
 		i, ok := f.blocks[kind]
-		if !ok {
-			if !f.remain {
-				d.diags = append(d.diags, unknownBlock(kind, at, what, append(f.attrNames(), d.scope.hidden...), f.blockNames()))
+		switch {
+		case ok:
+			if b = d.nestedNames(b, target(t.Field(i).Type), kind); b != nil {
+				out.Blocks = append(out.Blocks, b)
 			}
-			continue
-		}
-		inner := target(t.Field(i).Type)
-		if !dynamic && inner.Kind() == reflect.Struct {
-			d.diags = append(d.diags, checkLabels(b, len(fieldsOf(inner).labels))...)
-		}
-		if body != b.Body || !dynamic {
-			d.names(body, inner, blockOf(kind))
+		case f.remain:
+			out.Blocks = append(out.Blocks, b)
+		default:
+			d.diags = append(d.diags, unknownBlock(kind, at, what, attrs, f.blockNames()))
 		}
 	}
+	return out
+}
+
+func isDynamic(b *hclsyntax.Block) bool { return b.Type == "dynamic" && len(b.Labels) == 1 }
+
+// nestedNames looks into a nested block; nil when it can't be read.
+func (d *decoder) nestedNames(b *hclsyntax.Block, t reflect.Type, kind string) *hclsyntax.Block {
+	c := *b
+	if !isDynamic(b) {
+		if t.Kind() == reflect.Struct {
+			diags := checkLabels(b, len(fieldsOf(t).labels))
+			d.diags = append(d.diags, diags...)
+			if diags.HasErrors() {
+				return nil
+			}
+		}
+		c.Body = d.names(b.Body, t, blockOf(kind))
+		return &c
+	}
+	c.Body = without(b.Body)
+	c.Body.Blocks = nil
+	for _, inner := range b.Body.Blocks {
+		i := *inner
+		if inner.Type == "content" {
+			i.Body = d.names(inner.Body, t, blockOf(kind))
+		}
+		c.Body.Blocks = append(c.Body.Blocks, &i)
+	}
+	return &c
 }
 
 func checkLabels(b *hclsyntax.Block, want int) hcl.Diagnostics {
@@ -270,35 +297,43 @@ func (d *decoder) convert(name string, a *hcl.Attribute, v cty.Value, into refle
 // wrongType points at the element that doesn't fit.
 func wrongType(name string, e hcl.Expression, v cty.Value, want cty.Type, err error) *hcl.Diagnostic {
 	at, hint := e.Range(), ""
-	if p, ok := err.(cty.PathError); ok { //nolint:errorlint // convert returns it bare
-		if n := native(e); n != nil {
-			path := []string{}
-			for _, s := range p.Path {
-				path = append(path, stepText(s))
-			}
-			at = inside(n, path)
+	text := fmt.Sprintf("%q is %s, and this is %s: %s", name, describe(want), article(v.Type()), err)
+	if n := native(e); n != nil {
+		if inner, part, of := culprit(n, v, want); inner != n {
+			at, v = inner.Range(), part
+			text = fmt.Sprintf("%q is %s, and this element is %s", name, describe(want), article(v.Type()))
+			want = of
 		}
 	}
 	if isReference(want) && v.Type() == cty.String {
 		hint = " A reference is written without quotes."
 	}
-	return fail(at, "Wrong type", "%q is %s, and this is %s: %s.%s", name, describe(want), article(v.Type()), conversion(err), hint)
+	return fail(at, "Wrong type", "%s.%s", text, hint)
 }
 
-func stepText(s cty.PathStep) string {
-	switch s := s.(type) {
-	case cty.GetAttrStep:
-		return s.Name
-	case cty.IndexStep:
-		if !s.Key.IsKnown() || s.Key.IsNull() || s.Key.IsMarked() {
-			return ""
-		}
-		if s.Key.Type() == cty.String {
-			return s.Key.AsString()
-		}
-		return s.Key.AsBigFloat().Text('f', 0)
+// culprit follows literal lists and objects down to the element that can't be converted.
+func culprit(e hclsyntax.Expression, v cty.Value, want cty.Type) (hclsyntax.Expression, cty.Value, cty.Type) {
+	if !v.Type().IsTupleType() && !v.Type().IsObjectType() || !want.IsCollectionType() {
+		return e, v, want
 	}
-	return ""
+	of := want.ElementType()
+	for it := v.ElementIterator(); it.Next(); {
+		k, x := it.Element()
+		if _, err := convert.Convert(x, of); err == nil {
+			continue
+		}
+		if inner := element(e, indexName(k)); inner != nil {
+			return culprit(inner, x, of)
+		}
+	}
+	return e, v, want
+}
+
+func indexName(key cty.Value) string {
+	if key.Type() == cty.String {
+		return key.AsString()
+	}
+	return key.AsBigFloat().Text('f', 0)
 }
 
 // blocks fills a field that holds nested blocks of one type.

@@ -14,7 +14,9 @@ func (w *world) order() ([]*node, hcl.Diagnostics) {
 	var diags hcl.Diagnostics
 	s := &search{state: map[*node]int{}}
 	for _, n := range w.sequence {
-		s.visit(n)
+		if s.state[n] == 0 {
+			s.visit(n)
+		}
 	}
 	for _, c := range s.cycles {
 		diags = append(diags, cycle(c))
@@ -22,6 +24,7 @@ func (w *world) order() ([]*node, hcl.Diagnostics) {
 	for _, c := range s.cycles {
 		for _, e := range c {
 			e.to.failed = true
+			w.hostless = w.hostless || e.to.kind == "host"
 		}
 	}
 	return s.out, diags

@@ -59,7 +59,7 @@ func (v HostValue) has(labels map[string]string) bool {
 // nobody names the labels that there are.
 func nobody(want map[string]string, hosts []HostValue) string {
 	if len(hosts) == 0 {
-		return "there are no hosts"
+		return "there are no hosts yet: write host blocks"
 	}
 	present := map[string][]string{}
 	for _, h := range hosts {
@@ -79,14 +79,23 @@ func nobody(want map[string]string, hosts []HostValue) string {
 	for k, v := range want {
 		asked = append(asked, fmt.Sprintf("%s = %q", k, v))
 		if values, ok := present[k]; !ok {
-			hints = append(hints, suggest(k, names))
+			hints = append(hints, meant(k, names))
 		} else if !slices.Contains(values, v) {
-			hints = append(hints, suggest(v, values))
+			hints = append(hints, meant(v, values))
 		}
 	}
 	if len(have) == 0 {
 		have = []string{"none"}
 	}
 	slices.Sort(asked)
-	return fmt.Sprintf("no host has %s; labels present: %s.%s", strings.Join(asked, ", "), strings.Join(have, ", "), strings.Join(sorted(hints), ""))
+	text := fmt.Sprintf("no host has %s; labels present: %s.%s", strings.Join(asked, ", "), strings.Join(have, ", "), strings.Join(sorted(hints), ""))
+	return strings.TrimSuffix(text, ".") // HCL ends the sentence
+}
+
+// meant is a suggestion that can stand inside of a sentence.
+func meant(given string, candidates []string) string {
+	if s := nearest(given, candidates); s != "" {
+		return fmt.Sprintf(" Perhaps %q is meant.", s)
+	}
+	return ""
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/zclconf/go-cty/cty"
 )
 
 // hostsWith is the function that looks at all hosts; it is a node of the graph, too.
@@ -72,7 +73,7 @@ func stepName(s hcl.Traverser) (string, bool) {
 	case hcl.TraverseAttr:
 		return s.Name, true
 	case hcl.TraverseIndex:
-		if _, is := sensitive(s.Key); !is && s.Key.IsKnown() && !s.Key.IsNull() && s.Key.Type().FriendlyName() == "string" {
+		if _, is := sensitive(s.Key); !is && s.Key.IsKnown() && !s.Key.IsNull() && s.Key.Type() == cty.String {
 			return s.Key.AsString(), true
 		}
 	}
@@ -168,7 +169,7 @@ func (w *world) groupOf(machine string) *node {
 			continue
 		}
 		for _, item := range object.Items {
-			if v, d := item.KeyExpr.Value(nil); !d.HasErrors() && v.IsKnown() && !v.IsNull() && v.Type().FriendlyName() == "string" && v.AsString() == machine {
+			if v, d := item.KeyExpr.Value(nil); !d.HasErrors() && v.IsKnown() && !v.IsNull() && v.Type() == cty.String && v.AsString() == machine {
 				return n
 			}
 		}

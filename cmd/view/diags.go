@@ -84,6 +84,9 @@ func snippetOf(d *hcl.Diagnostic, files map[string]*hcl.File) (snippet, bool) {
 		meant := offset <= at.Start.Byte && at.Start.Byte <= offset+len(text) || from < to && offset < end
 		if meant && len(s.lines) < snippetLines {
 			from = min(from, len(text))
+			if len(s.lines) > 0 {
+				from = len(text) - len(strings.TrimLeft(text, " \t"))
+			}
 			s.lines = append(s.lines, sourceLine{i + 1, text, from, max(from, to)})
 		}
 		offset += len(text) + 1

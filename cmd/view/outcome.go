@@ -1,6 +1,7 @@
 package view
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -34,6 +35,9 @@ func Unsettled(p *planner.Plan, o executor.Outcome) []providers.StepID {
 	return out
 }
 
+// proseWidth is enough for a sentence to be read at a glance.
+const proseWidth = 110
+
 // outcome prints how an apply ended: what failed to errs, the rest to t.
 func (t Text) outcome(errs Text, p *planner.Plan, o executor.Outcome) {
 	if o.OK() {
@@ -45,7 +49,7 @@ func (t Text) outcome(errs Text, p *planner.Plan, o executor.Outcome) {
 	for _, row := range t.fates(p, o) {
 		t.printf("  %s\n", row)
 	}
-	t.printf("\n%s\n", wrap(advice(p, o), t.Width))
+	t.printf("\n%s\n", wrap(advice(p, o), min(cmp.Or(t.Width, proseWidth), proseWidth)))
 }
 
 func applied(p *planner.Plan) string {
@@ -82,6 +86,8 @@ func failure(e executor.StepError) *hcl.Diagnostic {
 			seen = fmt.Sprintf("  (nothing; the script %s ended with status %d)", said.Script, said.Status)
 		}
 		d.Detail = fmt.Sprintf("%s. Seen on %s:\n\n%s", expected, e.Step.Host, seen)
+	case errors.Is(e.Err, remote.ErrNotStarted):
+		d.Detail = fmt.Sprintf("%s. Nothing was begun on %s:\n\n%s", expected, e.Step.Host, seen)
 	case errors.Is(e.Err, context.DeadlineExceeded):
 		d.Detail = fmt.Sprintf("%s within %s. It did not end in that time, so what it did is not known:\n\n%s", expected, took(e.Step.Limit), seen)
 	default:
@@ -146,7 +152,7 @@ func (t Text) fates(p *planner.Plan, o executor.Outcome) (rows []string) {
 // advice says what to do next.
 func advice(p *planner.Plan, o executor.Outcome) string {
 	if len(Unsettled(p, o)) > 0 {
-		return "Not everything could be finished or undone: see the words in capitals above. Once the cause is removed, run\n\"shipctl plan\": it reads from the machines where they stand, and \"shipctl apply\" goes on from there."
+		return "Not everything could be finished or undone: see the words in capitals above. Once the cause is removed, run \"shipctl plan\": it reads from the machines where they stand, and \"shipctl apply\" goes on from there."
 	}
 	done := false
 	for _, id := range p.Order {
@@ -156,5 +162,5 @@ func advice(p *planner.Plan, o executor.Outcome) string {
 	if !done {
 		return "No step was begun: nothing has changed."
 	}
-	return "What had been begun and failed was undone: what served before still serves. Remove the cause, then run\n\"shipctl plan\" and \"shipctl apply\" again."
+	return "What had been begun and failed was undone: what served before still serves. Remove the cause, then run \"shipctl plan\" and \"shipctl apply\" again."
 }

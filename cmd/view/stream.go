@@ -15,8 +15,9 @@ import (
 	"github.com/shipctl/shipctl/providers"
 )
 
-// Stream is the view for programs that follow: one JSON object a line, in Terraform's types and three of our own
-// (step_start, step_complete, step_errored). Readers ignore what they don't know, and refuse another major version of ui.
+// Stream is the view for programs that follow: one JSON object a line, in Terraform's types and ours (step_start,
+// step_complete, step_errored, and outcome after a failure). Readers ignore what they don't know, and refuse another
+// major version of ui.
 type Stream struct {
 	out io.Writer
 	now func() time.Time
@@ -80,7 +81,7 @@ func (s Stream) Plan(p *planner.Plan) {
 	if p.Empty() {
 		message = noChanges
 	}
-	s.summary(p, message, "plan", nil)
+	s.summary(p, message, "plan")
 }
 
 // remarks are a plan's problems and warnings, which text shows among the changes.
@@ -96,13 +97,9 @@ func remarks(p *planner.Plan) (out hcl.Diagnostics) {
 	return out
 }
 
-func (s Stream) summary(p *planner.Plan, message, operation string, more fields) {
+func (s Stream) summary(p *planner.Plan, message, operation string) {
 	a, c, d := p.Counts()
-	if more == nil {
-		more = fields{}
-	}
-	more["changes"] = fields{"add": a, "change": c, "import": 0, "remove": d, "operation": operation}
-	s.emit("info", "change_summary", message, more)
+	s.emit("info", "change_summary", message, fields{"changes": fields{"add": a, "change": c, "import": 0, "remove": d, "operation": operation}})
 }
 
 // Diagnostics implements View.
@@ -224,7 +221,8 @@ func (f *following) tick(now time.Time) {
 // Note implements Progress.
 func (f *following) Note(s string) { f.emit("warn", "log", s, nil) }
 
-// End implements Progress. After a failure the summary says, in fields of ours, what became of the steps.
+// End implements Progress. Where not everything was done, Terraform's summary is left out, as there, and a line of ours
+// says what became of the steps.
 func (f *following) End(o executor.Outcome) {
 	f.stop()
 	f.lock.Lock()
@@ -234,9 +232,9 @@ func (f *following) End(o executor.Outcome) {
 	}
 	f.ended = true
 	if o.OK() {
-		f.summary(f.plan, applied(f.plan), "apply", nil)
+		f.summary(f.plan, applied(f.plan), "apply")
 		return
 	}
 	f.Diagnostics(failures(f.plan, o), nil)
-	f.summary(f.plan, advice(f.plan, o), "apply", fields{"complete": false, "steps": o.States, "unsettled": Unsettled(f.plan, o)})
+	f.emit("error", "outcome", advice(f.plan, o), fields{"steps": o.States, "unsettled": append([]providers.StepID{}, Unsettled(f.plan, o)...)})
 }

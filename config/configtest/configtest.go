@@ -149,8 +149,15 @@ func compare(t *testing.T, want []mark, diags hcl.Diagnostics, files map[string]
 // render also shows that a diagnostic can be rendered: hcl's writer panics on values that it shouldn't be given.
 func render(d *hcl.Diagnostic, files map[string]*hcl.File) string {
 	var b bytes.Buffer
+	if d.Subject != nil {
+		fmt.Fprintf(&b, "%s, columns %d-%d\n", place(*d.Subject), d.Subject.Start.Column, d.Subject.End.Column)
+	}
 	if err := hcl.NewDiagnosticTextWriter(&b, files, 100, false).WriteDiagnostic(d); err != nil {
 		return err.Error()
 	}
 	return b.String()
+}
+
+func place(r hcl.Range) string {
+	return fmt.Sprintf("%s:%d", filepath.Base(r.Filename), r.Start.Line)
 }

@@ -31,7 +31,10 @@ func run(t *testing.T, shell, script string, args ...string) string {
 // everyShell runs a test under each shell.
 func everyShell(t *testing.T, test func(t *testing.T, shell string)) {
 	for _, shell := range remotetest.Shells(t) {
-		t.Run(shell, func(t *testing.T) { test(t, shell) })
+		t.Run(shell, func(t *testing.T) {
+			t.Parallel()
+			test(t, shell)
+		})
 	}
 }
 
@@ -53,12 +56,8 @@ func sleeper(t *testing.T, name string, env ...string) *exec.Cmd {
 	if err != nil {
 		t.Fatal(err)
 	}
-	raw, err := os.ReadFile(cat)
-	if err != nil {
-		t.Fatal(err)
-	}
 	program := filepath.Join(t.TempDir(), name)
-	if err := os.WriteFile(program, raw, 0o700); err != nil {
+	if err := os.Symlink(cat, program); err != nil {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(program)
@@ -90,7 +89,7 @@ func TestProcStart(t *testing.T) {
 		}
 		gone := sleeper(t, "gone")
 		_ = gone.Process.Kill()
-		run(t, shell, `! proc_start "$1"`, strconv.Itoa(gone.Process.Pid)) // a zombie
+		run(t, shell, `while proc_start "$1" >/dev/null; do nap; done`, strconv.Itoa(gone.Process.Pid)) // a zombie
 		_ = gone.Wait()
 		run(t, shell, `! proc_start "$1"`, strconv.Itoa(gone.Process.Pid))
 	})
@@ -98,8 +97,8 @@ func TestProcStart(t *testing.T) {
 
 func TestEnvAndCommandLine(t *testing.T) {
 	everyShell(t, func(t *testing.T, shell string) {
-		p := strconv.Itoa(sleeper(t, "a b\tc", "FIRST=x\nMARK=false", "XMARK=no", "MARK=a=b c", "EMPTY=", "LINES=1\n2").Process.Pid)
-		for name, want := range map[string]string{"MARK": "a=b c", "FIRST": "x\nMARK=false", "EMPTY": "", "LINES": "1\n2", "ARK": "", "NONE": ""} {
+		p := strconv.Itoa(sleeper(t, "a b\tc", "FIRST=x\nMARK=false", "XMARK=no", "MARK=a=b c "+shell, "EMPTY=", "LINES=1\n2").Process.Pid)
+		for name, want := range map[string]string{"MARK": "a=b c " + shell, "FIRST": "x\nMARK=false", "EMPTY": "", "LINES": "1\n2", "ARK": "", "NONE": ""} {
 			if got := run(t, shell, `env_of "$1" "$2"`, p, name); got != want {
 				t.Errorf("%s: %q, want %q", name, got, want)
 			}
@@ -107,7 +106,7 @@ func TestEnvAndCommandLine(t *testing.T) {
 		if got := run(t, shell, `cmd_of "$1"`, p); !strings.Contains(got, "a b?c ") {
 			t.Errorf("%q", got)
 		}
-		if got := run(t, shell, `with_env "$1"`, "MARK=a=b"); got != p {
+		if got := run(t, shell, `with_env "$1"`, "MARK=a=b c "+shell); got != p {
 			t.Errorf("with_env: %q, want %s", got, p)
 		}
 		if got := run(t, shell, `env_of 999999999 MARK; cmd_of 999999999`); got != "" {
@@ -170,7 +169,7 @@ func TestListenersNotPermitted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
+	t.Cleanup(func() { _ = l.Close() })
 	_, port, _ := net.SplitHostPort(l.Addr().String())
 	everyShell(t, func(t *testing.T, shell string) {
 		if got := run(t, shell, `socket_owners() { :; }; listeners "$1"`, port); got != "? ?" {
@@ -263,7 +262,7 @@ func TestSwitchLinkNeverAbsent(t *testing.T) {
 		switching := make(chan struct{})
 		go func() {
 			defer close(switching)
-			run(t, shell, `sync_path() { :; }; i=0; while [ $i -lt 100 ]; do switch_link 2 "$1"; switch_link 1 "$1"; i=$((i + 1)); done`, link)
+			run(t, shell, `sync_path() { :; }; i=0; while [ $i -lt 40 ]; do switch_link 2 "$1"; switch_link 1 "$1"; i=$((i + 1)); done`, link)
 		}()
 		for reads := 0; ; reads++ {
 			if _, err := os.Stat(link); err != nil {
@@ -332,8 +331,8 @@ func TestHTTPGet(t *testing.T) {
 		<-release
 	})
 	server := httptest.NewServer(mux)
-	defer server.Close()
-	defer close(release)
+	t.Cleanup(server.Close)
+	t.Cleanup(func() { close(release) })
 	at := strings.TrimPrefix(server.URL, "http://")
 	free := closedPort(t)
 	tests := []struct{ url, host, want string }{
@@ -354,16 +353,17 @@ func TestHTTPGet(t *testing.T) {
 		{server.URL + "/half", "", "000\nno whole answer within 1 s\n"},
 	}
 	everyShell(t, func(t *testing.T, shell string) {
-		for _, client := range []string{"curl", "bash"} {
+		for _, client := range []string{"curl", "bash", "nc"} {
 			t.Run(client, func(t *testing.T) {
+				t.Parallel()
 				path := tools(t, client)
 				for _, tt := range tests {
-					r := remotetest.Run(t, shell, `PATH=`+path+`:$PATH; `+without(client)+`http_get 1 "$1" "$2" 0`, []string{tt.url, tt.host})
+					r := remotetest.Run(t, shell, `PATH=`+path+`:$PATH; `+only(client)+`http_get 1 "$1" "$2" 0`, []string{tt.url, tt.host})
 					if r.Stdout != tt.want || r.Stderr != "" || r.Status != 0 {
 						t.Errorf("%s: %.300q, status %d, %s; want %.300q", tt.url, r.Stdout, r.Status, r.Stderr, tt.want)
 					}
 				}
-				r := remotetest.Run(t, shell, `PATH=`+path+`:$PATH; `+without(client)+`http_get 1 "$1" "" 0`, []string{fmt.Sprintf("http://127.0.0.1:%d/", free)})
+				r := remotetest.Run(t, shell, `PATH=`+path+`:$PATH; `+only(client)+`http_get 1 "$1" "" 0`, []string{fmt.Sprintf("http://127.0.0.1:%d/", free)})
 				if !strings.HasPrefix(r.Stdout, "000\n") || !strings.Contains(strings.ToLower(r.Stdout), "connect") {
 					t.Errorf("nobody listens: %q %s", r.Stdout, r.Stderr)
 				}
@@ -371,7 +371,7 @@ func TestHTTPGet(t *testing.T) {
 		}
 		t.Run("neither", func(t *testing.T) {
 			r := remotetest.Run(t, shell, `have() { return 1; }; http_get 1 http://127.0.0.1/ "" 0; http_get 1 https://127.0.0.1/ "" 0`, nil)
-			if want := "000\ncurl, or bash and timeout is not on this machine: install curl\n000\ncurl is not on this machine: install curl\n"; r.Stdout != want {
+			if want := "000\ncurl, or timeout and one of bash and nc, is not on this machine: install curl\n000\ncurl is not on this machine: install curl\n"; r.Stdout != want {
 				t.Errorf("%q", r.Stdout)
 			}
 		})
@@ -383,22 +383,22 @@ func TestHTTPGetOthers(t *testing.T) {
 	secure := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "safe") }))
 	secure.Config.ErrorLog = log.New(io.Discard, "", 0) // who does not trust its certificate
 	secure.StartTLS()
-	defer secure.Close()
+	t.Cleanup(secure.Close)
 	l, err := net.Listen("tcp6", "[::1]:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	six := &httptest.Server{Listener: l, Config: &http.Server{Handler: secure.Config.Handler, ReadHeaderTimeout: time.Minute}}
 	six.Start()
-	defer six.Close()
+	t.Cleanup(six.Close)
 	everyShell(t, func(t *testing.T, shell string) {
-		for _, client := range []string{"curl", "bash"} {
-			get := `PATH=` + tools(t, client) + `:$PATH; ` + without(client) + `http_get 2 "$1" "" "$2"`
+		for _, client := range []string{"curl", "bash", "nc"} {
+			get := `PATH=` + tools(t, client) + `:$PATH; ` + only(client) + `http_get 2 "$1" "" "$2"`
 			if r := remotetest.Run(t, shell, get, []string{six.URL + "/x", "0"}); r.Stdout != "200\nsafe\n" {
 				t.Errorf("%s: IPv6: %+v", client, r)
 			}
 			for insecure, want := range map[string]string{"1": "200\nsafe\n", "0": "000\n"} {
-				if client == "bash" {
+				if client != "curl" {
 					want = "000\ncurl is not on this machine: install curl\n"
 				}
 				if r := remotetest.Run(t, shell, get, []string{secure.URL, insecure}); !strings.HasPrefix(r.Stdout, want) {
@@ -412,9 +412,13 @@ func TestHTTPGetOthers(t *testing.T) {
 // tools is a directory with the client alone, for shells that have no other way to it.
 func tools(t *testing.T, client string) string {
 	t.Helper()
-	path, err := exec.LookPath(client)
+	program := client
+	if client == "nc" {
+		program = "busybox"
+	}
+	path, err := exec.LookPath(program)
 	if err != nil {
-		t.Fatalf("%s is needed: apt-get install %s", client, client)
+		t.Fatalf("%s is needed: apt-get install %s", program, program)
 	}
 	dir := t.TempDir()
 	if err := os.Symlink(path, filepath.Join(dir, client)); err != nil {
@@ -423,12 +427,9 @@ func tools(t *testing.T, client string) string {
 	return dir
 }
 
-// without hides curl where the test is about bash.
-func without(client string) string {
-	if client == "curl" {
-		return ""
-	}
-	return `have() { for _p in "$@"; do [ "$_p" != curl ] && command -v "$_p" >/dev/null || return 1; done; }; `
+// only hides the other clients.
+func only(client string) string {
+	return `have() { for _p in "$@"; do case $_p in '` + client + `') ;; curl | bash | nc) return 1 ;; esac; command -v "$_p" >/dev/null || return 1; done; }; `
 }
 
 func closedPort(t *testing.T) int {

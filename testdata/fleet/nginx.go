@@ -3,6 +3,7 @@ package fleet
 import (
 	"fmt"
 	"strings"
+	"time"
 )
 
 const site = "/etc/nginx/sites-enabled/teatime"
@@ -52,10 +53,32 @@ func SetUpstream(upstream string, addresses ...string) string {
 // WriteSite writes the machine's one nginx site; nginx is not told.
 func (m *Machine) WriteSite(text string) { m.WriteFile(site, text, 0o644) }
 
-// StartNginx writes the site and starts nginx, now and at each boot. Its include must be there.
+// StartNginx writes the site and starts nginx, now and at each boot, and returns when its workers work. The site's include
+// must be there.
 func (m *Machine) StartNginx(text string) {
 	m.WriteSite(text)
 	m.Exec("systemctl enable --quiet --now nginx || { systemctl status nginx; nginx -t; exit 1; } >&2")
+	deadline := time.Now().Add(20 * time.Second)
+	for !m.nginxSettled() {
+		if time.Now().After(deadline) {
+			m.fleet.fail("%s: nginx has no workers", m.Name)
+		}
+		time.Sleep(5 * time.Millisecond) // a worker says what it is by its title only
+	}
+}
+
+func (m *Machine) nginxSettled() bool {
+	workers := 0
+	for _, p := range m.processes() {
+		switch {
+		case strings.HasPrefix(p.command, "nginx: worker process"):
+			workers++
+		case strings.HasPrefix(p.command, "nginx: "):
+		case strings.Contains(p.command, "nginx"):
+			return false
+		}
+	}
+	return workers > 0
 }
 
 // NginxWorkers returns "pid start" of each nginx worker that is not on its way out, and of each that is.

@@ -3,6 +3,6 @@ host "a" {
 }
 release "x" {
   hosts = hosts_with({ role = "ap" })
-#                    ^^^^^^^^^^^^^^^ error: no host has role = "ap"; labels present: role = app. Did you mean "app"?
+#                    ^^^^^^^^^^^^^^^ error: no host has role = "ap"; labels present: role = app. Perhaps "app" is meant
   root  = "/srv/x"
 }

@@ -1,4 +1,4 @@
 shipctl {
-#^^^^^^^ error: Write shipctl { project = "NAME" }
+#^^^^^^ error: Write shipctl { project = "NAME" }
   required_version = ">= 0.1"
 }

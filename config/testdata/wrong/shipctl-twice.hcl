@@ -2,6 +2,6 @@ shipctl {
   project = "x"
 }
 shipctl {
-#^^^^^^^ error: There is the shipctl block at
+#^^^^^^ error: There is the shipctl block at
   project = "y"
 }

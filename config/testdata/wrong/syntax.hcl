@@ -1,4 +1,4 @@
 release "x" {
   root = 
-#       ^ error: Invalid expression
+#        ^ error: Invalid expression
 }
