@@ -91,6 +91,29 @@ func discreet(diags hcl.Diagnostics, e hcl.Expression, ctx *hcl.EvalContext) hcl
 	return diags
 }
 
+// widen points at the whole argument of a function where HCL points at its first token.
+func widen(diags hcl.Diagnostics, e hcl.Expression) hcl.Diagnostics {
+	n := native(e)
+	if n == nil {
+		return diags
+	}
+	_ = hclsyntax.VisitAll(n, func(c hclsyntax.Node) hcl.Diagnostics {
+		call, ok := c.(*hclsyntax.FunctionCallExpr)
+		if !ok {
+			return nil
+		}
+		for _, arg := range call.Args {
+			for _, d := range diags {
+				if d.Subject != nil && *d.Subject == arg.StartRange() && d.Summary == "Invalid function argument" {
+					d.Subject = arg.Range().Ptr()
+				}
+			}
+		}
+		return nil
+	})
+	return diags
+}
+
 // marked returns the sensitive values that an expression refers to.
 func marked(e hcl.Expression, ctx *hcl.EvalContext) []cty.Value {
 	var out []cty.Value

@@ -37,7 +37,7 @@ func spread(v cty.Value) cty.Value {
 
 func spreadMarks(v cty.Value, above cty.ValueMarks) cty.Value {
 	plain, marks := v.Unmark()
-	out := cty.NewValueMarks()
+	out := cty.ValueMarks{}
 	for _, ms := range []cty.ValueMarks{above, marks} {
 		for m := range ms {
 			out[m] = struct{}{}

@@ -149,14 +149,20 @@ func (v *plain) tick(now time.Time) {
 func (v *plain) Note(s string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.Out.Say(v.Out.paint(yellow, s))
+	if v.stop != nil {
+		v.Out.Say(v.Out.paint(yellow, s))
+	}
 }
 
 // End implements Progress.
 func (v *plain) End(o executor.Outcome) {
-	v.stop()
 	v.mu.Lock()
-	defer v.mu.Unlock()
+	stop := v.stop
 	v.stop, v.running = nil, nil
+	v.mu.Unlock()
+	if stop == nil {
+		return
+	}
+	stop() // waits for a tick, which takes the lock
 	v.Out.outcome(v.Err, v.plan, o)
 }

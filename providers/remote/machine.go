@@ -278,12 +278,14 @@ func (m *Shell) whyCut(status int, err error, out, errs *frames, redact Redactor
 	}
 	said = last(said, strayShown)
 	switch {
+	case err != nil && said != "":
+		return fmt.Errorf("%w: %s", err, said)
 	case err != nil:
 		return err
-	case m.Sudo && strings.Contains(said, "sudo:"):
-		return fmt.Errorf("%s: sudo -n does not work there for the user that we log in as (%s): allow it every command without a password, or set sudo = false", m.Host, said)
 	case m.Sudo && status == 127:
 		return fmt.Errorf("%s: there is no sudo on this machine (%s): install it, or set sudo = false and log in as root", m.Host, said)
+	case m.Sudo && strings.Contains(said, "sudo:"):
+		return fmt.Errorf("%s: sudo -n does not work there for the user that we log in as (%s): allow it every command without a password, or set sudo = false", m.Host, said)
 	case said == "":
 		return fmt.Errorf("%s: the script ended early, with status %d and no word", m.Host, status)
 	}

@@ -4,7 +4,7 @@
 # A step goes on when nobody listens any more. A handler, not "ignore": what the step starts must not inherit that.
 __step() {
 	trap : PIPE
-	mkdir -p "$STATE/projects/$PROJECT" || die "can't make the state directory $STATE as $(id -un)"
+	mkdir -p "$STATE/projects/$PROJECT" 2>/dev/null || die "can't make the state directory $STATE as $(id -un)"
 	have flock || die "flock is not on this machine: install util-linux"
 	__lock
 	__lease
@@ -14,7 +14,8 @@ __step() {
 
 # __lock: descriptor 9 holds the lock until the step ends. The wait counts towards the step's time.
 __lock() {
-	exec 9>>"$STATE/step.lock" || die "can't write $STATE/step.lock as $(id -un)"
+	(: >>"$STATE/step.lock") 2>/dev/null || die "can't write $STATE/step.lock as $(id -un)"
+	exec 9>>"$STATE/step.lock"
 	__since=$(now_ms)
 	until flock -n 9; do
 		if [ $(($(now_ms) - __since)) -ge $((LIMIT * 1000)) ]; then

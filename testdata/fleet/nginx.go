@@ -73,8 +73,7 @@ func (m *Machine) nginxSettled() bool {
 		switch {
 		case strings.HasPrefix(p.command, "nginx: worker process"):
 			workers++
-		case strings.HasPrefix(p.command, "nginx: "):
-		case strings.Contains(p.command, "nginx"):
+		case strings.HasPrefix(p.command, "/usr/sbin/nginx"): // not yet
 			return false
 		}
 	}

@@ -4,7 +4,6 @@ package proxy
 
 import (
 	"fmt"
-	"io"
 	"net"
 	"sync"
 	"time"
@@ -271,5 +270,3 @@ func (p *Proxy) room(d Direction, n int64) int64 {
 }
 
 func (p *Proxy) sent(d Direction, n int64) { p.change(func() { p.bytes[d] += n }) }
-
-var _ io.Closer = (*Proxy)(nil)

@@ -1,0 +1,156 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/shipctl/shipctl/config"
+	"github.com/shipctl/shipctl/executor"
+	"github.com/shipctl/shipctl/planner"
+	"github.com/shipctl/shipctl/providers"
+	"github.com/shipctl/shipctl/providers/remote"
+	"github.com/shipctl/shipctl/providers/remote/local"
+)
+
+// output may be read while it is written.
+type output struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.String()
+}
+
+// waiting is a plan of two steps on this machine. The first says that it runs and ends when the file "go" is there; it
+// can be undone.
+func waiting(dir string) (*planner.Plan, planner.Dial) {
+	addr := providers.Addr{Ref: config.Ref{Kind: "test", Name: "a"}, Host: "here"}
+	step := func(verb, script string, after ...providers.StepID) providers.Step {
+		return providers.Step{
+			ID: addr.Step(verb), Host: "here", Title: verb, After: after, Limit: time.Minute,
+			Do: remote.Call{Script: script, Args: []string{dir}}, Undo: &remote.Call{Script: "test/undo", Args: []string{dir}},
+		}
+	}
+	first := step("wait", "test/wait")
+	r := providers.Resource{Ref: addr.Ref, Diff: func(remote.Facts) []providers.Change {
+		return []providers.Change{{Addr: addr, Action: providers.Update, Steps: []providers.Step{first, step("then", "test/undo", first.ID)}}}
+	}}
+	p, err := planner.Build([]providers.Resource{r}, nil, nil)
+	if err != nil {
+		panic(err)
+	}
+	m := local.New(local.Settings{Host: "here", StateDir: filepath.Join(dir, "state")}, remote.Setup{Project: "test", Library: remote.Library{
+		"remote/identity": "exit 0",
+		"test/wait":       `: >"$1/running"; while [ ! -e "$1/go" ]; do nap; done`,
+		"test/undo":       `: >"$1/undone"`,
+	}})
+	return p, func(context.Context, string) (remote.Machine, error) { return m, nil }
+}
+
+func there(t *testing.T, path string) {
+	t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		if _, err := os.Stat(path); err == nil {
+			return
+		}
+	}
+	t.Fatalf("%s did not appear", path)
+}
+
+// applying runs the plan until its first step is under way.
+func applying(t *testing.T) (dir string, c *cli, out *output, cancel func(), ended <-chan error) {
+	dir = t.TempDir()
+	out = &output{}
+	c = &cli{out: out, err: out, now: time.Now, log: hclog.NewNullLogger(), detailed: true}
+	p, dial := waiting(dir)
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- c.execute(ctx, p, dial, planning{parallelism: 1}) }()
+	there(t, filepath.Join(dir, "running"))
+	return dir, c, out, stop, done
+}
+
+func release(t *testing.T, dir string) {
+	if err := os.WriteFile(filepath.Join(dir, "go"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestFirstInterruptFinishesTheStepAndUndoes(t *testing.T) {
+	dir, c, out, cancel, ended := applying(t)
+	cancel()
+	c.interrupted()
+	release(t, dir)
+	err := <-ended
+	there(t, filepath.Join(dir, "undone"))
+	if code := exitCode(err, true); code != 6 {
+		t.Errorf("exit code %d: %v", code, err)
+	}
+	for _, want := range []string{"A second interrupt leaves at once", "here  wait … done", "here  wait … undone", "Error: Interrupted", "1 step not begun"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("not said: %s\n%s", want, out)
+		}
+	}
+}
+
+func TestSecondInterruptLeavesAtOnce(t *testing.T) {
+	dir, c, out, cancel, ended := applying(t)
+	cancel()
+	c.interrupted()
+	err := c.abandon() // while the step runs
+	if code := exitCode(err, true); code != 7 {
+		t.Errorf("exit code %d: %v", code, err)
+	}
+	if !strings.Contains(out.String(), "RUNNING      here  wait") {
+		t.Errorf("what is left is not said:\n%s", out)
+	}
+	said := out.String()
+	release(t, dir)
+	<-ended
+	if out.String() != said {
+		t.Errorf("something was said after the end:\n%s", out)
+	}
+}
+
+func TestSnapshot(t *testing.T) {
+	p := &planner.Plan{Units: map[providers.StepID]string{"a": "1", "b": "1", "c": "2", "d": "1"}, Order: []providers.StepID{"a", "b", "c", "d"}}
+	r := &run{plan: p, states: map[providers.StepID]executor.State{"a": executor.Done, "b": executor.Undone, "c": executor.Done}}
+	if d := cmp.Diff([]providers.StepID{"a"}, r.snapshot().Left); d != "" {
+		t.Error(d)
+	}
+}
+
+func TestAgreedIsReadBackFromThePlan(t *testing.T) {
+	f := remote.Facts{}
+	want := planner.Consents{"take-over": {"service.a"}, "pending-nginx": {"*"}}
+	machine := planner.NewController(nil, want)
+	queries := []remote.Query{providers.Consent("take-over", "service.a"), providers.Consent("take-over", "service.b"), providers.Consent("pending-nginx", "*")}
+	answers, err := machine.Ask(t.Context(), queries)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, q := range queries {
+		f.Put(q, answers[i])
+	}
+	if d := cmp.Diff(want, agreed(f)); d != "" {
+		t.Error(d)
+	}
+}

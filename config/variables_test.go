@@ -1,0 +1,122 @@
+package config_test
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/zclconf/go-cty/cty"
+
+	"github.com/shipctl/shipctl/config"
+)
+
+// Each place wins over the ones before it.
+func TestPrecedenceOfValues(t *testing.T) {
+	declared := project + "variable \"v\" {\n  type = string\n  default = \"default\"\n}\n"
+	files := map[string]string{"main.hcl": declared}
+	dir := t.TempDir()
+	o := config.Options{Dir: dir, Kinds: kinds()}
+	steps := []struct {
+		name string
+		add  func()
+	}{
+		{"default", func() {}},
+		{"env", func() { o.Environ = []string{"SHIPCTL_VAR_v=env", "SHIPCTL_VAR_unknown=x"} }},
+		{"hclvars", func() { files["shipctl.hclvars"] = `v = "hclvars"` }},
+		{"auto-a", func() { files["a.auto.hclvars"] = `v = "auto-a"` }},
+		{"auto-b", func() { files["b.auto.hclvars"] = `v = "auto-b"` }},
+		{"file-1", func() {
+			files["1.hclvars"] = `v = "file-1"`
+			o.VarFiles = []string{filepath.Join(dir, "1.hclvars")}
+		}},
+		{"file-2", func() {
+			files["2.hclvars"] = `v = "file-2"`
+			o.VarFiles = append(o.VarFiles, filepath.Join(dir, "2.hclvars"))
+		}},
+		{"flag-1", func() { o.Vars = []string{"v=flag-1"} }},
+		{"flag=2", func() { o.Vars = append(o.Vars, "v=flag=2") }},
+	}
+	for _, s := range steps {
+		s.add()
+		write(t, dir, files)
+		c, diags := config.Load(o)
+		if len(diags) > 0 {
+			t.Fatal(s.name, diags)
+		}
+		if got := c.Variables["v"].Value; !got.RawEquals(cty.StringVal(s.name)) {
+			t.Errorf("%s: got %#v", s.name, got)
+		}
+		alone, diags := config.Values(o)
+		if len(diags) > 0 || !alone["v"].Value.RawEquals(cty.StringVal(s.name)) {
+			t.Errorf("Values, %s: %#v, %v", s.name, alone["v"], diags)
+		}
+	}
+}
+
+func TestTextBecomesTheVariablesType(t *testing.T) {
+	for _, c := range []struct {
+		declared, text string
+		want           cty.Value // NilVal: an error
+	}{
+		{`type = string`, `null`, cty.StringVal("null")},
+		{`type = string`, `"q"`, cty.StringVal(`"q"`)},
+		{`type = string`, `${x}`, cty.StringVal(`${x}`)},
+		{``, `1`, cty.StringVal("1")},
+		{`type = number`, `1`, cty.NumberIntVal(1)},
+		{`type = number`, `null`, cty.NullVal(cty.Number)},
+		{`type = number`, `x`, cty.NilVal},
+		{`type = bool`, `true`, cty.True},
+		{`type = list(string)`, `["a", 1]`, cty.ListVal([]cty.Value{cty.StringVal("a"), cty.StringVal("1")})},
+		{`type = list(string)`, `a`, cty.NilVal},
+		{`type = any`, `[true]`, cty.TupleVal([]cty.Value{cty.True})},
+		{"type = number\n nullable = false\n default = 7", `null`, cty.NumberIntVal(7)},
+		{"type = number\n nullable = false", `null`, cty.NilVal},
+		{`type = object({ a = string, b = optional(number, 5) })`, `{ a = "x" }`, cty.ObjectVal(map[string]cty.Value{"a": cty.StringVal("x"), "b": cty.NumberIntVal(5)})},
+		{`type = map(number)`, `{ a = "x" }`, cty.NilVal},
+		{"type = number\n validation {\n condition = var.v > 1\n error_message = \"Above ${var.v}.\"\n }", `1`, cty.NilVal},
+		{"type = number\n validation {\n condition = var.v > 1\n error_message = \"Above 1.\"\n }", `2`, cty.NumberIntVal(2)},
+	} {
+		dir := write(t, t.TempDir(), map[string]string{"main.hcl": project + "variable \"v\" {\n" + c.declared + "\n}\n"})
+		for how, o := range map[string]config.Options{
+			"-var": {Dir: dir, Vars: []string{"v=" + c.text}},
+			"env":  {Dir: dir, Environ: []string{"SHIPCTL_VAR_v=" + c.text}},
+		} {
+			got, diags := config.Load(o)
+			switch {
+			case c.want == cty.NilVal && !diags.HasErrors():
+				t.Errorf("%s, %s %s: %#v; want an error", c.declared, how, c.text, got.Variables["v"].Value)
+			case c.want != cty.NilVal && (diags.HasErrors() || !got.Variables["v"].Value.RawEquals(c.want)):
+				t.Errorf("%s, %s %s: %#v, %v", c.declared, how, c.text, got.Variables["v"].Value, diags)
+			}
+		}
+	}
+}
+
+func TestUndeclaredFlag(t *testing.T) {
+	dir := write(t, t.TempDir(), map[string]string{"main.hcl": project + "variable \"version\" {\n default = null\n}\n"})
+	for flag, want := range map[string]string{"verison=1": `Did you mean "version"?`, "version": "is not NAME=VALUE"} {
+		_, diags := config.Load(config.Options{Dir: dir, Vars: []string{flag}})
+		if len(diags) != 1 || !strings.Contains(diags.Error(), want) {
+			t.Errorf("-var %s: %v", flag, diags)
+		}
+	}
+}
+
+func TestSensitiveVariable(t *testing.T) {
+	dir := write(t, t.TempDir(), map[string]string{
+		"main.hcl":        project + "variable \"pw\" {\n type = string\n sensitive = true\n}\nlocals {\n x = parseint(var.pw, 10)\n}\n",
+		"shipctl.hclvars": "pw = \"hunter2\"\n",
+	})
+	c, diags := config.Load(config.Options{Dir: dir})
+	if !diags.HasErrors() || strings.Contains(diags.Error(), "hunter2") {
+		t.Errorf("%v", diags)
+	}
+	if name, is := config.Sensitive(c.Variables["pw"].Value); name != "pw" || !is {
+		t.Errorf("Sensitive = %q, %v", name, is)
+	}
+	for name := range c.Files {
+		if strings.HasSuffix(name, ".hclvars") {
+			t.Errorf("%s could be shown in a snippet", name)
+		}
+	}
+}
