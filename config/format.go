@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"slices"
 
 	"github.com/hashicorp/hcl/v2"
@@ -9,7 +10,8 @@ import (
 )
 
 // Format lays out a file as `terraform fmt` does (held to v1.11.4 by testdata/fmt): hclwrite's layout, labels quoted,
-// "${x}" alone unwrapped, and a variable's type in today's notation. On a syntax error it returns nil.
+// "${x}" alone unwrapped, and a variable's type in today's notation. On a syntax error it returns nil. The one deliberate
+// difference: an expression that would no longer be valid without its quotes keeps them.
 func Format(src []byte, filename string) ([]byte, hcl.Diagnostics) {
 	if _, diags := hclsyntax.ParseConfig(src, filename, hcl.InitialPos); diags.HasErrors() {
 		return nil, diags
@@ -29,14 +31,24 @@ func modernize(body *hclwrite.Body, within []string) {
 		tokens := attr.Expr().BuildTokens(nil)
 		if inVariable && name == "type" {
 			body.SetAttributeRaw(name, modernType(tokens))
-		} else {
-			body.SetAttributeRaw(name, unwrapped(tokens))
+		} else if bare := unwrapped(tokens); stands(bare) {
+			body.SetAttributeRaw(name, bare)
 		}
 	}
 	for _, b := range body.Blocks() {
 		b.SetLabels(b.Labels())
 		modernize(b.Body(), append(slices.Clip(within), b.Type()))
 	}
+}
+
+// stands says whether an expression of several lines, or with a line comment, is one outside of a template, too.
+func stands(tokens hclwrite.Tokens) bool {
+	text := tokens.Bytes()
+	if !bytes.ContainsRune(text, '\n') {
+		return true
+	}
+	_, diags := hclsyntax.ParseConfig(append(append([]byte("x = "), text...), '\n'), "", hcl.InitialPos)
+	return !diags.HasErrors()
 }
 
 // modernType gives today's notation of the quoted and bare type names of old configurations.

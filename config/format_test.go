@@ -38,3 +38,20 @@ func TestFormatIsTerraforms(t *testing.T) {
 		})
 	}
 }
+
+// Terraform writes `a = # why` and leaves the 1 behind; likewise `b = (1) +`.
+func TestFormatKeepsFilesValid(t *testing.T) {
+	const src = "a = \"${\n# why\n1}\"\nb=\"${(1) +\n(2)}\"\ncc=\"${x}\"\n"
+	out, diags := config.Format([]byte(src), "x.hcl")
+	if want := "a = \"${\n  # why\n1}\"\nb = \"${(1) +\n(2)}\"\ncc = x\n"; diags.HasErrors() || string(out) != want {
+		t.Errorf("%v\n%s", diags, cmp.Diff(want, string(out)))
+	}
+}
+
+func TestFormatRefusesSyntaxErrors(t *testing.T) {
+	for _, src := range []string{"a =", "block {", "a = \"", "}", "a b c"} {
+		if out, diags := config.Format([]byte(src), "x.hcl"); out != nil || !diags.HasErrors() {
+			t.Errorf("%q: %q, %v", src, out, diags)
+		}
+	}
+}

@@ -97,7 +97,7 @@ func (d decoded) block(b config.Block) (cty.Value, hcl.Diagnostics) {
 	var s service
 	diags := b.Decode(&s)
 	if s.Env != nil {
-		env, ds := b.Eval(s.Env, map[string]cty.Value{"slot": cty.ObjectVal(map[string]cty.Value{"port": cty.NumberIntVal(8081)})})
+		env, ds := b.Eval(s.Env, map[string]cty.Value{"slot": cty.ObjectVal(map[string]cty.Value{"port": cty.NumberIntVal(8081), "version": cty.StringVal("1")})})
 		diags = append(diags, ds...)
 		d.env[b.Ref.String()] = env
 	}

@@ -97,7 +97,31 @@ func order(steps []providers.Step) ([]providers.StepID, map[providers.StepID][]p
 	for _, w := range wait {
 		slices.SortFunc(w, func(a, b providers.StepID) int { return rank[a] - rank[b] })
 	}
-	return out, wait, nil
+	return out, reduce(out, wait), nil
+}
+
+// reduce drops a wait that another one implies: what is left is what a person needs to read.
+func reduce(order []providers.StepID, wait map[providers.StepID][]providers.StepID) map[providers.StepID][]providers.StepID {
+	rank := make(map[providers.StepID]int, len(order))
+	behind := make([][]uint64, len(order)) // by rank: the ranks that come before, however indirectly, a bit each
+	out := map[providers.StepID][]providers.StepID{}
+	for i, id := range order {
+		rank[id] = i
+		implied := make([]uint64, i/64+1)
+		for _, w := range wait[id] {
+			for k, word := range behind[rank[w]] {
+				implied[k] |= word
+			}
+		}
+		for _, w := range wait[id] {
+			if r := rank[w]; implied[r/64]&(1<<(r%64)) == 0 {
+				out[id] = append(out[id], w)
+				implied[r/64] |= 1 << (r % 64)
+			}
+		}
+		behind[i] = implied
+	}
+	return out
 }
 
 func waits(steps []providers.Step, place map[providers.StepID]int) (map[providers.StepID][]providers.StepID, error) {

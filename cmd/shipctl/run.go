@@ -3,11 +3,13 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"fmt"
 	"maps"
 	"sync"
 	"time"
 
 	"github.com/shipctl/shipctl/cmd/view"
+	"github.com/shipctl/shipctl/config"
 	"github.com/shipctl/shipctl/executor"
 	"github.com/shipctl/shipctl/planner"
 	"github.com/shipctl/shipctl/providers"
@@ -36,10 +38,15 @@ func (c *cli) execute(ctx context.Context, p *planner.Plan, dial planner.Dial, a
 	c.mu.Unlock()
 	out := executor.Run(ctx, p, executor.Env{
 		Run:  c.now().UTC().Format("20060102T150405Z") + rand.Text()[:8],
-		Dial: dial, Emit: r.emit, Now: c.now, Pause: pause, Parallelism: a.parallelism,
+		Dial: dial, Gate: closed, Emit: r.emit, Now: c.now, Pause: pause, Parallelism: a.parallelism,
 	})
 	r.progress.End(out)
 	return ending(p, out)
+}
+
+// closed: no kind of this shipctl is a gate, and what can't be judged is closed.
+func closed(_ context.Context, gates []config.Ref) error {
+	return fmt.Errorf("this shipctl can't judge %v, so it counts as closed", gates)
 }
 
 func pause(ctx context.Context, d time.Duration) {

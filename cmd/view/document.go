@@ -3,6 +3,7 @@ package view
 import (
 	"encoding/json"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/hcl/v2"
@@ -144,7 +145,7 @@ func (d *planDocument) add(c providers.Change) {
 	d.Changes = append(d.Changes, resourceChange{
 		instance: instanceOf(c.Addr),
 		Change:   change{[]string{c.Action}, before, after, map[string]any{}, beforeSecret, afterSecret},
-		Summary:  line(c.Line), Problem: block(c.Problem), Warnings: c.Warnings,
+		Summary:  line(strings.ReplaceAll(c.Line, "\n", "; ")), Problem: block(c.Problem), Warnings: c.Warnings,
 	})
 	if c.Action != providers.Delete {
 		d.Planned.Root.Resources = append(d.Planned.Root.Resources, plannedResource{instanceOf(c.Addr), 0, after, afterSecret})

@@ -17,6 +17,7 @@ import (
 type live struct {
 	Human
 	plan    *planner.Plan
+	host    int // columns of the longest machine's name
 	program *tea.Program
 	over    sync.Once
 }
@@ -24,8 +25,8 @@ type live struct {
 // Live follows an apply on a terminal. It reads no keys: an interrupt stays a signal, and what is typed stays in the
 // terminal.
 func Live(h Human, p *planner.Plan) Progress {
-	v := &live{Human: h, plan: p}
-	m := &screen{text: h.Out, total: len(p.Order), host: widestHost(p), width: h.Out.Width, start: time.Now()}
+	v := &live{Human: h, plan: p, host: widestHost(p)}
+	m := &screen{text: h.Out, total: len(p.Order), host: v.host, width: h.Out.Width, start: time.Now()}
 	v.program = tea.NewProgram(m, tea.WithOutput(h.Out.Out), tea.WithInput(nil), tea.WithEnvironment(h.Environ), tea.WithoutSignalHandler())
 	go func() {
 		// Without a screen there are no lines; the end is printed all the same.
@@ -34,13 +35,19 @@ func Live(h Human, p *planner.Plan) Progress {
 	return v
 }
 
-type note string
-
 // Event implements Progress.
-func (v *live) Event(e executor.Event) { v.program.Send(e) }
+func (v *live) Event(e executor.Event) {
+	v.program.Send(e)
+	if text := ended(v.Out, e, v.host); text != "" {
+		v.above(text)
+	}
+}
 
 // Note implements Progress.
-func (v *live) Note(s string) { v.program.Send(note(s)) }
+func (v *live) Note(s string) { v.above(v.Out.paint(yellow, s)) }
+
+// above prints in the order of the calls, and before End's last word: commands of a model would race.
+func (v *live) above(text string) { v.program.Send(tea.Println(text)()) }
 
 // End implements Progress.
 func (v *live) End(o executor.Outcome) {
@@ -86,11 +93,6 @@ func (m *screen) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		if slices.Contains([]executor.State{executor.Done, executor.Failed, executor.Skipped}, msg.State) {
 			m.done++
 		}
-		if text := ended(m.text, msg, m.host); text != "" {
-			return m, tea.Println(text)
-		}
-	case note:
-		return m, tea.Println(m.text.paint(yellow, string(msg)))
 	case over:
 		m.closed = true
 		return m, tea.Quit

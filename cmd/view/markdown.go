@@ -42,7 +42,7 @@ func markdownChanges(p *planner.Plan) string {
 		fmt.Fprintf(&b, "\n%s\n\n|   | machine | change |\n|---|---|---|\n", code(strings.TrimPrefix(header(g), "# ")))
 		for _, c := range g {
 			if c.Action != providers.NoOp || len(c.Steps) > 0 {
-				what := line(c.Line)
+				what := line(strings.ReplaceAll(c.Line, "\n", "; "))
 				if what == "" {
 					what = "to be " + pastTense(c.Action)
 				}

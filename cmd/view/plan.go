@@ -84,11 +84,13 @@ func (t Text) change(c providers.Change, width int) {
 	host := pad(line(c.Addr.Host), width)
 	hang := strings.Repeat(" ", 4+width+3)
 	if c.Action != providers.NoOp || len(c.Steps) > 0 {
-		text := line(c.Line)
+		text := c.Line
 		if text == "" {
 			text = "to be " + pastTense(c.Action)
 		}
-		t.printf("  %s %s   %s\n", t.sign(c.Action), host, text)
+		for _, l := range strings.Split(text, "\n") { // application and nginx may be on one machine
+			t.printf("  %s %s   %s\n", t.sign(c.Action), host, line(l))
+		}
 	}
 	if c.Problem != "" {
 		t.printf("  %s %s   %s\n", t.paint(red, "!"), host, t.paint(red, indent(block(c.Problem), hang)))

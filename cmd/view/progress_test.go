@@ -164,6 +164,9 @@ func TestLiveEnds(t *testing.T) {
 	}
 	v.End(o)
 	v.Note("too late")
+	if got := strings.Count(out.String(), "done"); got != len(p.Steps()) {
+		t.Errorf("%d steps were shown as done: %q", got, out.String())
+	}
 	if !strings.HasSuffix(out.String(), "\nApply complete! Resources: 0 added, 3 changed, 0 destroyed.\n") {
 		t.Errorf("%q", out.String())
 	}

@@ -72,7 +72,7 @@ func streamed(action string) string { return strings.ReplaceAll(action, "-", "")
 func (s Stream) Plan(p *planner.Plan) {
 	for _, g := range groups(p) {
 		for _, c := range g {
-			more := fields{"change": fields{"resource": resourceOf(c.Addr), "action": streamed(c.Action), "summary": line(c.Line)}}
+			more := fields{"change": fields{"resource": resourceOf(c.Addr), "action": streamed(c.Action), "summary": line(strings.ReplaceAll(c.Line, "\n", "; "))}}
 			s.emit("info", "planned_change", fmt.Sprintf("%s: Plan to %s", c.Addr, c.Action), more)
 		}
 	}

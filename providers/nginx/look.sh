@@ -52,10 +52,14 @@ look_changes() {
 	for t in $TREE; do
 		case $t in "config "*) set -- "$@" "${t#config }" ;; esac
 	done
-	TIMES=$(
-		stat -c '%Z %n' -- "$@" "$FILE" "${FILE%/*}" 2>/dev/null
-		stat -L -c '%Z %n' -- "$@" "$FILE" 2>/dev/null
-	)
+	TIMES=$(stat -c '%Z %n' -- "$@" "$FILE" "${FILE%/*}" 2>/dev/null)
+	set -- "$FILE"
+	for t in $TREE; do
+		case $t in "config "*) [ ! -L "${t#config }" ] || set -- "$@" "${t#config }" ;; esac
+	done
+	if [ $# -gt 1 ] || [ -L "$FILE" ]; then
+		TIMES=$TIMES$NL$(stat -L -c '%Z %n' -- "$@" 2>/dev/null)
+	fi
 	set +f
 	IFS=$_ifs
 }

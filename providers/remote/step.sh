@@ -18,7 +18,7 @@ __lock() {
 	exec 9>>"$STATE/step.lock"
 	__since=$(now_ms)
 	until flock -n 9; do
-		if [ $(($(now_ms) - __since)) -ge $((LIMIT * 1000)) ]; then
+		if [ $(($(now_ms) - __since)) -ge $((LIMIT * 1000 - 1000)) ]; then # in time to say so
 			printf 'another step held this machine for %s s (run and step: %s). Look whether that run is still alive, then try again.\n' \
 				"$LIMIT" "$(cat "$STATE/step.holder" 2>/dev/null)" >&2
 			exit 75

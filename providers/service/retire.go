@@ -65,7 +65,7 @@ func (b *builder) stop(h, slot, verb, title string, after []providers.StepID, fi
 	l := b.live.hosts[h]
 	for _, p := range l.seen.Procs {
 		if p.Slot == slot {
-			title = fmt.Sprintf("%s %s (%s)", title, slot, p.what(b.headID(h)))
+			title = fmt.Sprintf("%s %s (pid %d)", title, slot, p.PID)
 			break
 		}
 	}
@@ -87,16 +87,6 @@ func (b *builder) stop(h, slot, verb, title string, after []providers.StepID, fi
 		b.changes[h].lines = append(b.changes[h].lines, title)
 	}
 	return b.add(s, action)
-}
-
-func (b *builder) headID(h string) string { return b.live.hosts[h].id }
-
-// what names a process; its release only where it is another than the one that the plan is about.
-func (p Proc) what(id string) string {
-	if p.Release == id || id == "" {
-		return fmt.Sprintf("pid %d", p.PID)
-	}
-	return fmt.Sprintf("pid %d, release %s", p.PID, p.Release)
 }
 
 // stopCall stops a slot: undo may cut off whoever is connected, since every nginx was put back before.

@@ -109,7 +109,7 @@ func TestTwoApps(t *testing.T) {
 		s.write("hosts.hcl", strings.Replace(s.hosts(`user = "deploy"`, `sudo = true`), `labels  = { role = "app" }`, `labels  = { role = "app", first = "yes" }`, 1))
 		s.write("main.hcl", strings.ReplaceAll(service(`upstream = "teatime"`, program("--boot=500ms")), `{ role = "app" }`, `{ first = "yes" }`))
 		s.deploy("2")
-		s.m("app-2").Exec("systemctl disable --now 'shipctl-*' && rm /etc/systemd/system/shipctl-* && systemctl daemon-reload")
+		s.m("app-2").Exec("cd /etc/systemd/system && systemctl disable --now $(ls -d shipctl-*.service) && rm shipctl-*.service && systemctl daemon-reload")
 		s.write("main.hcl", service(`upstream = "teatime"`, program("--boot=500ms")))
 		s.deploy("2")
 		slots := map[string]bool{}

@@ -58,6 +58,10 @@ func newSite(t *testing.T, names []string, hcl string) *site {
 	for _, v := range []string{"1", "2", "3"} {
 		s.artifact(v)
 	}
+	for _, m := range s.fleet.Machines {
+		// 400 requests of 2 s at once, from both sides, are more than the 768 connections that Debian gives a worker.
+		m.Exec("sed -i 's/worker_connections 768/worker_connections 8192/' /etc/nginx/nginx.conf")
+	}
 	s.write("hosts.hcl", s.hosts(`user = "deploy"`, `sudo = true`))
 	s.write("main.hcl", hcl)
 	return s

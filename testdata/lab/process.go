@@ -151,7 +151,7 @@ func (l *Lab) ours(pid int) bool {
 	if i := bytes.LastIndexByte(stat, ')'); i < 0 || i+2 >= len(stat) || stat[i+2] == 'Z' {
 		return false
 	}
-	env, _ := os.ReadFile(dir + "environ")
+	env := environment(dir)
 	if bytes.Contains(append([]byte{0}, env...), []byte("\x00"+mark+"="+l.Dir+"\x00")) {
 		return true
 	}
@@ -162,6 +162,19 @@ func (l *Lab) ours(pid int) bool {
 	}
 	command, _ := os.ReadFile(dir + "cmdline") // nginx writes over its environment
 	return bytes.HasPrefix(command, []byte("nginx: master process ")) && bytes.Contains(command, []byte(l.Dir+"/"))
+}
+
+// environment reads a process's environment. In the middle of an exec it looks empty: then once more, a little later.
+func environment(dir string) []byte {
+	var env []byte
+	for range 10 {
+		env, _ = os.ReadFile(dir + "environ")
+		if _, err := os.Readlink(dir + "exe"); len(env) > 0 || err != nil { // no program: the kernel's own
+			break
+		}
+		time.Sleep(time.Millisecond)
+	}
+	return env
 }
 
 // Processes lists the lab's own processes, this one apart.

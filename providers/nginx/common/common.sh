@@ -36,8 +36,8 @@ installed() {
 		s/^\(.*[;[:space:]]\)\{0,1\}pid[[:space:]]\{1,\}["'\'']\{0,1\}\([^;"'\''[:space:]]\{1,\}\).*/\2/p' "$CONF" 2>/dev/null)
 	below "${PIDFILE:-${OPT:-logs/nginx.pid}}"
 	PIDFILE=$BELOW
-	TARGET=$(readlink -f "$FILE" 2>/dev/null)
-	TARGET=${TARGET:-$FILE}
+	TARGET=$FILE
+	[ ! -L "$FILE" ] || TARGET=$(readlink -f "$FILE")
 }
 
 # compiled NAME: OPT is the value that nginx was built with.
@@ -130,7 +130,7 @@ strays() {
 	for _d in /proc/[0-9]*; do
 		title "${_d#/proc/}" || continue
 		case $TITLE in *": master process"*) ;; *) continue ;; esac
-		case $TITLE in *" -c $CONFIG" | *" -c $CONFIG "*) ;; *" -c "*) continue ;; *) [ -z "$CONFIG" ] || continue ;; esac
+		case $TITLE in *" -c $CONF" | *" -c $CONF "*) ;; *" -c "*) continue ;; *) [ -z "$CONFIG" ] || continue ;; esac
 		case $TITLE in *" -p $PREFIX" | *" -p $PREFIX "*) ;; *" -p "*) continue ;; *) [ -z "$PREFIX" ] || continue ;; esac
 		[ "$(readlink "$_d/ns/pid" 2>/dev/null)" = "$_self" ] || continue
 		_e=$(readlink "$_d/exe" 2>/dev/null)

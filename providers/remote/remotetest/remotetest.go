@@ -167,3 +167,41 @@ func SHA256(text string) string {
 	sum := sha256.Sum256([]byte(text))
 	return hex.EncodeToString(sum[:])
 }
+
+// Sudo is this machine with sudo = true, where sudo is the shell script given; there is none where it is empty.
+func Sudo(t testing.TB, lib remote.Library, stateDir, script string) remote.Machine {
+	t.Helper()
+	argv, env := login(t, "busybox")
+	if script != "" {
+		bin := strings.TrimPrefix(env[len(env)-1], "PATH=")
+		write(t, filepath.Join(bin, "sudo"), "#!"+argv[0]+"\n"+script)
+		if err := os.Chmod(filepath.Join(bin, "sudo"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return local.New(local.Settings{Host: "here", Sudo: true, StateDir: stateDir, Shell: argv, Env: env}, Setup(lib))
+}
+
+// Short is this machine, to which every payload is sent as content although it was said to be of that size.
+func Short(t testing.TB, lib remote.Library, stateDir string, content []byte, size int64) remote.Machine {
+	t.Helper()
+	setup := Setup(lib)
+	setup.Open = func(remote.Call) (io.ReadCloser, int64, error) {
+		return io.NopCloser(bytes.NewReader(content)), size, nil
+	}
+	return local.New(local.Settings{Host: "here", StateDir: stateDir}, setup)
+}
+
+// Shellcheck wants every *.sh of a folder to be clean. Each goes in front of no other text, so what the prelude sets is
+// not known to be set.
+func Shellcheck(t testing.TB, folder string) {
+	t.Helper()
+	scripts, err := filepath.Glob(filepath.Join(folder, "*.sh"))
+	if err != nil || len(scripts) == 0 {
+		t.Fatalf("no scripts in %s: %v", folder, err)
+	}
+	out, err := exec.Command(need(t, "shellcheck", "shellcheck"), append([]string{"-s", "sh", "-e", "SC2154"}, scripts...)...).CombinedOutput()
+	if err != nil {
+		t.Errorf("shellcheck: %v\n%s", err, out)
+	}
+}

@@ -1,0 +1,51 @@
+package remote_test
+
+import (
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/shipctl/shipctl/providers/remote"
+	"github.com/shipctl/shipctl/providers/remote/remotetest"
+)
+
+func TestRedact(t *testing.T) {
+	secret := remotetest.Password
+	quoted, err := remote.Quote(secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	asJSON, err := json.Marshal(secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := remote.NewRedactor("abc", "", secret, "first line\nsecond line\nx")
+	for name, s := range map[string]string{
+		"plain": secret, "twice": secret + secret, "shell": quoted, "hex": hex.EncodeToString([]byte(secret)),
+		"HEX": strings.ToUpper(hex.EncodeToString([]byte(secret))), "query": url.QueryEscape(secret), "path": url.PathEscape(secret),
+		"base64": base64.StdEncoding.EncodeToString([]byte(secret)), "base64 raw": base64.RawURLEncoding.EncodeToString([]byte(secret)),
+		"basic auth": base64.StdEncoding.EncodeToString([]byte("user:" + secret)), "in the middle": base64.StdEncoding.EncodeToString([]byte("u:" + secret + "tail")),
+		"json": string(asJSON), "a line": "second line", "percent": strings.ReplaceAll(url.QueryEscape(secret), "+", "%20"),
+	} {
+		got := r.Text("<" + s + ">")
+		for _, piece := range []string{"s3cr", "wörd", "second", "czNjc", "733363", "w%C3"} {
+			if strings.Contains(got, piece) {
+				t.Errorf("%s: %q has %q", name, got, piece)
+			}
+		}
+		if !strings.Contains(got, remote.Hidden) || !strings.HasPrefix(got, "<") || !strings.HasSuffix(got, ">") {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+	for _, s := range []string{"", "abc", "x", "nothing here"} {
+		if got := r.Text(s); got != s {
+			t.Errorf("%q became %q", s, got)
+		}
+	}
+	if got := remote.NewRedactor().Text("abc"); got != "abc" {
+		t.Errorf("%q", got)
+	}
+}
