@@ -15,24 +15,40 @@ import (
 func Build(rs []providers.Resource, f remote.Facts, scripts map[string]string) (*Plan, error) {
 	p := &Plan{Format: Format, Facts: f, Units: map[providers.StepID]string{}, Wait: map[providers.StepID][]providers.StepID{}}
 	unit := units(rs)
-	var steps []providers.Step
 	for _, r := range rs {
 		p.Resources = append(p.Resources, Resource{r.Ref, r.Needs, r.Spec})
-		if r.Diff == nil {
-			continue
+		if r.Diff != nil {
+			p.Changes = append(p.Changes, r.Diff(f)...)
 		}
-		for _, c := range r.Diff(f) {
-			for i := range c.Steps {
-				sign(&c.Steps[i], scripts)
-				p.Units[c.Steps[i].ID] = unit[r.Ref]
-			}
-			steps = append(steps, c.Steps...)
-			p.Changes = append(p.Changes, c)
+	}
+	p.preflight(unit)
+	var steps []providers.Step
+	for _, c := range p.Changes {
+		for i := range c.Steps {
+			sign(&c.Steps[i], scripts)
+			p.Units[c.Steps[i].ID] = unit[c.Addr.Ref]
 		}
+		steps = append(steps, c.Steps...)
 	}
 	var err error
 	p.Order, p.Wait, err = order(steps)
 	return p, err
+}
+
+// preflight: where a machine can't run a step at all, nothing of the unit is begun.
+func (p *Plan) preflight(unit map[config.Ref]string) {
+	stuck := map[string]bool{}
+	for i, c := range p.Changes {
+		if why := remote.Unfit(p.Facts, c.Addr.Host); why != "" && len(c.Steps) > 0 {
+			p.Changes[i].Problem = why
+			stuck[unit[c.Addr.Ref]] = true
+		}
+	}
+	for i, c := range p.Changes {
+		if stuck[unit[c.Addr.Ref]] {
+			p.Changes[i].Action, p.Changes[i].Steps = providers.NoOp, nil
+		}
+	}
 }
 
 func sign(s *providers.Step, scripts map[string]string) {

@@ -4,7 +4,6 @@ import (
 	"fmt"
 
 	"github.com/hashicorp/hcl/v2"
-	"github.com/zclconf/go-cty/cty"
 
 	"github.com/shipctl/shipctl/config"
 	"github.com/shipctl/shipctl/providers"
@@ -25,7 +24,7 @@ func Decode(c *config.Configuration, kinds []providers.Kind) ([]providers.Resour
 		if d.HasErrors() {
 			continue
 		}
-		c.Set(b.Ref, withAddr(b.Ref, r.Value))
+		c.Set(b.Ref, r.Value)
 		out = append(out, r)
 	}
 	return out, append(diags, claimedOnce(out)...)
@@ -38,16 +37,6 @@ func find(kinds []providers.Kind, name string) (providers.Kind, bool) {
 		}
 	}
 	return providers.Kind{}, false
-}
-
-// withAddr: a reference is a value that says where it came from.
-func withAddr(ref config.Ref, v cty.Value) cty.Value {
-	attrs := map[string]cty.Value{}
-	for k, x := range v.AsValueMap() {
-		attrs[k] = x
-	}
-	attrs["addr"] = cty.StringVal(ref.String())
-	return cty.ObjectVal(attrs)
 }
 
 func claimedOnce(rs []providers.Resource) (diags hcl.Diagnostics) {

@@ -7,33 +7,23 @@ route "$@"
 shift 11
 begin
 
-# reaches ADDR PATH HOST STATUSES BODY: from here, as nginx will.
+# reaches ADDR PATH HOST STATUSES BODY: from here, as nginx will. A slot that is healthy and refuses a connection has crashed:
+# it is not waited for, it may come up again and crash again.
 reaches() {
 	waits 3000
 	while :; do
 		if [ -z "$2" ]; then
 			connects "$1" && return 0
-			WHYNOT="$1 can't be reached from this machine"
+			[ "$REFUSED" = 0 ] || return 1
 		else
 			r=$(http_get 2 "http://$1$2" "$3" 0)
 			answer_fits "$r" "$4" "$5" && return 0
 			WHYNOT="from this machine, http://$1$2 gave $(answer_shown "$r"); expected $(expectation "$4" "$5")"
+			case $r in "000$NL"*'curl: (7)'* | "000$NL"*refused*) return 1 ;; esac
 		fi
 		late && return 1
 		nap
 	done
-}
-
-connects() {
-	if have curl; then
-		c=$(curl -q -s -o /dev/null --max-time 2 --noproxy '*' -w '%{time_connect}' "http://$1/" 2>/dev/null)
-		case $c in '' | 0 | 0.000 | 0.000000) return 1 ;; *) return 0 ;; esac
-	fi
-	have bash timeout || die "neither curl nor bash on this machine: install curl"
-	h=${1%:*}
-	h=${h#[}
-	# shellcheck disable=SC2016
-	timeout 2 bash -c 'exec 3<>"/dev/tcp/$1/$2"' sh "${h%]}" "${1##*:}" 2>/dev/null
 }
 
 refuse_strays

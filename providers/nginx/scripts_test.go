@@ -493,9 +493,9 @@ func TestCrashOfAnotherRun(t *testing.T) {
 		_, swtch, _ := s.steps(s.green, s.blue)
 		s.must(swtch.Do)
 		s.run = "run-2"
-		dead := &slot{name: "green", addr: fmt.Sprintf("127.0.0.1:%d", freePort(t))}
-		s.writeRoute(dead)
-		_, swtch, _ = s.steps(s.blue, dead)
+		bad := &slot{name: "green", addr: newSlot(t, "failing").addr}
+		s.writeRoute(bad)
+		_, swtch, _ = s.steps(s.blue, bad)
 		s.fails(swtch.Do, "through nginx", "is as it was")
 		s.serves(s.blue)
 		l := s.live()

@@ -24,6 +24,11 @@ if done_already; then
 	exit 0
 fi
 
+# Healthy a moment ago, and maybe crashed since.
+for a in $(printf '%s\n' "$ADDRS" | tr ',' ' '); do
+	connects "$a" || die "$WHYNOT any more: it was there when nginx was checked. Nothing was changed."
+done
+
 keep() {
 	for b in "$NDIR/$KEY.run."*; do # of earlier runs, which nobody takes back any more
 		case $b in "$NDIR/$KEY.run.$RUN."*) ;; *) rm -rf "$b" ;; esac

@@ -1,5 +1,5 @@
 # Who this machine is, and what it has: "key value" a line.
-printf 'machine %s\n' "$(cat /etc/machine-id 2>/dev/null)"
+printf 'machine %s\n' "$(cat /etc/machine-id 2>/dev/null || cat /var/lib/dbus/machine-id 2>/dev/null)"
 printf 'boot %s\n' "$(cat /proc/sys/kernel/random/boot_id 2>/dev/null)"
 printf 'uid %s\n' "$(id -u)"
 printf 'state %s\n' "$STATE"

@@ -10,6 +10,7 @@ import (
 	"testing/fstest"
 
 	"github.com/shipctl/shipctl/providers/remote"
+	"github.com/shipctl/shipctl/providers/remote/local"
 	"github.com/shipctl/shipctl/providers/remote/remotetest"
 )
 
@@ -136,5 +137,18 @@ func TestRun(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A login that runs no commands is quoted in the error.
+func TestNoLoginShell(t *testing.T) {
+	m := local.New(local.Settings{Host: "web-1", Shell: []string{"/bin/echo", "this account is not available:"}}, remotetest.Setup(library(t, nil)))
+	_, err := m.Ask(t.Context(), nil)
+	if err == nil || !strings.HasPrefix(err.Error(), "web-1: ") || !strings.Contains(err.Error(), "this account is not available") {
+		t.Errorf("%v", err)
+	}
+	_, err = remotetest.Step(t, m, remote.Call{Script: "remote/identity"})
+	if err == nil || errors.As(err, new(*remote.ScriptError)) || !strings.Contains(err.Error(), "this account is not available") {
+		t.Errorf("%v", err)
 	}
 }

@@ -26,6 +26,7 @@ func diff(ref config.Ref, s Spec, f remote.Facts) []providers.Change {
 	if !b.stuck {
 		b.steps()
 	}
+	b.preflight(f)
 	out := make([]providers.Change, 0, len(b.order))
 	for _, h := range b.order {
 		out = append(out, b.changes[h].settled(b.stuck))
@@ -125,11 +126,20 @@ func (b *builder) choose() {
 			b.gather[h.Name] = *keep
 		}
 	}
+	for _, h := range active(b.spec.Hosts) {
+		b.free(h.Name)
+	}
 }
 
 func (b *builder) pick(h string) (target Slot, keep *Slot) {
 	l := b.live.hosts[h]
-	routed := func(sl Slot) int { return b.live.routed(b.spec, h, sl.Port) }
+	now := func(sl Slot) Slot { // its process may listen where the slot was configured earlier
+		if p := b.live.portNow(b.spec, h, sl.Name); b.live.routed(b.spec, h, p) > 0 {
+			sl.Port = p
+		}
+		return sl
+	}
+	routed := func(sl Slot) int { return b.live.routed(b.spec, h, now(sl).Port) }
 	slots := slices.Clone(b.spec.Slots)
 	slices.SortStableFunc(slots, func(x, y Slot) int { return routed(y) - routed(x) })
 	for i, sl := range slots {
@@ -140,11 +150,12 @@ func (b *builder) pick(h string) (target Slot, keep *Slot) {
 		}
 	}
 	if routed(slots[1]) > 0 {
-		if !l.healthy(slots[0]) && l.healthy(slots[1]) {
+		if !l.healthy(now(slots[0])) && l.healthy(now(slots[1])) {
 			slots[0], slots[1] = slots[1], slots[0]
 		}
-		if l.healthy(slots[0]) || b.takeOver && l.held(slots[0].Port) {
-			return slots[1], &slots[0]
+		if l.healthy(now(slots[0])) || b.takeOver && l.held(slots[0].Port) {
+			k := now(slots[0])
+			return slots[1], &k
 		}
 	}
 	if routed(slots[0]) == 0 && l.held(slots[0].Port) != l.held(slots[1].Port) && !l.held(slots[0].Port) {
@@ -154,6 +165,24 @@ func (b *builder) pick(h string) (target Slot, keep *Slot) {
 		return b.spec.Slots[0], nil
 	}
 	return slots[1], nil
+}
+
+// free: what serves now must neither have the target's name nor listen on its port, which happens where names or ports
+// are exchanged. Traffic that is gathered first is on the slot that is kept.
+func (b *builder) free(h string) {
+	l, t := b.live.hosts[h], b.target[h]
+	if _, ok := l.runs(b.spec, t); ok {
+		return
+	}
+	for _, li := range l.seen.Listeners {
+		keep, gathered := b.gather[h]
+		serves := b.live.routed(b.spec, h, li.Port) > 0 && (!gathered || keep.Port == li.Port)
+		if serves && li.Owner != "" && li.Owner != "?" && (li.Owner == t.Name) != (li.Port == t.Port) {
+			b.problem(h, "slot %s serves on port %d, and the configuration leaves no slot free beside it: %s :%d has its %s. Give the slots one new name or one new port at a time, with an apply in between",
+				li.Owner, li.Port, t.Name, t.Port, map[bool]string{true: "name", false: "port"}[li.Owner == t.Name])
+			return
+		}
+	}
 }
 
 // held says that somebody listens on the port.

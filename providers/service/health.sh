@@ -14,29 +14,43 @@ log="$STATE/projects/$PROJECT/services/$name/$slot.log"
 last_lines() {
 	printf 'Last lines of its log:\n'
 	if [ "$runner" = systemd ]; then
-		journalctl -u "$unit" -n 20 -o cat --no-pager 2>/dev/null | sed 's/^/  | /'
+		# Of this start only: the file is written right before it.
+		since=$(stat -c %Y "$STATE/projects/$PROJECT/services/$name/$slot.env" 2>/dev/null)
+		journalctl -u "$unit" ${since:+--since "@$since"} -n 20 -o cat --no-pager 2>/dev/null | sed 's/^/  | /'
 	else
 		tail -n 20 "$log" 2>/dev/null | sed 's/^/  | /'
 	fi
 }
 
-# listener: prints "pid start" of the listener with our marker; 1 where it is another, 2 where it is none.
+# listener: who is the process with our marker that listens; WHY where there is none, or where another's socket may
+# answer in its place (on an address of its own, or with SO_REUSEPORT).
 listener() {
-	# shellcheck disable=SC2046
-	set -- $(listeners "$port")
-	[ $# -gt 0 ] || {
+	inodes=$(sockets 0A "$port" | awk '{ print $2 }' | sort -u)
+	[ -n "$inodes" ] || {
 		why="nobody listens on port $port"
-		return 2
+		return 1
 	}
-	while [ $# -gt 1 ]; do
-		m=$(env_of "$1" SHIPCTL)
-		if [ "$m" = "$mark" ]; then
-			who="$1 $2"
+	# shellcheck disable=SC2086
+	owners=$(socket_owners $inodes)
+	for i in $inodes; do
+		owner "$i" && continue
+		who=
+		return 1
+	done
+}
+
+# owner INODE: a process with our marker holds the socket; its children, which may have another environment, may too.
+owner() {
+	other=
+	for p in $(printf '%s\n' "$owners" | sed -n "s/^$1 //p" | sort -n); do
+		m=$(env_of "$p" SHIPCTL)
+		if [ "$m" = "$mark" ] && s=$(proc_start "$p"); then
+			who="$p $s"
 			return 0
 		fi
-		why="port $port is answered by pid $1 ($(cmd_of "$1")), which is not release $release of slot $slot${m:+, but $m}"
-		shift 2
+		other="pid $p ($(cmd_of "$p")), which is not release $release of slot $slot${m:+, but $m}"
 	done
+	why="port $port is answered by ${other:-a process that this user may not see}"
 	return 1
 }
 

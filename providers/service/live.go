@@ -153,6 +153,23 @@ func (l *live) routed(s Spec, host string, port int) (n int) {
 	return n
 }
 
+// portNow is where a slot's process serves: on its configured port, else on one that nginx sends requests to, else on
+// any. 0 where it does not listen.
+func (l *live) portNow(s Spec, host, slot string) (port int) {
+	for _, li := range l.hosts[host].seen.Listeners {
+		if li.Owner != slot {
+			continue
+		}
+		if slices.ContainsFunc(s.Slots, func(sl Slot) bool { return sl.Name == slot && sl.Port == li.Port }) {
+			return li.Port
+		}
+		if port == 0 || l.routed(s, host, li.Port) > l.routed(s, host, port) {
+			port = li.Port
+		}
+	}
+	return port
+}
+
 func (s Spec) host(name string) config.HostValue {
 	for _, h := range s.Hosts {
 		if h.Name == name {

@@ -49,34 +49,44 @@ for p in $all; do
 	printf 'proc\t%s\t%s\t%s\t%s\t%s\t%s\n' "$p" "$start" "$slot" "$release" "$digest" "$(readlink "/proc/$p/cwd" 2>/dev/null)"
 done
 
-ports=
+ports=' '
 for s in "$@"; do
 	s=${s#* }
-	ports="$ports ${s%% *}"
+	ports="$ports${s%% *} "
 done
-# shellcheck disable=SC2086
-listening=$(sockets 0A $ports | awk '{ print $1, $2 }' | sort -u)
 
-# owners: "inode pid", first among our own processes; a look through everybody's open files only for what is left.
+# owners: "inode pid" of our own processes' sockets. One of them may listen where no slot is configured any more: its
+# port was changed since.
 owners=
-if [ -n "$listening" ]; then
-	dirs=
-	for p in $all; do dirs="$dirs /proc/$p/fd"; done
-	# shellcheck disable=SC2012,SC2086
-	[ -z "$dirs" ] || owners=$(ls -l $dirs /proc/self/fd 2>/dev/null | awk '
-		/^\/proc\/[0-9]+\/fd:/ { split($0, a, "/"); pid = a[3]; next }
-		/^\/proc\/self/ { pid = ""; next }
-		pid != "" && match($0, /socket:\[[0-9]+\]/) { print substr($0, RSTART + 8, RLENGTH - 9), pid }')
-	left=
-	for i in $(printf '%s\n' "$listening" | awk '{ print $2 }'); do
-		case "
+dirs=
+for p in $all; do dirs="$dirs /proc/$p/fd"; done
+# shellcheck disable=SC2012,SC2086
+[ -z "$dirs" ] || owners=$(ls -l $dirs /proc/self/fd 2>/dev/null | awk '
+	/^\/proc\/[0-9]+\/fd:/ { split($0, a, "/"); pid = a[3]; next }
+	/^\/proc\/self/ { pid = ""; next }
+	pid != "" && match($0, /socket:\[[0-9]+\]/) { print substr($0, RSTART + 8, RLENGTH - 9), pid }')
+
+# listening: "port inode" of the configured ports, and of those where our own processes listen.
+[ -r /proc/net/tcp ] || denied '/proc/net/tcp: not permitted to read it'
+listening=$(cat /proc/net/tcp /proc/net/tcp6 2>/dev/null | owners=$owners awk -v ports="$ports" '
+	function hex(s,  i, n) { for (i = 1; i <= length(s); i++) n = n * 16 + index("123456789ABCDEF", substr(s, i, 1)); return n + 0 }
+	BEGIN { n = split(ENVIRON["owners"], o, /[ \n]+/); for (i = 1; i < n; i += 2) mine[o[i]] = 1 }
+	$4 == "0A" {
+		split($2, l, ":")
+		port = hex(l[2])
+		if (index(ports, " " port " ") || ($10 in mine)) print port, $10
+	}' | sort -u)
+
+# A look through everybody's open files only for what is left.
+left=
+for i in $(printf '%s\n' "$listening" | awk '{ print $2 }'); do
+	case "
 $owners" in *"
 $i "*) ;; *) left="$left $i" ;; esac
-	done
-	# shellcheck disable=SC2086
-	[ -z "$left" ] || owners="$owners
+done
+# shellcheck disable=SC2086
+[ -z "$left" ] || owners="$owners
 $(socket_owners $left)"
-fi
 
 # listener PORT PID: one line about who listens.
 listener() {
@@ -100,18 +110,25 @@ printf '%s\n' "$listening" | while read -r port inode; do
 	for p in $pids; do listener "$port" "$p"; done
 done | sort -u
 
+# unit SLOT: what systemd says of it.
+unit() {
+	u="shipctl-$PROJECT-$name-$1.service"
+	if [ -e "/etc/systemd/system/$u" ] && have systemctl; then
+		systemctl show "$u" -p ActiveState -p UnitFileState -p MainPID 2>/dev/null | awk -v s="$1" -F= '
+			{ v[$1] = $2 } END { printf "unit\t%s\t%s\t%s\t%s\n", s, v["ActiveState"], v["UnitFileState"], v["MainPID"] }'
+	fi
+}
+
+slots=' '
 for s in "$@"; do
 	slot=${s%% *}
+	slots="$slots$slot "
+	unit "$slot"
 	s=${s#* }
 	port=${s%% *}
 	s=${s#* }
 	path=${s%% *}
 	host=${s#* }
-	u="shipctl-$PROJECT-$name-$slot.service"
-	if [ -e "/etc/systemd/system/$u" ] && have systemctl; then
-		systemctl show "$u" -p ActiveState -p UnitFileState -p MainPID 2>/dev/null | awk -v s="$slot" -F= '
-			{ v[$1] = $2 } END { printf "unit\t%s\t%s\t%s\t%s\n", s, v["ActiveState"], v["UnitFileState"], v["MainPID"] }'
-	fi
 	[ "$path" = - ] && continue
 	case " $mains " in *":$slot "*) ;; *) continue ;; esac
 	case "$listening" in "$port "* | *"
@@ -121,5 +138,11 @@ $port "*) ;; *) continue ;; esac
 		NR == 1 { printf "answer\t%s\t%s\t", port, $0; next }
 		{ printf "%s%s", sep, $0; sep = "\001" }
 		END { print "" }'
+done
+# A slot that was renamed since has left its variables here.
+for e in "$STATE/projects/$PROJECT/services/$name"/*.env; do
+	slot=${e##*/}
+	slot=${slot%.env}
+	case $slots in *" $slot "*) ;; *) unit "$slot" ;; esac
 done
 exit 0

@@ -40,7 +40,7 @@ func status(ref config.Ref, s Spec, f remote.Facts) (out []providers.Status) {
 
 func (b *builder) running(line providers.Status, l *hostLive, p Proc) providers.Status {
 	line.Slot, line.Release, line.PID = p.Slot, p.Release, p.PID
-	line.Port = l.portOf(p.Slot)
+	line.Port = b.live.portNow(b.spec, line.Addr.Host, p.Slot)
 	line.Since = time.Unix(l.seen.Boot+p.Start/l.seen.Hz, 0)
 	line.Routes = b.routesTo(line.Addr.Host, line.Port)
 	line.Live = len(line.Routes) > 0

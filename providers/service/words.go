@@ -159,7 +159,7 @@ func (b *builder) nowLine(h string) string {
 	slot := b.liveSlot(h)
 	for _, p := range l.seen.Procs {
 		if p.Slot == slot {
-			return fmt.Sprintf("live %s :%d (pid %d, release %s)", slot, l.portOf(slot), p.PID, p.Release)
+			return fmt.Sprintf("live %s :%d (pid %d, release %s)", slot, b.live.portNow(b.spec, h, slot), p.PID, p.Release)
 		}
 	}
 	for _, e := range b.evict {
@@ -168,15 +168,6 @@ func (b *builder) nowLine(h string) string {
 		}
 	}
 	return ""
-}
-
-func (h *hostLive) portOf(slot string) int {
-	for _, li := range h.seen.Listeners {
-		if li.Owner == slot {
-			return li.Port
-		}
-	}
-	return 0
 }
 
 // label names the slots that traffic goes to: "green", or "app-1 blue, app-2 green".

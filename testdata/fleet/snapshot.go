@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // Snapshot is everything on a machine that a plan must leave alone: the files that differ from the base, those in memory
@@ -204,6 +205,24 @@ func look(dir string) (int, process, bool) {
 			pid, _ = strconv.Atoi(all[len(all)-1])
 		}
 	}
-	b, _ := os.ReadFile(dir + "/cmdline")
-	return pid, process{start: f[19], command: strings.TrimSpace(strings.ReplaceAll(string(b), "\x00", " "))}, pid > 0
+	command, alive := commandLine(dir)
+	return pid, process{start: f[19], command: command}, alive && pid > 0
+}
+
+// commandLine of a process. It is empty for a moment in the middle of an exec, and at the end, when the process has given
+// up its program but is no zombie yet: then it is not alive.
+func commandLine(dir string) (command string, alive bool) {
+	for range 20 {
+		b, _ := os.ReadFile(dir + "/cmdline")
+		command = strings.TrimSpace(strings.ReplaceAll(string(b), "\x00", " "))
+		if command != "" {
+			return command, true
+		}
+		if _, err := os.Readlink(dir + "/exe"); err != nil {
+			return "", false
+		}
+		time.Sleep(time.Millisecond)
+	}
+	b, err := os.ReadFile(dir + "/comm")
+	return "[" + strings.TrimSpace(string(b)) + "]", err == nil
 }

@@ -98,6 +98,24 @@ accepted() {
 	}
 }
 
+# connects ADDR: somebody accepts there. Otherwise WHYNOT, and REFUSED is 1 where it is known at once.
+connects() {
+	REFUSED=0
+	WHYNOT="$1 can't be reached from this machine"
+	if have curl; then
+		_c=$(curl -q -s -o /dev/null --max-time 2 --noproxy '*' -w '%{time_connect}' "http://$1/" 2>/dev/null)
+		[ $? != 7 ] || REFUSED=1
+		case $_c in '' | 0 | 0.000 | 0.000000) return 1 ;; *) return 0 ;; esac
+	fi
+	have bash timeout || die "neither curl nor bash on this machine: install curl"
+	_h=${1%:*}
+	_h=${_h#[}
+	# shellcheck disable=SC2016
+	timeout 2 bash -c 'exec 3<>"/dev/tcp/$1/$2"' sh "${_h%]}" "${1##*:}" 2>/dev/null && return 0
+	[ $? = 124 ] || REFUSED=1
+	return 1
+}
+
 pause() { sleep 0.05 2>/dev/null || sleep 1; }
 
 # waits MS: until then; late says whether it has passed.

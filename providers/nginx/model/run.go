@@ -138,6 +138,11 @@ func (m *Model) swtch(c call, run string) (string, error) {
 	if r := m.loaded[c.key]; m.Disk[c.File] == text && m.recorded(c.key) && slices.Equal(r.addrs, addrs) && r.content == text {
 		return "was done already\n", m.verify(c, statuses, re)
 	}
+	for _, a := range addrs {
+		if status, _ := m.answer(a, 0); status == 0 {
+			return "", fmt.Errorf("%s can't be reached from this machine any more", a)
+		}
+	}
 	at := c.key + " " + run + " " + tag
 	if _, ok := m.backups[at]; !ok {
 		b := backup{saved: m.save(c.File), down: !m.Up}

@@ -159,10 +159,11 @@ func (c *conn) open(ctx context.Context) (ssh.Channel, <-chan *ssh.Request, erro
 		if !errors.As(err, &refused) {
 			return nil, nil, c.lostBefore()
 		}
-		if c.sessions.shrink() {
-			if err := c.sessions.acquire(ctx); err != nil {
-				return nil, nil, err
-			}
+		waited, giveUp := c.sessions.yield(ctx)
+		if giveUp != nil {
+			return nil, nil, fmt.Errorf("%s: %w: waiting for a free session: %w", c.host, remote.ErrNotStarted, giveUp)
+		}
+		if waited {
 			continue
 		}
 		if try >= refusedTries {

@@ -185,11 +185,11 @@ func (d *Dialer) client(ctx context.Context, s Settings, t target, via *link) (*
 	})
 	if err != nil {
 		_ = conn.Close()
-		return nil, handshakeError(ctx, s, t, offered, algorithms, err)
+		return nil, t.handshakeError(ctx, s, offered, algorithms, err)
 	}
 	if !stop() {
 		_ = c.Close()
-		return nil, handshakeError(ctx, s, t, offered, algorithms, context.Cause(ctx))
+		return nil, t.handshakeError(ctx, s, offered, algorithms, context.Cause(ctx))
 	}
 	return ssh.NewClient(c, channels, requests), nil
 }
@@ -210,7 +210,7 @@ func reach(ctx context.Context, t target, via *link) (net.Conn, error) {
 	return conn, nil
 }
 
-func handshakeError(ctx context.Context, s Settings, t target, k *keys, algorithms []string, err error) error {
+func (t target) handshakeError(ctx context.Context, s Settings, k *keys, algorithms []string, err error) error {
 	var key *keyError
 	switch {
 	case errors.As(err, &key):

@@ -40,14 +40,22 @@ func (g *gate) release() {
 	g.changed = make(chan struct{})
 }
 
-// shrink takes the caller out and lowers the limit to the others. Whoever is alone stays inside: false.
-func (g *gate) shrink() bool {
+// yield lowers the limit to the others inside and waits until one of them has left. The caller is inside again in any case.
+// Whoever is alone has nobody to wait for: false.
+func (g *gate) yield(ctx context.Context) (bool, error) {
 	g.mu.Lock()
-	defer g.mu.Unlock()
 	if g.inside <= 1 {
-		return false
+		g.mu.Unlock()
+		return false, nil
 	}
 	g.inside--
 	g.limit = g.inside
-	return true
+	g.mu.Unlock()
+	err := g.acquire(ctx)
+	if err != nil {
+		g.mu.Lock()
+		g.inside++
+		g.mu.Unlock()
+	}
+	return true, err
 }

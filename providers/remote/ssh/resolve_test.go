@@ -10,7 +10,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -24,7 +23,7 @@ Host web
   User deploy
   Port 2022
   IdentityFile ~/.ssh/deploy
-  UserKnownHostsFile ~/.ssh/one ~/.ssh/two
+  UserKnownHostsFile /k/one /k/two
   GlobalKnownHostsFile /etc/none
   HostKeyAlias web-alias
   ProxyJump bastion
@@ -49,7 +48,7 @@ func TestResolve(t *testing.T) {
 		}
 		want := target{
 			host: "web-1", address: "web.example", port: 2022, user: "deploy", identities: []identityFile{{path: at(".ssh/deploy")}}, only: true,
-			agent: "/agent", knownHosts: []string{at(".ssh/one"), at(".ssh/two"), "/etc/none"}, keyAlias: "web-alias", jump: "bastion",
+			agent: "/agent", knownHosts: []string{"/k/one", "/k/two", "/etc/none"}, keyAlias: "web-alias", jump: "bastion",
 		}
 		if d := cmp.Diff(want, got, cmp.AllowUnexported(target{}, identityFile{})); d != "" {
 			t.Error(d)
@@ -146,11 +145,18 @@ func TestGate(t *testing.T) {
 	if err := <-waiting; err != nil {
 		t.Fatal(err)
 	}
-	if !g.shrink() || g.limit != 1 || g.inside != 1 {
+	yielded := make(chan bool)
+	go func() {
+		waited, err := g.yield(ctx)
+		yielded <- waited && err == nil
+	}()
+	eventually(t, func() bool { g.mu.Lock(); defer g.mu.Unlock(); return g.inside == 1 })
+	g.release()
+	if !<-yielded || g.limit != 1 || g.inside != 1 {
 		t.Errorf("limit %d, %d inside", g.limit, g.inside)
 	}
-	if g.shrink() {
-		t.Error("the last one was sent away")
+	if waited, err := g.yield(ctx); waited || err != nil {
+		t.Errorf("alone, and yet it waited: %v", err)
 	}
 	cancel()
 	if err := g.acquire(ctx); err == nil {
@@ -165,7 +171,7 @@ func TestDialsAtOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	var now, most atomic.Int32
+	var accepted atomic.Int32
 	var serving, dialling sync.WaitGroup
 	serving.Go(func() {
 		for {
@@ -173,41 +179,38 @@ func TestDialsAtOnce(t *testing.T) {
 			if err != nil {
 				return
 			}
-			n := now.Add(1)
-			for {
-				m := most.Load()
-				if n <= m || most.CompareAndSwap(m, n) {
-					break
-				}
-			}
+			accepted.Add(1)
 			serving.Go(func() {
 				buf := make([]byte, 256)
 				for err = error(nil); err == nil; {
 					_, err = c.Read(buf)
 				}
-				now.Add(-1)
 				_ = c.Close()
 			})
 		}
 	})
 	d := NewDialer(setup(t))
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
 	key := remotetest.Keygen(t, "ed25519", "")
 	for i := range 12 {
 		dialling.Go(func() {
-			_, err := d.Dial(t.Context(), Settings{
+			_, err := d.Dial(ctx, Settings{
 				Host: fmt.Sprint("web-", i), Address: "127.0.0.1", Port: l.Addr().(*net.TCPAddr).Port, User: "u",
-				IdentityFile: key, KnownHosts: "/nowhere", Timeout: time.Second,
+				IdentityFile: key, KnownHosts: "/nowhere",
 			})
 			if err == nil || !strings.HasPrefix(err.Error(), fmt.Sprintf("web-%d: ", i)) {
 				t.Errorf("%d: %v", i, err)
 			}
 		})
 	}
+	eventually(t, func() bool { return accepted.Load() == dialsAtOnce })
+	cancel() // those that wait give up, and must not have been let in meanwhile
 	dialling.Wait()
 	_ = l.Close()
 	serving.Wait()
-	if n := most.Load(); n != dialsAtOnce {
-		t.Errorf("%d at once", n)
+	if n := accepted.Load(); n != dialsAtOnce {
+		t.Errorf("%d connections", n)
 	}
 }
 

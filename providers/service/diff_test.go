@@ -1,0 +1,585 @@
+package service
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/shipctl/shipctl/config"
+	"github.com/shipctl/shipctl/providers"
+	"github.com/shipctl/shipctl/providers/remote"
+)
+
+const routeFile = "/etc/nginx/conf.d/service-url.inc"
+
+func ref() config.Ref { return config.Ref{Kind: "service", Name: "teatime"} }
+
+func machine(name, ip string) config.HostValue {
+	return config.HostValue{Name: name, Address: ip, PrivateAddress: ip}
+}
+
+// teatime is release 42 on app-1 behind web-1 and web-2, by variable.
+func teatime(edit ...func(*Spec)) Spec {
+	slot := func(name string, port int) Slot {
+		return Slot{
+			Name: name, Port: port, Command: []string{"./teatime", "--port=" + itoa(port)},
+			Env: []Env{{Name: "SLOT", Value: remote.Part{Text: name}}},
+			Health: Health{
+				Kind: "http", Path: "/profile", Status: []int{200}, Body: "^" + name + "$",
+				Interval: time.Second, Timeout: 2 * time.Second, Deadline: 100 * time.Second, HealthyFor: 3 * time.Second,
+			},
+		}
+	}
+	s := Spec{
+		Project: "teatime", Name: "teatime", Runner: "systemd", Previous: "stopped", RunAs: "teatime",
+		Release: Release{Ref: config.Ref{Kind: "release", Name: "teatime"}, ID: "42", Pin: "version", Root: "/srv/teatime"},
+		Hosts:   []config.HostValue{machine("app-1", "10.0.0.11")},
+		Slots:   []Slot{slot("blue", 8081), slot("green", 8082)},
+		Nginx: Nginx{
+			Hosts: []config.HostValue{machine("web-1", "10.0.0.21"), machine("web-2", "10.0.0.22")}, File: routeFile, Variable: "service_url",
+			Drain: 30 * time.Second, Verify: &Verify{URL: "http://127.0.0.1/profile"},
+		},
+		Stop: Stop{Signal: "TERM", Grace: 30 * time.Second},
+	}
+	for _, f := range edit {
+		f(&s)
+	}
+	return s
+}
+
+// two is teatime on two machines, by upstream.
+func two(s *Spec) {
+	s.Hosts = append(s.Hosts, machine("app-2", "10.0.0.12"))
+	s.Nginx.Variable, s.Nginx.Upstream = "", "teatime"
+}
+
+func live42(s *Spec) { s.Release.Pin, s.Release.ID = "live", "" }
+
+// scene is what the machines say: the lines of their look scripts by host, or why there are none.
+type scene struct {
+	spec    Spec
+	lines   map[string][]string
+	denied  map[string]remote.Answer
+	consent []string
+}
+
+func see(s Spec) *scene {
+	return &scene{spec: s, lines: map[string][]string{}, denied: map[string]remote.Answer{}}
+}
+
+func (c *scene) add(host string, lines ...string) *scene {
+	c.lines[host] = append(c.lines[host], lines...)
+	return c
+}
+
+func tab(parts ...any) string {
+	s := make([]string, len(parts))
+	for i, p := range parts {
+		s[i] = fmt.Sprint(p)
+	}
+	return strings.Join(s, "\t")
+}
+
+// runs is a program of ours in a slot, healthy, with the settings of today's configuration; pid 2100 + port % 100.
+func (c *scene) runs(host, slot, release string) *scene { return c.runsAs(host, slot, release, "") }
+
+func (c *scene) runsAs(host, slot, release, digest string) *scene {
+	i := slices.IndexFunc(c.spec.Slots, func(s Slot) bool { return s.Name == slot })
+	if digest == "" {
+		digest = c.spec.digest(c.spec.Slots[i], release)
+	}
+	port := c.spec.Slots[i].Port
+	return c.process(host, slot, release, digest, port).add(host,
+		tab("unit", slot, "active", "enabled", 2100+port%100), tab("answer", port, 200, slot))
+}
+
+func (c *scene) process(host, slot, release, digest string, port int) *scene {
+	pid := 2100 + port%100
+	return c.add(host, tab("proc", pid, 500, slot, release, digest, "/srv/teatime/releases/"+release), tab("listen", port, pid, 500, slot, "-", "-"))
+}
+
+func (c *scene) stranger(host string, port int) *scene {
+	return c.add(host, tab("listen", port, 777, 99, "-", "java -jar old.jar", "-"))
+}
+
+func (c *scene) unseen(host string, port int) *scene {
+	return c.add(host, tab("listen", port, 0, 0, "?", "-", "-"))
+}
+
+// url is the line of the include, in the form of the spec.
+func (c *scene) url(addrs ...string) (lines []string) {
+	if c.spec.Nginx.Variable != "" {
+		return []string{"text set $service_url http://" + addrs[0] + ";"}
+	}
+	lines = append(lines, "text upstream teatime {")
+	for _, a := range addrs {
+		lines = append(lines, "text server "+a+";")
+	}
+	return append(lines, "text }")
+}
+
+var installed = []string{"installed /usr/sbin/nginx", "version nginx/1.22.1", "included /etc/nginx/nginx.conf:9", "shutdown 60s"}
+
+var up = []string{"master 900 10", "worker 901 11 serving"}
+
+// routes is an nginx that has loaded what is on disk, by our record.
+func (c *scene) routes(host string, addrs ...string) *scene {
+	c.add(host, installed...).add(host, up...).add(host, "file present").add(host, c.url(addrs...)...).add(host, "known record")
+	for _, a := range addrs {
+		c.add(host, "loaded "+a)
+	}
+	return c
+}
+
+// unknown is an nginx with this on disk, whose workers are not those of a reload of ours; body answers through it.
+func (c *scene) unknown(host, addr, body string) *scene {
+	return c.add(host, installed...).add(host, up...).add(host, "file present").add(host, c.url(addr)...).
+		add(host, "known no", "why a worker is newer than our last verified reload", "probe 200", "body "+body)
+}
+
+// down is an nginx that does not run and has no include yet.
+func (c *scene) down(host string) *scene {
+	return c.add(host, installed...).add(host, "pidnote there is no pidfile", "file absent")
+}
+
+// bare is a running nginx without the include, which it accepts.
+func (c *scene) bare(host string) *scene {
+	return c.add(host, installed...).add(host, up...).add(host, "file absent", "known absent")
+}
+
+func (c *scene) cannot(host string, a remote.Answer) *scene { c.denied[host] = a; return c }
+
+func (c *scene) agree(name string) *scene { c.consent = append(c.consent, name); return c }
+
+func (c *scene) facts() remote.Facts {
+	f := remote.Facts{}
+	for _, q := range facts(ref(), c.spec) {
+		a, no := c.denied[q.Host]
+		switch {
+		case strings.HasPrefix(q.Script, "consent/"):
+			a = remote.Answer{Sight: remote.Absent}
+			if slices.Contains(c.consent, strings.TrimPrefix(q.Script, "consent/")) {
+				a.Sight = remote.Seen
+			}
+		case no:
+		case q.Script == "service/look":
+			a = remote.Answer{Sight: remote.Seen, Text: c.text(q.Host, true)}
+		case q.Script == "nginx/look":
+			a = remote.Answer{Sight: remote.Seen, Text: c.text(q.Host, false)}
+		}
+		f.Put(q, a)
+	}
+	return f
+}
+
+// text is a machine's answer to one of the two looks: only that of service has tabs.
+func (c *scene) text(host string, service bool) string {
+	var b strings.Builder
+	if service {
+		b.WriteString("boot\t1700000000\t100\n")
+	}
+	for _, l := range c.lines[host] {
+		if strings.Contains(l, "\t") == service {
+			b.WriteString(l + "\n")
+		}
+	}
+	if !service {
+		b.WriteString("end\n")
+	}
+	return b.String()
+}
+
+// told is a diff in words: a line for each step, "!" for a problem, "?" for a warning.
+func told(cs []providers.Change) (out []string) {
+	for _, c := range cs {
+		if c.Problem != "" {
+			out = append(out, c.Addr.Host+"! "+c.Problem)
+		}
+		for _, w := range c.Warnings {
+			out = append(out, c.Addr.Host+"? "+w)
+		}
+		for _, s := range c.Steps {
+			out = append(out, c.Addr.Host+" "+s.Title)
+		}
+	}
+	return out
+}
+
+const blue, green = "10.0.0.11:8081", "10.0.0.11:8082"
+
+func TestDiff(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		see  *scene
+		want []string
+	}{
+		{"first deployment: nginx runs without the include", see(teatime()).add("app-1").bare("web-1").bare("web-2"), []string{
+			"app-1 start blue on :8081", "app-1 wait until blue is healthy (100 s at most)",
+			"web-1 check that nginx accepts blue", "web-1 switch to blue", "web-1 drain the earlier workers (30 s at most)",
+			"web-2 check that nginx accepts blue", "web-2 switch to blue", "web-2 drain the earlier workers (30 s at most)",
+		}},
+		{"first deployment: nginx is down", see(teatime()).down("web-1").down("web-2"), []string{
+			"app-1 start blue on :8081", "app-1 wait until blue is healthy (100 s at most)",
+			"web-1 check that nginx accepts blue", "web-1 switch to blue", "web-1 drain the earlier workers (30 s at most)",
+			"web-2 check that nginx accepts blue", "web-2 switch to blue", "web-2 drain the earlier workers (30 s at most)",
+		}},
+		{"blue to green", see(teatime()).runs("app-1", "blue", "41").routes("web-1", blue).routes("web-2", blue), []string{
+			"app-1 start green on :8082", "app-1 wait until green is healthy (100 s at most)", "app-1 stop blue (pid 2181)",
+			"web-1 check that nginx accepts green", "web-1 switch to green", "web-1 drain blue (30 s at most)",
+			"web-2 check that nginx accepts green", "web-2 switch to green", "web-2 drain blue (30 s at most)",
+		}},
+		{"green to blue, which ran before and is kept", see(teatime(func(s *Spec) { s.Previous = "running" })).
+			runs("app-1", "green", "41").runs("app-1", "blue", "40").routes("web-1", green).routes("web-2", green), []string{
+			"app-1 stop what is left in blue (pid 2181)", "app-1 start blue on :8081", "app-1 wait until blue is healthy (100 s at most)",
+			"web-1 check that nginx accepts blue", "web-1 switch to blue", "web-1 drain green (30 s at most)",
+			"web-2 check that nginx accepts blue", "web-2 switch to blue", "web-2 drain green (30 s at most)",
+		}},
+		{"back to what is kept running: one switch", see(teatime(func(s *Spec) { s.Previous = "running" })).
+			runs("app-1", "green", "43").runs("app-1", "blue", "42").routes("web-1", green).routes("web-2", green), []string{
+			"app-1 wait until blue is healthy (100 s at most)",
+			"web-1 check that nginx accepts blue", "web-1 switch to blue", "web-1 drain green (30 s at most)",
+			"web-2 check that nginx accepts blue", "web-2 switch to blue", "web-2 drain green (30 s at most)",
+		}},
+		{"nothing to do", see(teatime()).runs("app-1", "green", "42").routes("web-1", green).routes("web-2", green), nil},
+		{"nothing to do, version null", see(teatime(live42)).runs("app-1", "green", "42").routes("web-1", green).routes("web-2", green), nil},
+		{"version null and nothing there", see(teatime(live42)).bare("web-1").bare("web-2"), []string{
+			"app-1! nothing of service.teatime runs here and no release is given: give a version (-var version=…)",
+		}},
+		{"other settings, no new version", see(teatime(live42)).runsAs("app-1", "green", "42", "another").routes("web-1", green).routes("web-2", green), []string{
+			"app-1 start blue on :8081", "app-1 wait until blue is healthy (100 s at most)", "app-1 stop green (pid 2182)",
+			"web-1 check that nginx accepts blue", "web-1 switch to blue", "web-1 drain green (30 s at most)",
+			"web-2 check that nginx accepts blue", "web-2 switch to blue", "web-2 drain green (30 s at most)",
+		}},
+		{"one nginx is settled already", see(teatime()).runs("app-1", "blue", "41").runs("app-1", "green", "42").routes("web-1", green).routes("web-2", blue), []string{
+			"app-1 wait until green is healthy (100 s at most)", "app-1 stop blue (pid 2181)",
+			"web-2 check that nginx accepts green", "web-2 switch to green", "web-2 drain blue (30 s at most)",
+		}},
+		{"left behind in the idle slot", see(teatime()).runs("app-1", "blue", "41").runs("app-1", "green", "39").routes("web-1", blue).routes("web-2", blue), []string{
+			"app-1 stop what is left in green (pid 2182)", "app-1 start green on :8082", "app-1 wait until green is healthy (100 s at most)", "app-1 stop blue (pid 2181)",
+			"web-1 check that nginx accepts green", "web-1 switch to green", "web-1 drain blue (30 s at most)",
+			"web-2 check that nginx accepts green", "web-2 switch to green", "web-2 drain blue (30 s at most)",
+		}},
+		{"what is wanted was begun and never switched to", see(teatime()).runs("app-1", "blue", "41").runs("app-1", "green", "42").routes("web-1", blue).routes("web-2", blue), []string{
+			"app-1 wait until green is healthy (100 s at most)", "app-1 stop blue (pid 2181)",
+			"web-1 check that nginx accepts green", "web-1 switch to green", "web-1 drain blue (30 s at most)",
+			"web-2 check that nginx accepts green", "web-2 switch to green", "web-2 drain blue (30 s at most)",
+		}},
+		{"switched, and the old one not stopped", see(teatime()).runs("app-1", "blue", "41").runs("app-1", "green", "42").routes("web-1", green).routes("web-2", green), []string{
+			"app-1 stop blue (pid 2181)",
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) { compare(t, tt.see, tt.want) })
+	}
+}
+
+func compare(t *testing.T, c *scene, want []string) {
+	t.Helper()
+	got := diff(ref(), c.spec, c.facts())
+	if d := cmp.Diff(want, told(got)); d != "" {
+		t.Errorf("-want +got:\n%s", d)
+	}
+	if again := diff(ref(), c.spec, c.facts()); string(providers.JSON(got)) != string(providers.JSON(again)) {
+		t.Error("the same facts give another diff")
+	}
+}
+
+// TestDiffMixed: app-1 on blue, app-2 on green; each machine goes to its own idle slot.
+func TestDiffMixed(t *testing.T) {
+	c := see(teatime(two)).runs("app-1", "blue", "41").runs("app-2", "green", "41").
+		routes("web-1", blue, "10.0.0.12:8082").routes("web-2", blue, "10.0.0.12:8082")
+	compare(t, c, []string{
+		"app-1 start green on :8082", "app-1 wait until green is healthy (100 s at most)", "app-1 stop blue (pid 2181)",
+		"app-2 start blue on :8081", "app-2 wait until blue is healthy (100 s at most)", "app-2 stop green (pid 2182)",
+		"web-1 check that nginx accepts app-1 green, app-2 blue", "web-1 switch to app-1 green, app-2 blue", "web-1 drain blue, green (30 s at most)",
+		"web-2 check that nginx accepts app-1 green, app-2 blue", "web-2 switch to app-1 green, app-2 blue", "web-2 drain blue, green (30 s at most)",
+	})
+	for _, ch := range diff(ref(), c.spec, c.facts()) {
+		for _, s := range ch.Steps {
+			if s.Do.Script == "nginx/switch" && !slices.Contains(s.Do.Args, "10.0.0.11:8082,10.0.0.12:8081") {
+				t.Errorf("%s goes to %v", s.ID, s.Do.Args)
+			}
+		}
+	}
+}
+
+// TestDiffGather: nginx machines that disagree, and no slot idle, are gathered on the healthy slot first.
+func TestDiffGather(t *testing.T) {
+	c := see(teatime()).runs("app-1", "blue", "41").runs("app-1", "green", "40").routes("web-1", blue).routes("web-2", green)
+	want := []string{
+		"app-1 stop what is left in green (pid 2182)", "app-1 start green on :8082", "app-1 wait until green is healthy (100 s at most)", "app-1 stop blue (pid 2181)",
+		"web-1 check that nginx accepts blue", "web-1 switch to blue", "web-1 drain the earlier workers (30 s at most)",
+		"web-1 check that nginx accepts green", "web-1 switch to green", "web-1 drain blue (30 s at most)",
+		"web-2 check that nginx accepts blue", "web-2 switch to blue", "web-2 drain green (30 s at most)",
+		"web-2 check that nginx accepts green", "web-2 switch to green", "web-2 drain blue (30 s at most)",
+	}
+	compare(t, c, want)
+	for _, ch := range diff(ref(), c.spec, c.facts()) {
+		for _, s := range ch.Steps {
+			if s.ID == `service.teatime["app-1"]/clear-green` && !slices.Contains(s.After, `service.teatime["web-2"]/gather-drain`) {
+				t.Errorf("green is cleared before the traffic has left it: after %v", s.After)
+			}
+		}
+	}
+	t.Run("on the one that is healthy", func(t *testing.T) {
+		c := see(teatime()).process("app-1", "blue", "41", "x", 8081).add("app-1", tab("answer", 8081, 503, "no")).
+			runs("app-1", "green", "40").routes("web-1", blue).routes("web-2", green)
+		got := told(diff(ref(), c.spec, c.facts()))
+		if !slices.Contains(got, "app-1 start blue on :8081") || !slices.Contains(got, "app-1 stop what is left in blue (pid 2181)") {
+			t.Errorf("got %q", got)
+		}
+	})
+}
+
+// TestDiffUnknown: what workers have loaded is known from our record, or from an answer that only one slot gives.
+func TestDiffUnknown(t *testing.T) {
+	t.Run("the answer shows that the file is what is served", func(t *testing.T) {
+		c := see(teatime()).runs("app-1", "blue", "42").unknown("web-1", blue, "blue").routes("web-2", blue)
+		compare(t, c, nil)
+	})
+	t.Run("the answer is the other slot's", func(t *testing.T) {
+		c := see(teatime()).runs("app-1", "blue", "42").runs("app-1", "green", "41").unknown("web-1", blue, "green").routes("web-2", blue)
+		got := told(diff(ref(), c.spec, c.facts()))
+		if !slices.Contains(got, "web-1 switch to blue") || !slices.Contains(got, "app-1 stop green (pid 2182)") {
+			t.Errorf("got %q", got)
+		}
+	})
+	t.Run("both slots could be served: nothing is stopped before all are gathered", func(t *testing.T) {
+		c := see(teatime()).runs("app-1", "blue", "41").runs("app-1", "green", "40").unknown("web-1", blue, "?").routes("web-2", blue)
+		got := told(diff(ref(), c.spec, c.facts()))
+		if !slices.Contains(got, "web-1 drain the earlier workers (30 s at most)") && !slices.Contains(got, "web-1 drain blue (30 s at most)") {
+			t.Errorf("got %q", got)
+		}
+		for _, ch := range diff(ref(), c.spec, c.facts()) {
+			for _, s := range ch.Steps {
+				if strings.HasSuffix(string(s.ID), "/clear-green") && !slices.Contains(s.After, `service.teatime["web-1"]/gather-drain`) {
+					t.Errorf("%s after %v", s.ID, s.After)
+				}
+			}
+		}
+	})
+}
+
+// TestDiffStrangers: who listens on our ports without our marker is named, and stopped with consent only, when the
+// traffic has left it.
+func TestDiffStrangers(t *testing.T) {
+	s := teatime()
+	for _, tt := range []struct {
+		name string
+		see  *scene
+		want []string
+	}{
+		{"on the idle port", see(s).runs("app-1", "blue", "41").stranger("app-1", 8082).routes("web-1", blue).routes("web-2", blue), []string{
+			"app-1! port 8082, where green is to run, is held by pid 777: java -jar old.jar, which shipctl did not start. It was left alone: stop it, or give the slot another port",
+		}},
+		{"on the idle port, with nothing to do", see(s).runs("app-1", "blue", "42").stranger("app-1", 8082).routes("web-1", blue).routes("web-2", blue), []string{
+			"app-1? port 8082 is held by pid 777: java -jar old.jar, which shipctl did not start: the next deployment needs it",
+		}},
+		{"on the idle port, with consent: it serves nobody", see(s).runs("app-1", "blue", "41").stranger("app-1", 8082).routes("web-1", blue).routes("web-2", blue).agree("take-over"), []string{
+			"app-1! port 8082, where green is to run, is held by pid 777: java -jar old.jar, which shipctl did not start. It was left alone: stop it, or give the slot another port",
+		}},
+		{"on the port that nginx sends to", see(s).stranger("app-1", 8081).routes("web-1", blue).routes("web-2", blue), []string{
+			"app-1! port 8081, to which nginx sends requests, is held by pid 777: java -jar old.jar, which shipctl did not start. -take-over=service.teatime makes it a step of the plan to stop it, after the traffic has moved",
+		}},
+		{"taken over", see(s).stranger("app-1", 8081).routes("web-1", blue).routes("web-2", blue).agree("take-over"), []string{
+			"app-1 start green on :8082", "app-1 wait until green is healthy (100 s at most)", "app-1 stop pid 777: java -jar old.jar, which is taken over",
+			"web-1 check that nginx accepts green", "web-1 switch to green", "web-1 drain blue (30 s at most)",
+			"web-2 check that nginx accepts green", "web-2 switch to green", "web-2 drain blue (30 s at most)",
+		}},
+		{"one that this user may not see, where something is to run", see(s).runs("app-1", "blue", "41").unseen("app-1", 8082).routes("web-1", blue).routes("web-2", blue), []string{
+			"app-1! port 8082 is held by a process that this user may not see; with sudo = true for this host it could be told whose it is",
+		}},
+		{"one that this user may not see, where nginx sends to", see(s).unseen("app-1", 8081).routes("web-1", blue).routes("web-2", blue).agree("take-over"), []string{
+			"app-1! port 8081 is held by a process that this user may not see; with sudo = true for this host it could be told whose it is",
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) { compare(t, tt.see, tt.want) })
+	}
+}
+
+// TestDiffBlind: what could not be seen is never taken for absent.
+func TestDiffBlind(t *testing.T) {
+	start := func() *scene { return see(teatime()) }
+	for _, tt := range []struct {
+		name string
+		see  *scene
+		want []string
+	}{
+		{"not permitted to look", start().cannot("app-1", remote.Answer{Sight: remote.Denied, Why: "/proc"}).bare("web-1").bare("web-2"), []string{
+			"app-1! could not look: not permitted to look: /proc",
+		}},
+		{"unreachable", start().cannot("web-2", remote.Answer{Sight: remote.Unreachable, Why: "no route to host"}).bare("web-1"), []string{
+			"web-2! could not look: web-2: nginx: could not ask: no route to host",
+		}},
+		{"not asked", start().cannot("app-1", remote.Answer{}).bare("web-1").bare("web-2"), []string{
+			"app-1! could not look: not asked",
+		}},
+		{"said to be absent, which a look never is", start().cannot("app-1", remote.Answer{Sight: remote.Absent}).bare("web-1").bare("web-2"), []string{
+			"app-1! could not look: absent",
+		}},
+		{"an answer that makes no sense", start().add("app-1", tab("proc", "x")).bare("web-1").bare("web-2"), []string{
+			`app-1! could not look: line 2 of the answer: "proc" with 1 fields`,
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) { compare(t, tt.see, tt.want) })
+	}
+}
+
+// TestDiffNginx: reasons for which an nginx can't be moved stop the whole service.
+func TestDiffNginx(t *testing.T) {
+	both := func(f func(*scene)) *scene {
+		c := see(teatime()).runs("app-1", "blue", "41").routes("web-1", blue)
+		f(c)
+		return c
+	}
+	for _, tt := range []struct {
+		name, want string
+		see        *scene
+	}{
+		{"not installed", "web-2! nginx is not installed: install it", both(func(c *scene) { c.add("web-2", "file absent") })},
+		{"nobody includes the file", "web-2! no server of nginx includes " + routeFile, both(func(c *scene) {
+			c.add("web-2", "installed /usr/sbin/nginx", "shutdown 60s").add("web-2", up...).add("web-2", "file absent", "known absent")
+		})},
+		{"another has the last word", "web-2! /etc/nginx/x.conf:3 sets service_url too", both(func(c *scene) { c.routes("web-2", blue).add("web-2", "other /etc/nginx/x.conf:3") })},
+		{"broken before", "web-2! nginx does not accept the configuration that is on the disk now", both(func(c *scene) { c.routes("web-2", blue).add("web-2", "broken unknown directive") })},
+		{"another project's file", "web-2! " + routeFile + " belongs to the project other", both(func(c *scene) {
+			c.add("web-2", installed...).add("web-2", up...).add("web-2", "file present",
+				"text # Written by shipctl for service.x of project other. Do not edit: the next deployment replaces it.", "text set $service_url http://"+blue+";",
+				"known record", "loaded "+blue)
+		})},
+		{"somebody's half-edited file", "web-2! a reload would bring to life", both(func(c *scene) { c.routes("web-2", blue).add("web-2", "pending /etc/nginx/y.conf") })},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			cs := diff(ref(), tt.see.spec, tt.see.facts())
+			got := told(cs)
+			if len(got) != 1 || !strings.HasPrefix(got[0], tt.want) {
+				t.Errorf("got %q", got)
+			}
+			for _, c := range cs {
+				if c.Action != providers.NoOp {
+					t.Errorf("%s: %s", c.Addr, c.Action)
+				}
+			}
+		})
+	}
+	t.Run("somebody's half-edited file, with consent", func(t *testing.T) {
+		c := both(func(c *scene) {
+			c.routes("web-2", blue).add("web-2", "pending /etc/nginx/y.conf").agree("pending-nginx")
+		})
+		if got := told(diff(ref(), c.spec, c.facts())); !slices.Contains(got, "web-2 switch to green") {
+			t.Errorf("got %q", got)
+		}
+	})
+}
+
+// TestDiffFirstWeek: a slot renamed, a port changed, a root moved, a machine taken out, one added.
+func TestDiffFirstWeek(t *testing.T) {
+	green42 := []string{
+		"web-1 check that nginx accepts green", "web-1 switch to green", "web-1 drain blue (30 s at most)",
+		"web-2 check that nginx accepts green", "web-2 switch to green", "web-2 drain blue (30 s at most)",
+	}
+	for _, tt := range []struct {
+		name string
+		see  *scene
+		want []string
+	}{
+		{"slot renamed", func() *scene {
+			c := see(teatime(func(s *Spec) { s.Slots[0].Name = "azure" }))
+			c.process("app-1", "blue", "42", "x", 8081)
+			return c.routes("web-1", blue).routes("web-2", blue)
+		}(), append([]string{
+			"app-1 start green on :8082", "app-1 wait until green is healthy (100 s at most)", "app-1 stop blue (pid 2181)",
+		}, replace(green42, "drain blue", "drain azure")...)},
+		{"port changed of the idle slot", see(teatime(func(s *Spec) { s.Slots[1].Port = 9082 })).runs("app-1", "blue", "42").routes("web-1", blue).routes("web-2", blue), nil},
+		{"port changed of the live slot", func() *scene {
+			c := see(teatime(func(s *Spec) { s.Slots[0].Port = 9081 }))
+			c.process("app-1", "blue", "42", "x", 8081)
+			return c.routes("web-1", blue).routes("web-2", blue)
+		}(), append([]string{
+			"app-1 start green on :8082", "app-1 wait until green is healthy (100 s at most)", "app-1 stop blue (pid 2181)",
+		}, replace(green42, "drain blue", "drain the earlier workers")...)},
+		{"ports of the slots exchanged: the live one is in the way of both", func() *scene {
+			c := see(teatime(func(s *Spec) { s.Slots[0].Port, s.Slots[1].Port = 8082, 8081 }))
+			c.process("app-1", "blue", "42", "x", 8081)
+			return c.routes("web-1", blue).routes("web-2", blue)
+		}(), []string{
+			"app-1! slot blue serves on port 8081, and the configuration leaves no slot free beside it: green :8081 has its port. Give the slots one new name or one new port at a time, with an apply in between",
+		}},
+		{"root moved", see(teatime(func(s *Spec) { s.Release.Root = "/opt/teatime" })).runsAs("app-1", "blue", "42", "older").routes("web-1", blue).routes("web-2", blue), append([]string{
+			"app-1 start green on :8082", "app-1 wait until green is healthy (100 s at most)", "app-1 stop blue (pid 2181)",
+		}, green42...)},
+		{"a machine taken out", func() *scene {
+			c := see(teatime(two, func(s *Spec) { s.Hosts[1].Retired = true }))
+			c.runs("app-1", "blue", "42").runs("app-2", "blue", "42")
+			return c.routes("web-1", blue, "10.0.0.12:8081").routes("web-2", blue, "10.0.0.12:8081")
+		}(), []string{
+			"app-1 wait until blue is healthy (100 s at most)", "app-2 stop blue (pid 2181)",
+			"web-1 check that nginx accepts blue", "web-1 switch to blue", "web-1 drain the earlier workers (30 s at most)",
+			"web-2 check that nginx accepts blue", "web-2 switch to blue", "web-2 drain the earlier workers (30 s at most)",
+		}},
+		{"a machine added", see(teatime(two)).runs("app-1", "green", "42").routes("web-1", green).routes("web-2", green), []string{
+			"app-1 wait until green is healthy (100 s at most)", "app-2 start blue on :8081", "app-2 wait until blue is healthy (100 s at most)",
+			"web-1 check that nginx accepts app-1 green, app-2 blue", "web-1 switch to app-1 green, app-2 blue", "web-1 drain the earlier workers (30 s at most)",
+			"web-2 check that nginx accepts app-1 green, app-2 blue", "web-2 switch to app-1 green, app-2 blue", "web-2 drain the earlier workers (30 s at most)",
+		}},
+		{"a slot kept running that a reboot would not bring back", see(teatime()).process("app-1", "blue", "42", teatime().digest(teatime().Slots[0], "42"), 8081).
+			add("app-1", tab("answer", 8081, 200, "blue"), tab("unit", "blue", "active", "disabled", 2181)).routes("web-1", blue).routes("web-2", blue), append([]string{
+			"app-1 start green on :8082", "app-1 wait until green is healthy (100 s at most)", "app-1 stop blue (pid 2181)",
+		}, green42...)},
+	} {
+		t.Run(tt.name, func(t *testing.T) { compare(t, tt.see, tt.want) })
+	}
+}
+
+func replace(in []string, from, to string) []string {
+	out := slices.Clone(in)
+	for i := range out {
+		out[i] = strings.ReplaceAll(out[i], from, to)
+	}
+	return out
+}
+
+// TestDiffOrder: nothing is stopped before every nginx has moved and drained, nothing is switched to before it is healthy.
+func TestDiffOrder(t *testing.T) {
+	c := see(teatime(two)).runs("app-1", "blue", "41").runs("app-2", "blue", "41").
+		routes("web-1", blue, "10.0.0.12:8081").routes("web-2", blue, "10.0.0.12:8081")
+	steps := map[providers.StepID]providers.Step{}
+	for _, ch := range diff(ref(), c.spec, c.facts()) {
+		for _, s := range ch.Steps {
+			steps[s.ID] = s
+		}
+	}
+	id := func(host, verb string) providers.StepID { return providers.Addr{Ref: ref(), Host: host}.Step(verb) }
+	release := func(host, verb string) providers.StepID {
+		return providers.Addr{Ref: config.Ref{Kind: "release", Name: "teatime"}, Host: host}.Step(verb)
+	}
+	for _, app := range []string{"app-1", "app-2"} {
+		other := map[string]string{"app-1": "app-2", "app-2": "app-1"}[app]
+		for _, web := range []string{"web-1", "web-2"} {
+			want(t, steps[id(web, "check")].After, id(app, "health"))
+			want(t, steps[id(web, "switch")].After, id("web-1", "check"), id("web-2", "check"))
+			want(t, steps[id(web, "switch")].Before, release(app, providers.Activate))
+			want(t, steps[id(app, "stop-blue")].After, id(web, "drain"), release(app, providers.Activate), release(other, providers.Activate))
+		}
+		want(t, steps[id(app, "start")].After, release(app, providers.Publish))
+		want(t, steps[id(app, "stop-blue")].Before, release(app, providers.Prune))
+		if s := steps[id(app, "stop-blue")]; !s.Final || s.Undo != nil {
+			t.Errorf("%s is not final", s.ID)
+		}
+		if u := steps[id(app, "start")].Undo; u == nil || u.Script != "service/stop" || u.Args[1] != "green" {
+			t.Errorf("start is undone by %v", u)
+		}
+	}
+}
+
+func want(t *testing.T, list []providers.StepID, ids ...providers.StepID) {
+	t.Helper()
+	for _, id := range ids {
+		if !slices.Contains(list, id) {
+			t.Errorf("%s is not among %v", id, list)
+		}
+	}
+}
