@@ -1,0 +1,254 @@
+package planner
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/shipctl/shipctl/config"
+	"github.com/shipctl/shipctl/providers"
+	"github.com/shipctl/shipctl/providers/remote"
+)
+
+// fixed is a resource that always gives the same changes.
+func fixed(kind, name string, needs []config.Ref, cs ...providers.Change) providers.Resource {
+	ref := config.Ref{Kind: kind, Name: name}
+	for i := range cs {
+		cs[i].Addr.Ref = ref
+	}
+	return providers.Resource{Ref: ref, Needs: needs, Spec: providers.JSON(map[string]string{"name": name}), Diff: func(remote.Facts) []providers.Change { return cs }}
+}
+
+func change(host string, steps ...providers.Step) providers.Change {
+	return providers.Change{Addr: providers.Addr{Host: host}, Action: providers.Update, Before: providers.JSON(nil), After: providers.JSON(nil), Steps: steps}
+}
+
+func step(id string, after ...string) providers.Step {
+	s := providers.Step{ID: providers.StepID(id), Host: "h", Title: id}
+	for _, a := range after {
+		s.After = append(s.After, providers.StepID(a))
+	}
+	return s
+}
+
+func ids(p *Plan) string {
+	var out []string
+	for _, id := range p.Order {
+		out = append(out, string(id))
+	}
+	return strings.Join(out, " ")
+}
+
+func TestOrder(t *testing.T) {
+	before := step("c")
+	before.Before = []providers.StepID{"b"}
+	for _, c := range []struct {
+		name  string
+		steps []providers.Step
+		order string
+		wait  map[string]string
+		err   string
+	}{
+		{name: "as given where nothing waits", steps: []providers.Step{step("b"), step("a")}, order: "b a"},
+		{name: "after", steps: []providers.Step{step("b", "a"), step("a")}, order: "a b", wait: map[string]string{"b": "a"}},
+		{name: "before", steps: []providers.Step{step("b"), before}, order: "c b", wait: map[string]string{"b": "c"}},
+		{name: "implied waits are left out", steps: []providers.Step{step("a"), step("b", "a"), step("c", "a", "b")}, order: "a b c", wait: map[string]string{"c": "b"}},
+		{name: "shared verbs may dangle", steps: []providers.Step{step("b", `release.x["h"]/publish`)}, order: "b"},
+		{name: "others may not", steps: []providers.Step{step("b", `release.x["h"]/upload`)}, err: "which is not in the plan"},
+		{name: "a cycle is named", steps: []providers.Step{step("a", "b"), step("b", "a")}, err: "wait for each other: a ← b ← a"},
+		{name: "twice", steps: []providers.Step{step("a"), step("a")}, err: "two steps are called a"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			p, err := Build([]providers.Resource{fixed("k", "x", nil, change("h", c.steps...))}, nil, nil)
+			if c.err != "" {
+				if err == nil || !strings.Contains(err.Error(), c.err) {
+					t.Fatalf("got %v, want %q", err, c.err)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := ids(p); got != c.order {
+				t.Errorf("order %q, want %q", got, c.order)
+			}
+			for id, want := range c.wait {
+				if got := fmt.Sprint(p.Wait[providers.StepID(id)]); got != "["+want+"]" {
+					t.Errorf("%s waits for %s, want %s", id, got, want)
+				}
+			}
+		})
+	}
+}
+
+// TestOrderProperty: whatever waits for whatever, each step comes after all that it waits for, and leaving out implied
+// waits changes nothing about what comes before what.
+func TestOrderProperty(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		n := rapid.IntRange(1, 40).Draw(t, "steps")
+		steps := make([]providers.Step, n)
+		for i := range steps {
+			steps[i] = step(fmt.Sprintf("s%d", i))
+			for _, j := range rapid.SliceOfDistinct(rapid.IntRange(0, n-1), rapid.ID[int]).Draw(t, "after") {
+				if j < i {
+					steps[i].After = append(steps[i].After, providers.StepID(fmt.Sprintf("s%d", j)))
+				}
+			}
+		}
+		shuffled := rapid.Permutation(steps).Draw(t, "given")
+		out, wait, err := order(shuffled)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(out) != n {
+			t.Fatalf("%d of %d steps", len(out), n)
+		}
+		reach := map[providers.StepID]map[providers.StepID]bool{}
+		for i, id := range out {
+			reach[id] = map[providers.StepID]bool{}
+			for _, w := range wait[id] {
+				if !slices.Contains(out[:i], w) {
+					t.Fatalf("%s comes before %s", id, w)
+				}
+				reach[id][w] = true
+				for b := range reach[w] {
+					reach[id][b] = true
+				}
+			}
+		}
+		for _, s := range steps {
+			for _, a := range s.After {
+				if !reach[s.ID][a] {
+					t.Fatalf("%s no longer comes after %s", s.ID, a)
+				}
+			}
+		}
+	})
+}
+
+func TestUnits(t *testing.T) {
+	a, b, c := config.Ref{Kind: "k", Name: "a"}, config.Ref{Kind: "k", Name: "b"}, config.Ref{Kind: "k", Name: "c"}
+	p, err := Build([]providers.Resource{
+		fixed("k", "a", nil, change("h", step("a"))), fixed("k", "b", []config.Ref{a}, change("h", step("b"))), fixed("k", "c", nil, change("h", step("c"))),
+	}, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.Units["a"] != p.Units["b"] || p.Units["a"] == p.Units["c"] {
+		t.Errorf("units %v; %v and %v are one, %v is another", p.Units, a, b, c)
+	}
+}
+
+func TestSelect(t *testing.T) {
+	a := config.Ref{Kind: "release", Name: "a"}
+	rs := []providers.Resource{fixed("release", "a", nil), fixed("service", "a", []config.Ref{a}), fixed("service", "b", nil)}
+	for _, c := range []struct{ targets, want, err string }{
+		{"", "release.a service.a service.b", ""},
+		{"service.a", "release.a service.a", ""},
+		{"release.a", "release.a", ""},
+		{`service.a["app-1"]`, "", "a resource is planned as a whole; use -target=service.a"},
+		{"service.z", "", "there is no such resource; the configuration has release.a, service.a, service.b"},
+	} {
+		var targets []string
+		if c.targets != "" {
+			targets = []string{c.targets}
+		}
+		got, err := Select(rs, targets)
+		if c.err != "" {
+			if err == nil || !strings.Contains(err.Error(), c.err) {
+				t.Errorf("%s: got %v, want %q", c.targets, err, c.err)
+			}
+			continue
+		}
+		var names []string
+		for _, r := range got {
+			names = append(names, r.Ref.String())
+		}
+		if err != nil || strings.Join(names, " ") != c.want {
+			t.Errorf("%s: %v, %v; want %s", c.targets, names, err, c.want)
+		}
+	}
+}
+
+func TestStale(t *testing.T) {
+	build := func(pid int, action string, steps ...providers.Step) *Plan {
+		c := change("app-1", steps...)
+		c.Action, c.Before = action, providers.JSON(map[string]any{"slots": map[string]any{"blue": map[string]any{"pid": pid}}})
+		p, err := Build([]providers.Resource{fixed("service", "x", nil, c)}, nil, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	s := step("a")
+	other := s
+	other.Do.Args = []string{"other"}
+	for _, c := range []struct {
+		name     string
+		was, now *Plan
+		want     string
+	}{
+		{"the same", build(1, providers.Update, s), build(1, providers.Update, s), ""},
+		{"a fact", build(1, providers.Update, s), build(2, providers.Update, s), "app-1: service.x: slots.blue.pid: 1 → 2"},
+		{"nothing rests on it", build(1, providers.NoOp), build(2, providers.NoOp), ""},
+		{"a step more", build(1, providers.Update, s), build(1, providers.Update, s, step("b")), "app-1: service.x: steps: [a] → [a; b]"},
+		{"another argument", build(1, providers.Update, s), build(1, providers.Update, other), "app-1: service.x: steps: as planned → the same titles, with other contents"},
+	} {
+		var got []string
+		for _, d := range Stale(c.was, c.now) {
+			got = append(got, d.String())
+		}
+		if strings.Join(got, "\n") != c.want {
+			t.Errorf("%s: %q, want %q", c.name, got, c.want)
+		}
+	}
+}
+
+func TestReadRefuses(t *testing.T) {
+	p, err := Build([]providers.Resource{fixed("k", "x", nil, change("h", step("b", "a"), step("a")))}, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b bytes.Buffer
+	if err := p.Save(&b); err != nil {
+		t.Fatal(err)
+	}
+	good := b.String()
+	if _, err := Read(strings.NewReader(good)); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ old, new, err string }{
+		{`"format": 1`, `"format": 2`, "format 2"},
+		{`"project"`, `"gate": true, "project"`, "unknown field"},
+		{"\"order\": [\n  \"a\",\n  \"b\"\n ]", `"order": ["b", "a"]`, "before what it waits for"},
+		{"\"order\": [\n  \"a\",\n  \"b\"\n ]", `"order": ["a"]`, "2 steps, of which 1"},
+		{"\"order\": [\n  \"a\",\n  \"b\"\n ]", `"order": ["a", "c"]`, "is nowhere"},
+		{"{", "", "not a plan file"},
+	} {
+		bad := strings.Replace(good, c.old, c.new, 1)
+		if bad == good {
+			t.Fatalf("%q is not in the plan:\n%s", c.old, good)
+		}
+		if _, err := Read(strings.NewReader(bad)); err == nil || !strings.Contains(err.Error(), c.err) {
+			t.Errorf("%s → %s: got %v, want %q", c.old, c.new, err, c.err)
+		}
+	}
+	if _, err := Read(strings.NewReader(good + "{}")); err == nil {
+		t.Error("something behind the plan is accepted")
+	}
+}
+
+func FuzzRead(f *testing.F) {
+	f.Add(`{"format":1,"order":["a"],"changes":[{"addr":{"kind":"k","name":"x","host":"h"},"steps":[{"id":"a"}]}]}`)
+	f.Fuzz(func(t *testing.T, text string) {
+		if p, err := Read(strings.NewReader(text)); err == nil {
+			if len(p.Steps()) != len(p.Order) {
+				t.Error("steps and order differ")
+			}
+		}
+	})
+}
