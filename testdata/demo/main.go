@@ -33,11 +33,14 @@ func main() {
 
 func run(ctx context.Context) (err error) {
 	say("Setting up: a machine with sshd and nginx on loopback ports, and two versions of a program.")
-	l, err := lab.New(lab.Options{})
+	l, err := lab.New(lab.Options{NoNginx: true})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, l.Close()) }()
+	if err := l.SetUpstream(fmt.Sprintf("127.0.0.1:%d", l.Ports[2])); err != nil { // the lab's other site, not ours
+		return err
+	}
 	d := demo{ctx: ctx, lab: l, shipctl: filepath.Join(l.Dir, "bin", "shipctl")}
 	if err := d.build(); err != nil {
 		return err
@@ -45,7 +48,7 @@ func run(ctx context.Context) (err error) {
 	if err := d.configure(); err != nil {
 		return err
 	}
-	say("The first deployment.")
+	say("The first deployment: nginx is down, and the file that it includes is not there yet.")
 	if err := d.run("apply", "-auto-approve", "-var", "version=1"); err != nil {
 		return err
 	}

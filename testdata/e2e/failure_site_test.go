@@ -72,6 +72,31 @@ flock 9
 	return done
 }
 
+// What is done between two steps.
+const (
+	untilFree = `until [ -z "$(ss -Hltn 'sport = :8082')" ]; do sleep 0.02; done` // green is gone
+	untilTold = `n=0; until [ -e /tmp/go ]; do n=$((n+1)); [ $n -lt 1500 ] || exit 4; sleep 0.02; done; rm /tmp/go`
+)
+
+func (s *site) tell(machine string) { _, _ = s.m(machine).Try("touch /tmp/go") }
+
+// hold keeps every step from beginning on a machine until release is called.
+func (s *site) hold(machine string) (release func()) {
+	s.t.Helper()
+	m := s.m(machine)
+	m.Exec("mkdir -p /var/lib/shipctl")
+	ended := make(chan ran, 1)
+	go func() {
+		out, err := m.Try("exec 9>>/var/lib/shipctl/step.lock; flock 9; touch /tmp/held; " + untilTold)
+		ended <- ran{out, err}
+	}()
+	m.Exec("until [ -e /tmp/held ]; do sleep 0.02; done; rm /tmp/held")
+	return func() {
+		s.tell(machine)
+		<-ended
+	}
+}
+
 // await returns what a line of shell between steps printed.
 func (s *site) await(c <-chan ran) string {
 	s.t.Helper()

@@ -101,13 +101,17 @@ func several(n int) string {
 	return b.String()
 }
 
-// sites are servers for several's services.
+// sites are servers for several's services, with includes that somebody wrote.
 func (s *site) sites(n int) {
 	for _, w := range webs {
 		var b strings.Builder
 		for i := range n {
 			name := fmt.Sprintf("s%d", i)
-			site := fleet.SiteVariable("/etc/nginx/conf.d/"+name+".inc", name+"_url")
+			inc := "/etc/nginx/conf.d/" + name + ".inc"
+			if _, err := s.m(w).Try("test -e " + inc); err != nil {
+				s.m(w).WriteFile(inc, fleet.SetVariable(name+"_url", fmt.Sprintf("%s:%d", s.m("app-1").Addr, 8100+10*i)), 0o644)
+			}
+			site := fleet.SiteVariable(inc, name+"_url")
 			b.WriteString(strings.Replace(site, "listen 80 default_server", fmt.Sprintf("listen %d", 8100+10*i), 1))
 		}
 		s.m(w).WriteSite(b.String())

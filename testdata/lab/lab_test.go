@@ -79,6 +79,7 @@ func TestCloseLeavesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer l.Close() // when the test ends early
 	c := l.ssh("setsid sleep 1000 >/dev/null 2>&1 </dev/null & echo $!; exec sleep 1000")
 	out, err := c.StdoutPipe()
 	if err != nil {

@@ -15,6 +15,7 @@ import (
 const nginxConf = `%[1]spid %[2]s/nginx/nginx.pid;
 error_log %[2]s/nginx/error.log notice;
 worker_processes 2;
+worker_shutdown_timeout 60s;
 events { worker_connections 4096; }
 http {
 	access_log off;
