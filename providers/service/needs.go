@@ -1,6 +1,7 @@
 package service
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/shipctl/shipctl/providers/remote"
@@ -9,9 +10,10 @@ import (
 // preflight names what the machines lack for the steps that were planned.
 func (b *builder) preflight(f remote.Facts) {
 	for _, h := range b.order {
+		root := slices.Contains(strings.Split(f.Get(remote.Identity(h)).Text, "\n"), "uid 0")
 		var need []string
 		for _, s := range b.changes[h].Steps {
-			need = append(need, b.needs(s.Do.Script)...)
+			need = append(need, b.needs(s.Do.Script, root)...)
 		}
 		if why := remote.Lacks(f, h, unique(need)...); why != "" {
 			b.problem(h, "%s", why)
@@ -20,29 +22,25 @@ func (b *builder) preflight(f remote.Facts) {
 }
 
 // needs are the programs without which a script can't do its work.
-func (b *builder) needs(script string) []string {
+func (b *builder) needs(script string, root bool) []string {
+	other := []string{} // to run as another user, which only root can
+	if root && b.spec.RunAs != "" {
+		other = append(other, "setpriv")
+	}
 	switch script {
 	case "service/start":
 		if b.spec.Runner == "systemd" {
 			return []string{"systemctl"}
 		}
-		return append([]string{"setsid"}, b.other()...)
+		return append([]string{"setsid"}, other...)
 	case "service/before":
-		return append([]string{"timeout"}, b.other()...)
+		return append([]string{"timeout"}, other...)
 	case "nginx/switch":
 		if v := b.spec.Nginx.Verify; v != nil && strings.HasPrefix(v.URL, "https:") {
 			return []string{"curl"}
 		}
 	}
 	return nil
-}
-
-// other is what it takes to run as another user.
-func (b *builder) other() []string {
-	if b.spec.RunAs == "" {
-		return nil
-	}
-	return []string{"setpriv"}
 }
 
 func unique(in []string) (out []string) {

@@ -2,6 +2,7 @@ package service
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io/fs"
@@ -78,7 +79,12 @@ func newBench(t *testing.T, shell string) *bench {
 			t.Fatal(err)
 		}
 	}
-	t.Cleanup(func() { _, _ = b.stop(time.Second) })
+	t.Cleanup(func() { // the test's own context is over by then
+		c := remote.Call{Script: "service/stop", Args: []string{b.name, "green", "KILL", "1", "0", "cut", "", strconv.Itoa(b.port)}}
+		if out, err := b.m.Run(context.Background(), remote.Ticket{Run: "end", Step: "end", Deadline: time.Now().Add(time.Minute)}, c); err != nil {
+			t.Errorf("%s%v", out, err)
+		}
+	})
 	return b
 }
 

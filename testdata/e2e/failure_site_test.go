@@ -43,7 +43,7 @@ func (s *site) nginxState(web string) string {
 
 func (s *site) nginxFiles(web string) string {
 	s.t.Helper()
-	return s.m(web).Exec(`find /etc/nginx -printf '%p %M %u %g %l %TY-%Tm-%Td %TT\n' | sort; find /etc/nginx -type f -exec sha256sum {} + | sort`)
+	return s.m(web).Exec(`find /etc/nginx ! -type d -printf '%p %M %u %g %l %TY-%Tm-%Td %TT\n' | sort; find /etc/nginx -type f -exec sha256sum {} + | sort`)
 }
 
 // ran is what came of a command that runs beside the test.

@@ -94,3 +94,52 @@ func TestCrashBeforeSwitch(t *testing.T) {
 		})
 	}
 }
+
+// TestAnotherAnswers: health is the new process's own. Whoever else answers on the port is named, and not believed.
+func TestAnotherAnswers(t *testing.T) {
+	s := s1(t, "systemd")
+	addr := s.m("app-1").Addr
+	// squat starts the example by hand, outside of any unit, with what is given of a marker.
+	squat := func(marker, flags string) string {
+		return `setsid env ` + marker + ` SLOT=green sh -c 'cd /srv/teatime/releases/1 && exec ./teatime --port=8082 --version=1 ` + flags + `' </dev/null >/tmp/squat.log 2>&1 9>&- &
+until grep -q listening /tmp/squat.log; do sleep 0.02; done; echo $!`
+	}
+	for _, c := range []struct {
+		name, flags, squat string
+		want               []string
+	}{
+		{
+			// The port is taken between the start and the program's own bind.
+			"an old process of ours, of another release", "--boot=2s", squat("SHIPCTL=teatime/teatime/green/1/0123456789ab", ""),
+			[]string{`port 8082 is answered by pid \d+ \(\./teatime .*--version=1.*\), which is not release 2 of slot green, but teatime/teatime/green/1/0123456789ab`, `address already in use`},
+		},
+		{
+			"the same release with other settings", "--boot=2s", squat("SHIPCTL=teatime/teatime/green/2/0123456789ab", ""),
+			[]string{`which is not release 2 of slot green, but teatime/teatime/green/2/0123456789ab`},
+		},
+		{
+			// Ours listens, and is not healthy; the stranger has the address that is asked.
+			"a stranger beside it", "--unhealthy --address=" + addr, squat("", "--address=127.0.0.1"),
+			[]string{`port 8082 is answered by pid \d+ \(\./teatime .*--address=127.0.0.1 *\), which is not release 2 of slot green`},
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := s.with(t)
+			s.write("main.hcl", failing("systemd", strings.Fields(c.flags)...))
+			stop := s.load(webs, "/?ms=5")
+			started := s.between("app-1", "start", c.squat)
+			out := s.undone("2")
+			pid := strings.TrimSpace(s.await(started))
+			s.still(stop(), "1")
+			s.has(out, append(c.want, `not healthy within 4 s`)...)
+			strange := !strings.Contains(c.squat, "SHIPCTL=")
+			if _, err := s.m("app-1").Try("kill -0 " + pid); strange && err != nil {
+				t.Errorf("the stranger was stopped: %v", err)
+			}
+			s.m("app-1").Try("kill -9 " + pid)
+			s.idle("green", 8082)
+			s.write("main.hcl", failing("systemd"))
+			s.settled("1")
+		})
+	}
+}

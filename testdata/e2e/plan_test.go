@@ -130,7 +130,8 @@ func TestPlanCost(t *testing.T) {
 			s := s.with(t)
 			s.write("main.hcl", several(n))
 			s.sites(n)
-			s.deploy("1")
+			s.deploy("1", "-allow-pending-nginx")
+			s.settled("1")
 			marks := map[string]fleet.Mark{}
 			for _, m := range s.fleet.Machines {
 				marks[m.Name] = m.Mark()

@@ -25,7 +25,7 @@ const Project = "teatime"
 
 // What of busybox the scripts may use: all of it takes long to link, again and again.
 const applets = "ash awk base64 basename cat chgrp chmod chown clear cmp cp cut date dd df diff dirname du echo env expr false find fold free " +
-	"getopt grep groups gunzip gzip head hexdump hostname id install kill killall link ln logger ls md5sum mkdir mkfifo mktemp mount mv nice nl " +
+	"getopt grep groups gunzip gzip head hexdump hostname id install kill killall link ln logger ls md5sum mkdir mkfifo mktemp mount mv nc nice nl " +
 	"nohup od paste pgrep pidof ps pwd readlink realpath rm rmdir sed seq setpriv setsid sh sha1sum sha256sum sha512sum sleep sort split stat " +
 	"strings su sync tac tail tar tee test time timeout top touch tr true truncate tty umount uname uniq unlink unxz unzip uptime usleep vi wc " +
 	"wget which whoami xargs xxd yes zcat"

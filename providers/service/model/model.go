@@ -4,9 +4,7 @@ package model
 
 import (
 	"errors"
-	"fmt"
 	"slices"
-	"strings"
 )
 
 // ErrCrashed is what Run gives when Crash said so: the script ended there, and nothing was tidied up.
@@ -250,57 +248,4 @@ func (m *Model) connected(ports []int) (out []string) {
 		out = append(out, m.Peers(p)...)
 	}
 	return out
-}
-
-// Ask answers a query script: what it prints and its exit status.
-func (m *Model) Ask(script string, args []string) (text string, status int) {
-	if script != "service/look" || len(args) < 1 {
-		return "no such script: " + script, 127
-	}
-	return m.look(args[0], args[1:]), 0
-}
-
-func (m *Model) look(name string, slots []string) string {
-	var b strings.Builder
-	say := func(parts ...any) {
-		for i, p := range parts {
-			parts[i] = fmt.Sprint(p)
-		}
-		fmt.Fprintln(&b, strings.ReplaceAll(strings.Trim(fmt.Sprintf("%q", parts), "[]"), `" "`, "\t")[1:])
-	}
-	_ = say
-	row := func(parts ...any) {
-		s := make([]string, len(parts))
-		for i, p := range parts {
-			s[i] = fmt.Sprint(p)
-		}
-		b.WriteString(strings.Join(s, "\t") + "\n")
-	}
-	row("boot", 1700000000, 100)
-	ports := map[int]bool{}
-	for _, p := range m.Procs {
-		if p.Service == name {
-			row("proc", p.PID, p.Start, p.Slot, p.Release, p.Digest, p.Dir)
-			if p.listens() {
-				ports[p.Port] = true
-			}
-		}
-	}
-	for _, s := range slots {
-		ports[slot(s).port] = true
-	}
-	for port := range ports {
-		m.listener(name, port, row)
-	}
-	for _, s := range slots {
-		m.slot(name, slot(s), row)
-	}
-	for key, u := range m.units {
-		service, other, _ := strings.Cut(key, "/")
-		known := slices.ContainsFunc(slots, func(s string) bool { return slot(s).name == other })
-		if service == name && !known {
-			m.unit(name, other, u, row)
-		}
-	}
-	return b.String()
 }
