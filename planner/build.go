@@ -21,7 +21,7 @@ func Build(rs []providers.Resource, f remote.Facts, scripts map[string]string) (
 			p.Changes = append(p.Changes, r.Diff(f)...)
 		}
 	}
-	p.preflight(unit)
+	p.preflight(unit, clashes(rs, f))
 	var steps []providers.Step
 	for _, c := range p.Changes {
 		for i := range c.Steps {
@@ -35,11 +35,15 @@ func Build(rs []providers.Resource, f remote.Facts, scripts map[string]string) (
 	return p, err
 }
 
-// preflight: where a machine can't run a step at all, nothing of the unit is begun.
-func (p *Plan) preflight(unit map[config.Ref]string) {
+// preflight: where a machine can't run a step at all, or is two of the configuration's, nothing of the unit is begun.
+func (p *Plan) preflight(unit map[config.Ref]string, clash map[providers.Addr]string) {
 	stuck := map[string]bool{}
 	for i, c := range p.Changes {
-		if why := remote.Unfit(p.Facts, c.Addr.Host); why != "" && len(c.Steps) > 0 {
+		why := clash[c.Addr]
+		if unfit := remote.Unfit(p.Facts, c.Addr.Host); why == "" && len(c.Steps) > 0 {
+			why = unfit
+		}
+		if why != "" {
 			p.Changes[i].Problem = why
 			stuck[unit[c.Addr.Ref]] = true
 		}

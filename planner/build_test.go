@@ -252,3 +252,34 @@ func FuzzRead(f *testing.F) {
 		}
 	})
 }
+
+// TestOneMachine: two host blocks that lead to one machine are told by its machine-id and boot; clones of one image have
+// the first alone in common.
+func TestOneMachine(t *testing.T) {
+	for _, c := range []struct {
+		a, b string
+		want bool
+	}{
+		{"machine 1\nboot 1\n", "machine 1\nboot 1\n", true},
+		{"machine 1\nboot 1\n", "machine 1\nboot 2\n", false},
+		{"machine \nboot \n", "machine \nboot \n", false},
+	} {
+		f := remote.Facts{}
+		r := fixed("service", "x", nil, change("app-1"), change("app-2"))
+		for h, text := range map[string]string{"app-1": c.a, "app-2": c.b} {
+			f.Put(remote.Identity(h), remote.Answer{Sight: remote.Seen, Text: text})
+		}
+		for _, h := range []string{"app-1", "app-2"} {
+			r.Queries = append(r.Queries, remote.Query{Host: h, Script: "service/look"})
+			r.Claims = append(r.Claims, providers.Claim{What: h + " port 8081"})
+		}
+		p, err := Build([]providers.Resource{r}, f, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := p.Problems()
+		if (len(got) == 1) != c.want || c.want && !strings.Contains(got[0].Problem, "app-1 and app-2 are one machine, and port 8081 is wanted there twice") {
+			t.Errorf("%q and %q: %v", c.a, c.b, got)
+		}
+	}
+}

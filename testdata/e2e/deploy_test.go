@@ -68,7 +68,7 @@ func live(s *site, web string) string {
 
 // TestS1: one application machine, two nginx machines, the variable form.
 func TestS1(t *testing.T) {
-	s := newSite(t, []string{"app-1", "web-1", "web-2"}, service(`variable = "service_url"`, program("--boot=500ms")))
+	s := newSite(t, []string{"app-1", "web-1", "web-2"}, service(`variable = "service_url"`, program("--boot=500ms", "--abrupt")))
 	webs := []string{"web-1", "web-2"}
 	for _, w := range webs {
 		s.m(w).WriteSite(fleet.SiteVariable(include, "service_url"))
@@ -88,7 +88,7 @@ func TestS1(t *testing.T) {
 // TestTwoApps: two application machines behind two nginx machines, the upstream form; also when app-1 is on blue and
 // app-2 on green.
 func TestTwoApps(t *testing.T) {
-	s := newSite(t, []string{"app-1", "app-2", "web-1", "web-2"}, service(`upstream = "teatime"`, program("--boot=500ms")))
+	s := newSite(t, []string{"app-1", "app-2", "web-1", "web-2"}, service(`upstream = "teatime"`, program("--boot=500ms", "--abrupt")))
 	webs := []string{"web-1", "web-2"}
 	for _, w := range webs {
 		s.m(w).WriteSite(fleet.SiteUpstream(include, "teatime"))
@@ -107,10 +107,10 @@ func TestTwoApps(t *testing.T) {
 		s := s.with(t)
 		// app-2 joins late: it begins with blue while app-1 is on green.
 		s.write("hosts.hcl", strings.Replace(s.hosts(`user = "deploy"`, `sudo = true`), `labels  = { role = "app" }`, `labels  = { role = "app", first = "yes" }`, 1))
-		s.write("main.hcl", strings.ReplaceAll(service(`upstream = "teatime"`, program("--boot=500ms")), `{ role = "app" }`, `{ first = "yes" }`))
+		s.write("main.hcl", strings.ReplaceAll(service(`upstream = "teatime"`, program("--boot=500ms", "--abrupt")), `{ role = "app" }`, `{ first = "yes" }`))
 		s.deploy("2")
 		s.m("app-2").Exec("cd /etc/systemd/system && systemctl disable --now $(ls -d shipctl-*.service) && rm shipctl-*.service && systemctl daemon-reload")
-		s.write("main.hcl", service(`upstream = "teatime"`, program("--boot=500ms")))
+		s.write("main.hcl", service(`upstream = "teatime"`, program("--boot=500ms", "--abrupt")))
 		s.deploy("2")
 		slots := map[string]bool{}
 		for _, a := range []string{"app-1", "app-2"} {
@@ -130,7 +130,7 @@ func TestTwoApps(t *testing.T) {
 // TestS3: everything on one machine, the variable form, systemd. After a reboot the live slot serves and nothing is to
 // be done.
 func TestS3(t *testing.T) {
-	hcl := strings.NewReplacer(`{ role = "app" }`, `{ role = "box" }`, `{ role = "web" }`, `{ role = "box" }`).Replace(service(`variable = "service_url"`, program("--boot=500ms")))
+	hcl := strings.NewReplacer(`{ role = "app" }`, `{ role = "box" }`, `{ role = "web" }`, `{ role = "box" }`).Replace(service(`variable = "service_url"`, program("--boot=500ms", "--abrupt")))
 	s := newSite(t, []string{"box-1"}, hcl)
 	box := s.m("box-1")
 	box.WriteSite(fleet.SiteVariable(include, "service_url"))

@@ -129,8 +129,13 @@ func (s *site) repair(web string, c refusal) {
 // turnedOver waits until no worker of nginx leaves any more.
 func (s *site) turnedOver(web string) {
 	s.t.Helper()
-	s.m(web).Exec(`n=0; sleep 0.2
-while pgrep -f 'nginx: worker process is shutting down' >/dev/null; do n=$((n+1)); [ $n -lt 200 ] || exit 1; sleep 0.05; done`)
+	for range 200 {
+		if _, leaving := s.m(web).NginxWorkers(); len(leaving) == 0 {
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	s.t.Fatalf("%s: earlier workers are left", web)
 }
 
 // occupy lets a program that is not ours listen on a port; its PID is in /tmp/other.pid.

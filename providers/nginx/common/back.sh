@@ -58,6 +58,7 @@ put_back() {
 	# The same port conflict that kept the new configuration out keeps this one out: nothing ever changed.
 	if [ "$TAKEN" = kept ] && only "$WORKERS" "$(sed -n 's/^worker \([0-9]*\) /\1:/p' "$BACKUP/workers" | tr '\n' ' ')"; then
 		if [ -e "$BACKUP/loaded" ]; then cp -p "$BACKUP/loaded" "$NDIR/$KEY.loaded"; fi
+		OLD= # nobody has to leave
 		return 0
 	fi
 	return 1

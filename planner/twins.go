@@ -1,0 +1,78 @@
+package planner
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/shipctl/shipctl/providers"
+	"github.com/shipctl/shipctl/providers/remote"
+)
+
+// twins finds host blocks that lead to one machine: the same machine-id and the same boot. Clones of one image share
+// the first and not the second. It returns for each host the name of the first one of its machine.
+func twins(order []string, f remote.Facts) map[string]string {
+	first, out := map[string]string{}, map[string]string{}
+	for _, h := range order {
+		out[h] = h
+		id := identity(f.Get(remote.Identity(h)))
+		if id == "" {
+			continue
+		}
+		if _, known := first[id]; !known {
+			first[id] = h
+		}
+		out[h] = first[id]
+	}
+	return out
+}
+
+func identity(a remote.Answer) string {
+	var machine, boot string
+	for line := range strings.Lines(a.Text) {
+		switch key, value, _ := strings.Cut(strings.TrimSpace(line), " "); key {
+		case "machine":
+			machine = value
+		case "boot":
+			boot = value
+		}
+	}
+	if machine == "" || boot == "" {
+		return ""
+	}
+	return machine + " " + boot
+}
+
+// clashes are the things that two resources, or one under two names, claim on what is one machine. The answer is by
+// resource and host.
+func clashes(rs []providers.Resource, f remote.Facts) map[providers.Addr]string {
+	var order []string
+	for _, r := range rs {
+		for _, q := range r.Queries {
+			order = append(order, q.Host)
+		}
+	}
+	one := twins(order, f)
+	type owner struct {
+		host string
+		ref  string
+	}
+	owners, out := map[string]owner{}, map[providers.Addr]string{}
+	for _, r := range rs {
+		for _, c := range r.Claims {
+			host, what, ok := strings.Cut(c.What, " ")
+			if !ok || one[host] == "" {
+				continue
+			}
+			key := one[host] + " " + what
+			was, taken := owners[key]
+			if !taken {
+				owners[key] = owner{host, r.Ref.String()}
+				continue
+			}
+			if was.host != host {
+				out[providers.Addr{Ref: r.Ref, Host: host}] = fmt.Sprintf("%s and %s are one machine, and %s is wanted there twice, by %s and by %s: keep one of the two host blocks", was.host, host, what, was.ref, r.Ref)
+			}
+		}
+	}
+	return out
+}
