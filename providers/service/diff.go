@@ -255,8 +255,9 @@ func sameRoutes(b *builder, on string, have []string, to map[string]Slot) bool {
 	if len(have) != len(hosts) {
 		return false
 	}
-	for i, h := range hosts {
-		if !slices.Contains(addresses(on, h, to[h.Name].Port), have[i]) {
+	for _, h := range hosts { // in whatever order they are written
+		as := addresses(on, h, to[h.Name].Port)
+		if !slices.ContainsFunc(have, func(a string) bool { return slices.Contains(as, a) }) {
 			return false
 		}
 	}

@@ -249,6 +249,8 @@ func TestDiff(t *testing.T) {
 		{"version null and nothing there", see(teatime(live42)).bare("web-1").bare("web-2"), []string{
 			"app-1! nothing of service.teatime runs here and no release is given: give a version (-var version=…)",
 		}},
+		{"nothing to do, with the machines in another order", see(teatime(two)).runs("app-1", "green", "42").runs("app-2", "green", "42").
+			routes("web-1", "10.0.0.12:8082", green).routes("web-2", green, "10.0.0.12:8082"), nil},
 		{"other settings, no new version", see(teatime(live42)).runsAs("app-1", "green", "42", "another").routes("web-1", green).routes("web-2", green), []string{
 			"app-1 start blue on :8081", "app-1 wait until blue is healthy (100 s at most)", "app-1 stop green (pid 2182)",
 			"web-1 check that nginx accepts blue", "web-1 switch to blue", "web-1 drain green (30 s at most)",

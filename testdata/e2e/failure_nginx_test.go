@@ -55,6 +55,7 @@ func TestSecondNginxRefuses(t *testing.T) {
 			if c.planned != "" {
 				s.refusedEarly(c)
 			} else {
+				time.Sleep(3 * time.Second) // a change is told from a reload only when it is two seconds apart
 				s.occupy("web-2", 9090)
 				s.m("web-2").WriteFile("/etc/nginx/conf.d/admin.conf", "server { listen 9090; }\n", 0o644)
 				s.has(s.fails(1, "plan", "-var", "version=2"), `web-2.*a reload would bring to life what others have changed.*admin.conf`)

@@ -1,0 +1,31 @@
+shipctl {
+  project = "shop"
+}
+
+host "app-1" {
+  address = "10.0.0.11"
+}
+
+release "shop" {
+  hosts   = [host.app-1]
+  root    = "/srv/shop"
+  source  = "shop.jar"
+  version = "1"
+}
+
+service "shop" {
+#^^^^^^^^^^^^^ error: nginx_upstream { … } is needed
+  release = release.shop
+  command = ["java", "-jar", "shop.jar"]
+
+  slot "blue" {
+    port = 8081
+  }
+  slot "green" {
+    port = 8082
+  }
+
+  health {
+    tcp {}
+  }
+}

@@ -1,0 +1,228 @@
+package sim
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/shipctl/shipctl/providers/nginx"
+)
+
+// load is requests without end through every nginx that is watched: each has a worker, and a program that answers it.
+type load struct {
+	w      *World
+	routes []nginx.Route
+	drain  int // seconds: a request that takes longer may be cut off
+	now    int // seconds
+	open   []request
+	// begun are routes and addresses that were bad when the watch began, and have been since.
+	begun map[string]bool
+	// strangers may be stopped: there is consent.
+	consent bool
+
+	Requests int
+	Lost     int
+}
+
+type request struct {
+	nginx  *Host
+	worker int
+	addr   string
+	app    *Host
+	pid    int
+	ends   int
+	long   bool
+}
+
+// Watch begins the load on routes, and from now on remembers what must not happen. What is bad now may stay so until
+// it is mended. Requests that take longer than drain may be cut off; strangers may be stopped where there is consent.
+func (w *World) Watch(routes []nginx.Route, drain int, consent bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	l := &w.load
+	l.routes, l.drain, l.consent = routes, drain, consent
+	clear(l.begun)
+	for _, r := range routes {
+		h := w.hosts[r.Host]
+		if !h.Nginx.Up {
+			l.begun[r.Host+" is down"] = true
+			continue
+		}
+		to := serves(h.Nginx, r)
+		if len(to) == 0 {
+			l.begun[r.Host+" routes nowhere"] = true
+		}
+		for _, a := range to {
+			if status, _ := w.answer(h, a); status != 200 {
+				l.begun[r.Host+" to "+a] = true
+			}
+		}
+	}
+}
+
+// Requests is how many there were.
+func (w *World) Requests() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.load.Requests
+}
+
+// tick is a second of load.
+func (l *load) tick() {
+	l.now++
+	l.finish()
+	for _, r := range l.routes {
+		h := l.w.hosts[r.Host]
+		l.check(h, r)
+		for range 2 {
+			l.begin(h, r)
+		}
+	}
+	l.ports()
+}
+
+func (l *load) finish() {
+	for _, q := range l.open {
+		if q.ends <= l.now && !q.nginx.Nginx.End(q.worker, q.addr) && !q.long {
+			l.Lost++
+			l.w.violation("a request on %s was lost: its worker is gone", q.nginx.Name)
+		}
+	}
+	l.open = slices.DeleteFunc(l.open, func(q request) bool { return q.ends <= l.now })
+}
+
+// check looks at every address that a serving worker may choose.
+func (l *load) check(h *Host, r nginx.Route) {
+	bad := func(what string, is bool) {
+		switch {
+		case !is:
+			delete(l.begun, what)
+		case !l.begun[what]:
+			l.w.violation("%s", what)
+		}
+	}
+	bad(h.Name+" is down", !h.Nginx.Up)
+	if !h.Nginx.Up {
+		return
+	}
+	to := serves(h.Nginx, r)
+	bad(h.Name+" routes nowhere", len(to) == 0)
+	for _, a := range to {
+		status, _ := l.w.answer(h, a)
+		bad(h.Name+" to "+a, status != 200)
+	}
+	for what := range l.begun { // it is mended when nobody is sent there any more
+		var addr string
+		if n, _ := fmt.Sscanf(what, h.Name+" to %s", &addr); n == 1 && !slices.Contains(to, addr) {
+			delete(l.begun, what)
+		}
+	}
+}
+
+func (l *load) begin(h *Host, r nginx.Route) {
+	if !h.Nginx.Up {
+		return
+	}
+	worker, addr := h.Nginx.Begin(r)
+	if worker == 0 || addr == "" {
+		return
+	}
+	app, port := l.w.at(h, addr)
+	if app == nil {
+		h.Nginx.End(worker, addr)
+		return
+	}
+	p, s := app.Service.On(port)
+	pid := 0
+	switch {
+	case p != nil:
+		pid = p.PID
+	case s != nil:
+		pid = s.PID
+	default:
+		h.Nginx.End(worker, addr)
+		return
+	}
+	l.Requests++
+	d := []int{1, 1, 2, 5, l.drain, 3 * l.drain}[l.w.rnd.IntN(6)]
+	l.open = append(l.open, request{h, worker, addr, app, pid, l.now + d, d > l.drain})
+}
+
+// peers are the machines whose nginx has requests to a port of a machine.
+func (l *load) peers(app *Host, port int) (out []string) {
+	for _, q := range l.open {
+		if h, p := l.w.at(q.nginx, q.addr); h == app && p == port {
+			from := q.nginx.IP
+			if q.nginx == app {
+				from = "127.0.0.1"
+			}
+			out = append(out, from)
+		}
+	}
+	return out
+}
+
+// ends: a program is about to be stopped.
+func (l *load) ends(h *Host, pid int) {
+	if l.routes == nil {
+		return
+	}
+	for _, s := range h.Service.Strangers {
+		if s.PID == pid && !l.consent {
+			l.w.violation("%s: the stranger %s on port %d was stopped", h.Name, s.Program, s.Port)
+		}
+		if s.PID == pid {
+			l.served(h, s.Port)
+		}
+	}
+	for _, p := range h.Service.Procs {
+		if p.PID == pid && p.Boot == 0 {
+			l.served(h, p.Port)
+		}
+	}
+	for _, q := range l.open {
+		if q.app == h && q.pid == pid && !q.long {
+			l.Lost++
+			l.w.violation("a request on %s was lost: pid %d of %s was stopped %d s before its end", q.nginx.Name, pid, h.Name, q.ends-l.now)
+		}
+	}
+	l.open = slices.DeleteFunc(l.open, func(q request) bool {
+		gone := q.app == h && q.pid == pid
+		if gone {
+			q.nginx.Nginx.End(q.worker, q.addr)
+		}
+		return gone
+	})
+}
+
+// served: a healthy program to which an nginx sends requests must not be stopped.
+func (l *load) served(h *Host, port int) {
+	if status, _ := h.Service.Request(port, "/profile"); status != 200 {
+		return
+	}
+	for _, r := range l.routes {
+		n := l.w.hosts[r.Host]
+		for _, a := range serves(n.Nginx, r) {
+			if app, p := l.w.at(n, a); app == h && p == port {
+				l.w.violation("%s: port %d was stopped while %s sends requests there", h.Name, port, n.Name)
+			}
+		}
+	}
+}
+
+// ports: two programs want one port.
+func (l *load) ports() {
+	for _, h := range l.w.inOrder() {
+		on := map[int]int{}
+		for _, p := range h.Service.Procs {
+			on[p.Port]++
+		}
+		for _, s := range h.Service.Strangers {
+			on[s.Port]++
+		}
+		for port, n := range on {
+			if n > 1 {
+				l.w.violation("%s: %d programs on port %d", h.Name, n, port)
+			}
+		}
+	}
+}

@@ -1,0 +1,122 @@
+package sim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	nginxmodel "github.com/shipctl/shipctl/providers/nginx/model"
+	"github.com/shipctl/shipctl/providers/remote"
+	servicemodel "github.com/shipctl/shipctl/providers/service/model"
+)
+
+// machine is a connection to a host.
+type machine struct {
+	w *World
+	h *Host
+}
+
+const identity = "machine %s\nboot 1\nuid 0\nhas flock\nhas setsid\nhas setpriv\nhas tar\nhas gzip\nhas curl\nhas bash\nhas timeout\n" +
+	"has systemctl\nhas journalctl\nhas sha256sum\nhas systemd\n"
+
+// Ask implements remote.Machine.
+func (m *machine) Ask(_ context.Context, qs []remote.Query) ([]remote.Answer, error) {
+	m.w.mu.Lock()
+	defer m.w.mu.Unlock()
+	if err := m.w.reachable(m.h); err != nil {
+		return nil, err
+	}
+	out := make([]remote.Answer, len(qs))
+	for i, q := range qs {
+		out[i] = m.answer(q)
+	}
+	return out, nil
+}
+
+func (m *machine) answer(q remote.Query) remote.Answer {
+	var text string
+	var status int
+	switch kind, _, _ := strings.Cut(q.Script, "/"); kind {
+	case "remote":
+		text = fmt.Sprintf(identity, m.h.Name)
+	case "release":
+		text, status = m.h.Release.Ask(q.Script, q.Args)
+	case "service":
+		text, status = m.h.Service.Ask(q.Script, q.Args)
+	case "nginx":
+		text, status = m.h.Nginx.Ask(q.Script, q.Args)
+	default:
+		text, status = "nobody answers "+q.Script, 127
+	}
+	switch status {
+	case 0:
+		return remote.Answer{Sight: remote.Seen, Text: text}
+	case 43:
+		return remote.Answer{Sight: remote.Denied, Why: text}
+	case 44:
+		return remote.Answer{Sight: remote.Absent, Why: text}
+	}
+	return remote.Answer{Sight: remote.Unreachable, Why: text}
+}
+
+// Run implements remote.Machine. A step takes a second before and after its effect.
+func (m *machine) Run(_ context.Context, t remote.Ticket, c remote.Call) ([]byte, error) {
+	w := m.w
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err := w.reachable(m.h); err != nil {
+		return nil, err
+	}
+	f := w.fault(t, c)
+	w.ran = append(w.ran, t.Step+" ("+c.Script+")")
+	if err := w.before(m.h, c, f); err != nil {
+		return nil, err
+	}
+	w.pass(1)
+	out, err := m.do(t, c, f)
+	w.pass(1)
+	w.after(m.h, f)
+	switch {
+	case errors.Is(err, nginxmodel.ErrCrashed) || errors.Is(err, servicemodel.ErrCrashed) || f.half() && err != nil:
+		return nil, errors.New("the script was killed, and nobody knows how far it got")
+	case f.lost():
+		return nil, errLost
+	case err == nil && f.Kind == FailAfter:
+		return nil, &remote.ScriptError{Script: c.Script, Status: 1, Output: "injected, after all was done"}
+	case err != nil:
+		return nil, &remote.ScriptError{Script: c.Script, Status: 1, Output: err.Error()}
+	}
+	return []byte(out), nil
+}
+
+func (m *machine) do(t remote.Ticket, c remote.Call, f Fault) (out string, err error) {
+	crash := func(point string) bool { return f.half() && f.Point == point }
+	m.h.Nginx.Crash, m.h.Service.Crash = crash, crash
+	switch kind, _, _ := strings.Cut(c.Script, "/"); kind {
+	case "release":
+		if f.half() {
+			return m.h.Release.Half(c.Script, c.Args, t.Run, c.FileSHA256)
+		}
+		return m.h.Release.Run(c.Script, c.Args, t.Run, c.FileSHA256)
+	case "service":
+		return m.h.Service.Run(c.Script, c.Args, t.Run, input(c))
+	case "nginx":
+		return m.h.Nginx.Run(c.Script, c.Args, t.Run)
+	}
+	return "", fmt.Errorf("no such script: %s", c.Script)
+}
+
+func input(c remote.Call) string {
+	var b strings.Builder
+	for _, p := range c.Stdin {
+		b.WriteString(p.Text)
+		if p.Var != "" {
+			b.WriteString("secret")
+		}
+	}
+	return b.String()
+}
+
+// Close implements remote.Machine.
+func (m *machine) Close() error { return nil }

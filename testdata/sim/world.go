@@ -1,0 +1,260 @@
+// Package sim is machines in memory, made of the kinds' models: files, processes, nginx with its workers and the requests
+// that they have, a clock, and what goes wrong on the way. It stands in for a planner.Dial. A World watches what no
+// deployment may do, and remembers each time it happened.
+package sim
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/shipctl/shipctl/planner"
+	"github.com/shipctl/shipctl/providers/all"
+	"github.com/shipctl/shipctl/providers/nginx"
+	nginxmodel "github.com/shipctl/shipctl/providers/nginx/model"
+	releasemodel "github.com/shipctl/shipctl/providers/release/model"
+	"github.com/shipctl/shipctl/providers/remote"
+	servicemodel "github.com/shipctl/shipctl/providers/service/model"
+)
+
+// Host is one machine.
+type Host struct {
+	Name, IP string
+	Release  *releasemodel.Model
+	Service  *servicemodel.Model
+	Nginx    *nginxmodel.Model
+}
+
+// World is all machines, and the load on them. Its methods may be called while steps run.
+type World struct {
+	mu    sync.Mutex
+	hosts map[string]*Host
+	now   time.Time
+	rnd   *rand.Rand
+
+	// Boot is how many seconds programs take until they listen.
+	Boot int
+	// Unhealthy says that a release's programs answer 503. nil: none does.
+	Unhealthy func(release string) bool
+	// Consents are the operator's.
+	Consents planner.Consents
+
+	load   load
+	faults []Fault
+	down   map[string]bool // machines that can't be reached
+	dead   bool            // the controller
+	ran    []string
+	bad    []string
+}
+
+// New is machines on which nothing is, by name and IP address.
+func New(project string, ips map[string]string) *World {
+	w := &World{
+		hosts: map[string]*Host{}, now: time.Date(2026, 1, 1, 10, 0, 0, 0, time.UTC), rnd: rand.New(rand.NewPCG(1, 2)),
+		Boot: 2, down: map[string]bool{},
+	}
+	w.load = load{w: w, begun: map[string]bool{}}
+	for name, ip := range ips {
+		h := &Host{Name: name, IP: ip, Release: releasemodel.New(), Service: servicemodel.New(project), Nginx: nginxmodel.New(project)}
+		w.hosts[name] = h
+		h.Release.Busy = func(dir string) bool {
+			return slices.ContainsFunc(h.Service.Procs, func(p *servicemodel.Process) bool { return p.Dir == dir })
+		}
+		h.Nginx.Answer = func(addr string) (int, string) { return w.answer(h, addr) }
+		h.Nginx.Wait = func(seconds int) { w.drain(h, seconds) }
+		h.Service.Around = w.around(h)
+	}
+	return w
+}
+
+func (w *World) around(h *Host) servicemodel.Around {
+	return servicemodel.Around{
+		Boot: func(servicemodel.Process) int { return w.Boot },
+		Answer: func(p servicemodel.Process, _ string) (int, string) {
+			if w.Unhealthy != nil && w.Unhealthy(p.Release) {
+				return 503, "not ready"
+			}
+			return 200, p.Env["SLOT"]
+		},
+		Stranger: func(servicemodel.Stranger, string) (int, string) { return 200, "a stranger" },
+		Peers:    func(port int) []string { return w.load.peers(h, port) },
+		Exists: func(dir string) bool {
+			root, id := path.Dir(path.Dir(dir)), path.Base(dir)
+			return h.Release.Published(root, id)
+		},
+		Ends: func(pid int) { w.load.ends(h, pid) },
+		Wait: func(seconds int) { w.pass(seconds) },
+	}
+}
+
+// Host is a machine, for tests that change it by hand.
+func (w *World) Host(name string) *Host { return w.hosts[name] }
+
+// Now is the world's time.
+func (w *World) Now() time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.now
+}
+
+// Bad is what happened that must not.
+func (w *World) Bad() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.bad)
+}
+
+// Ran are the steps that were run, in their order.
+func (w *World) Ran() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.ran)
+}
+
+// violation remembers what must not happen, and after which step.
+func (w *World) violation(format string, args ...any) {
+	last := "the beginning"
+	if len(w.ran) > 0 {
+		last = w.ran[len(w.ran)-1]
+	}
+	w.bad = append(w.bad, fmt.Sprintf(format, args...)+", in or after "+last)
+}
+
+// pass lets seconds pass, with requests all the while.
+func (w *World) pass(seconds int) {
+	for range seconds {
+		w.now = w.now.Add(time.Second)
+		for _, h := range w.inOrder() {
+			h.Service.Pass(1)
+			h.Nginx.Pass()
+		}
+		w.load.tick()
+	}
+}
+
+// Pass lets seconds pass while nothing is deployed.
+func (w *World) Pass(seconds int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.pass(seconds)
+}
+
+// drain waits as an nginx does: until its earlier workers have no requests, at most so many seconds.
+func (w *World) drain(h *Host, seconds int) {
+	for range seconds {
+		if !slices.ContainsFunc(h.Nginx.Workers, func(x *nginxmodel.Worker) bool { return x.Leaving && len(x.Requests) > 0 }) {
+			return
+		}
+		w.pass(1)
+	}
+}
+
+func (w *World) inOrder() []*Host {
+	out := make([]*Host, 0, len(w.hosts))
+	for _, h := range w.hosts {
+		out = append(out, h)
+	}
+	slices.SortFunc(out, func(a, b *Host) int { return strings.Compare(a.Name, b.Name) })
+	return out
+}
+
+// at is the machine and port that an address means on a machine.
+func (w *World) at(from *Host, addr string) (*Host, int) {
+	a, err := netip.ParseAddrPort(addr)
+	if err != nil {
+		return nil, 0
+	}
+	if a.Addr().IsLoopback() {
+		return from, int(a.Port())
+	}
+	for _, h := range w.hosts {
+		if h.IP == a.Addr().String() {
+			return h, int(a.Port())
+		}
+	}
+	return nil, 0
+}
+
+func (w *World) answer(from *Host, addr string) (int, string) {
+	h, port := w.at(from, addr)
+	if h == nil {
+		return 0, ""
+	}
+	return h.Service.Request(port, "/profile")
+}
+
+// Dial is a planner.Dial.
+func (w *World) Dial(_ context.Context, host string) (remote.Machine, error) {
+	if host == remote.Controller {
+		return planner.NewController(all.Kinds(), w.Consents), nil
+	}
+	h := w.hosts[host]
+	if h == nil {
+		return nil, fmt.Errorf("there is no machine %s", host)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err := w.reachable(h); err != nil {
+		return nil, err
+	}
+	return &machine{w, h}, nil
+}
+
+// State is what must be the same at the end, whatever happened on the way: no PIDs, no times.
+func (w *World) State(rs []nginx.Route, roots ...string) string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var b strings.Builder
+	for _, h := range w.inOrder() {
+		fmt.Fprintf(&b, "%s:", h.Name)
+		var procs []string
+		for _, p := range h.Service.Procs {
+			u, _ := h.Service.Unit(p.Service, p.Slot)
+			procs = append(procs, fmt.Sprintf(" %s/%s :%d runs %s/%s in %s %v", p.Service, p.Slot, p.Port, p.Release, p.Digest, p.Dir, u))
+		}
+		slices.Sort(procs)
+		b.WriteString(strings.Join(procs, ","))
+		for _, root := range roots {
+			b.WriteString(w.files(h, root))
+		}
+		for _, r := range rs {
+			if r.Host == h.Name {
+				fmt.Fprintf(&b, " nginx up %v, file %q, serves %v", h.Nginx.Up, h.Nginx.Disk[r.File], serves(h.Nginx, r))
+			}
+		}
+		b.WriteString("\n")
+	}
+	return b.String()
+}
+
+// files are the releases of a root, without the numbers of their order.
+func (w *World) files(h *Host, root string) (out string) {
+	text, _ := h.Release.Ask("release/look", []string{root, ""})
+	for line := range strings.Lines(text) {
+		f := strings.Fields(line)
+		switch {
+		case len(f) > 1 && f[0] == "release":
+			out += " has " + f[1]
+		case len(f) > 2 && f[0] == "current":
+			out += " current " + path.Base(f[2])
+		}
+	}
+	return out
+}
+
+func serves(n *nginxmodel.Model, r nginx.Route) (out []string) {
+	for _, x := range n.Workers {
+		if !x.Leaving {
+			addrs, _ := nginx.Parse(r, x.Loaded[r.File])
+			out = append(out, addrs...)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
