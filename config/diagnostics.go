@@ -21,6 +21,10 @@ func skip(at hcl.Range) *hcl.Diagnostic {
 	return d
 }
 
+// Skipped is what a kind returns for a block that refers to one with errors of its own: it keeps the caller from going
+// on, and Report does not show it.
+func Skipped(at hcl.Range) hcl.Diagnostics { return hcl.Diagnostics{skip(at)} }
+
 // Report is what users are shown of the diagnostics of Load and of all Decode and Eval calls together: in the order of
 // the files, nothing twice, and without those that only say that something they depend on was reported already. It
 // never turns a failure into a success: an error that has no other cause is kept.

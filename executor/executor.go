@@ -47,7 +47,7 @@ type Env struct {
 	Now         func() time.Time
 	Pause       func(context.Context, time.Duration) // between attempts
 	Parallelism int
-	Epoch       int64
+	Epoch       func(host string) int64 // of the lease held there; nil: none is held
 }
 
 // Outcome is how a run ended.
@@ -81,6 +81,8 @@ type run struct {
 	units map[string]*unit
 	out   Outcome
 	begun []int // in the order of their beginning
+	// busy machines run a step: a machine's own lock lets one run at a time, so the plan's order is kept there.
+	busy map[string]bool
 }
 
 type result struct {
@@ -93,7 +95,7 @@ type result struct {
 // Run executes the plan's steps. When ctx ends, running steps are finished, nothing new is begun, and what is not
 // final is undone.
 func Run(ctx context.Context, p *planner.Plan, env Env) Outcome {
-	r := &run{plan: p, steps: p.Steps(), env: env, units: map[string]*unit{}, out: Outcome{States: map[providers.StepID]State{}}}
+	r := &run{plan: p, steps: p.Steps(), env: env, units: map[string]*unit{}, busy: map[string]bool{}, out: Outcome{States: map[providers.StepID]State{}}}
 	for _, id := range p.Order {
 		r.units[p.Units[id]] = &unit{}
 	}
@@ -121,6 +123,7 @@ func (r *run) forward(ctx context.Context) {
 		res := <-results
 		running--
 		s := r.steps[res.i]
+		delete(r.busy, s.Host)
 		if res.err == nil {
 			r.emit(s, Done, res)
 			continue
@@ -140,8 +143,9 @@ func (r *run) begin(ctx context.Context, running int, results chan<- result) (be
 		switch ready, dead := r.ready(ctx, s); {
 		case dead:
 			r.emit(s, Skipped, result{})
-		case ready && running+begun < r.env.Parallelism:
+		case ready && running+begun < r.env.Parallelism && !r.busy[s.Host]:
 			begun++
+			r.busy[s.Host] = true
 			r.begun = append(r.begun, i)
 			u := r.unitOf(s)
 			u.final = u.final || s.Final
@@ -210,5 +214,9 @@ func (r *run) once(ctx context.Context, s providers.Step, c remote.Call) ([]byte
 	if err != nil {
 		return nil, err
 	}
-	return m.Run(ctx, remote.Ticket{Run: r.env.Run, Step: string(s.ID), Epoch: r.env.Epoch, Deadline: deadline}, c)
+	t := remote.Ticket{Run: r.env.Run, Step: string(s.ID), Deadline: deadline}
+	if r.env.Epoch != nil {
+		t.Epoch = r.env.Epoch(s.Host)
+	}
+	return m.Run(ctx, t, c)
 }

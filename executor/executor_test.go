@@ -57,7 +57,7 @@ func plan(t *testing.T, unit string, texts ...string) *planner.Plan {
 	for _, text := range texts {
 		final, keep := strings.HasSuffix(text, "!"), strings.HasSuffix(text, "-")
 		name, after, _ := strings.Cut(strings.TrimRight(text, "!-"), "<")
-		s := providers.Step{ID: providers.StepID(name), Host: "h", Do: remote.Call{Script: name}, Final: final, Limit: time.Minute}
+		s := providers.Step{ID: providers.StepID(name), Host: "h-" + name, Do: remote.Call{Script: name}, Final: final, Limit: time.Minute}
 		if !final && !keep {
 			s.Undo = &remote.Call{Script: "undo " + name}
 		}
@@ -179,6 +179,21 @@ func TestParallelism(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestOneStepPerMachine: a machine runs one step at a time, in the plan's order.
+func TestOneStepPerMachine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := plan(t, "u", "a", "b", "c")
+		for i := range p.Changes[0].Steps {
+			p.Changes[0].Steps[i].Host = "h"
+		}
+		m := &machine{takes: time.Second}
+		walk(t.Context(), p, m, 10)
+		if got := strings.Join(m.ran, " "); m.most != 1 || got != "a b c" {
+			t.Errorf("%d at once, ran %q", m.most, got)
+		}
+	})
 }
 
 // TestInterrupt: the running step ends, nothing new is begun, what is not final is undone.

@@ -2,6 +2,7 @@ package planner
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/shipctl/shipctl/providers"
@@ -75,4 +76,25 @@ func clashes(rs []providers.Resource, f remote.Facts) map[providers.Addr]string 
 		}
 	}
 	return out
+}
+
+// Machines are the machines that the plan looked at, each once under the name of its first host block, in the order of
+// their machine-ids: whoever takes leases takes them in this order. first gives that name for every host.
+func (p *Plan) Machines() (hosts []string, first map[string]string) {
+	var all []string
+	for h := range p.Facts {
+		if h != remote.Controller {
+			all = append(all, h)
+		}
+	}
+	slices.Sort(all)
+	first = twins(all, p.Facts)
+	for _, h := range all {
+		if first[h] == h {
+			hosts = append(hosts, h)
+		}
+	}
+	id := func(h string) string { return identity(p.Facts.Get(remote.Identity(h))) }
+	slices.SortStableFunc(hosts, func(a, b string) int { return strings.Compare(id(a), id(b)) })
+	return hosts, first
 }

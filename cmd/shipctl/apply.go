@@ -9,11 +9,13 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/spf13/cobra"
 
 	"github.com/shipctl/shipctl/config"
+	"github.com/shipctl/shipctl/executor"
 	"github.com/shipctl/shipctl/planner"
 	"github.com/shipctl/shipctl/providers/all"
 	"github.com/shipctl/shipctl/providers/remote"
@@ -23,6 +25,8 @@ type applyArgs struct {
 	planning
 	file        string
 	autoApprove bool
+	lockTimeout time.Duration
+	lease       time.Duration
 }
 
 func (c *cli) applyCommand() *cobra.Command {
@@ -31,13 +35,15 @@ func (c *cli) applyCommand() *cobra.Command {
 		Use:   "apply [flags] [PLANFILE]",
 		Short: "Make the machines as the configuration describes them",
 		Long: "apply plans, asks, and carries the steps out; what fails is undone. With a PLANFILE it does exactly what that plan says,\nwithout asking, and refuses when the machines have changed since. It can always be run again.\n" +
-			"Exit codes with -detailed-exitcode: 0 done, 1 error, 5 the plan is stale, 6 failed and undone, 7 failed and not undone.",
+			"Exit codes with -detailed-exitcode: 0 done, 1 error, 4 another run has the lease, 5 the plan is stale, 6 failed and undone, 7 failed and not undone.",
 		Annotations: speaks(jsonStream),
 		Args:        oneArgument("plan file", false),
 	}
 	f := cmd.Flags()
 	a.add(f)
 	f.BoolVar(&a.autoApprove, "auto-approve", false, "don't ask")
+	f.DurationVar(&a.lockTimeout, "lock-timeout", 30*time.Second, "how long to wait for another run on the same machines")
+	f.DurationVar(&a.lease, "lease", 30*time.Second, "after how long without a sign of this run another one may take over; at least 2s")
 	f.BoolVar(&c.detailed, "detailed-exitcode", false, "tell apart how it failed")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if len(args) == 0 {
@@ -58,6 +64,9 @@ func (c *cli) applyCommand() *cobra.Command {
 func (c *cli) apply(ctx context.Context, a applyArgs) error {
 	if err := a.check(); err != nil {
 		return err
+	}
+	if a.lease < 2*time.Second {
+		return fmt.Errorf("-lease=%s: at least 2s", a.lease)
 	}
 	switch {
 	case a.autoApprove:
@@ -80,11 +89,10 @@ func (c *cli) apply(ctx context.Context, a applyArgs) error {
 		if err := c.approved(ctx); err != nil {
 			return err
 		}
-		if err := c.fresh(ctx, m); err != nil {
-			return err
-		}
 	}
-	return c.execute(ctx, m.plan, m.session.dial, a.planning)
+	return c.leased(ctx, m, a, func(ctx context.Context, l *executor.Lease) error {
+		return c.execute(ctx, m.plan, m.session.dial, l, a.planning)
+	})
 }
 
 // approved asks on the terminal.
@@ -165,13 +173,15 @@ func (c *cli) applySaved(ctx context.Context, a applyArgs) error {
 	}
 	defer s.close()
 	m := &made{plan: p, session: s, resources: rs}
-	if err := c.fresh(ctx, m); err != nil {
+	if err := c.fresh(ctx, m); err != nil { // a stale plan does not even take a lease
 		return err
 	}
-	if c.global.json {
-		c.view(a.compact).Plan(p)
-	}
-	return c.execute(ctx, p, s.dial, a.planning)
+	return c.leased(ctx, m, a, func(ctx context.Context, l *executor.Lease) error {
+		if c.global.json {
+			c.view(a.compact).Plan(p)
+		}
+		return c.execute(ctx, m.plan, m.session.dial, l, a.planning)
+	})
 }
 
 func readPlan(name string) (*planner.Plan, error) {

@@ -3,6 +3,8 @@ package main
 import (
 	"errors"
 	"fmt"
+
+	"github.com/shipctl/shipctl/executor"
 )
 
 // Ends of a command that have an exit code of their own. Those made with quiet have been shown already.
@@ -32,6 +34,8 @@ func exitCode(err error, detailed bool) int {
 		return 1
 	case errors.Is(err, errDiffers):
 		return 2 // plan
+	case errors.Is(err, executor.ErrHeld):
+		return 4 // apply
 	case errors.Is(err, errStale):
 		return 5 // apply
 	case errors.Is(err, errUndone):

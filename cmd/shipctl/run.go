@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
 	"fmt"
 	"maps"
 	"sync"
@@ -31,14 +30,13 @@ func (r *run) emit(e executor.Event) {
 	r.progress.Event(e)
 }
 
-func (c *cli) execute(ctx context.Context, p *planner.Plan, dial planner.Dial, a planning) error {
+func (c *cli) execute(ctx context.Context, p *planner.Plan, dial planner.Dial, l *executor.Lease, a planning) error {
 	r := &run{plan: p, progress: c.view(a.compact).Apply(p), states: map[providers.StepID]executor.State{}}
 	c.mu.Lock()
 	c.run = r
 	c.mu.Unlock()
 	out := executor.Run(ctx, p, executor.Env{
-		Run:  c.now().UTC().Format("20060102T150405Z") + rand.Text()[:8],
-		Dial: dial, Gate: closed, Emit: r.emit, Now: c.now, Pause: pause, Parallelism: a.parallelism,
+		Run: l.ID, Epoch: l.Epoch, Dial: dial, Gate: closed, Emit: r.emit, Now: c.now, Pause: pause, Parallelism: a.parallelism,
 	})
 	r.progress.End(out)
 	return ending(p, out)

@@ -83,7 +83,7 @@ func applying(t *testing.T) (dir string, c *cli, out *output, cancel func(), end
 	p, dial := waiting(dir)
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- c.execute(ctx, p, dial, planning{parallelism: 1}) }()
+	go func() { done <- c.execute(ctx, p, dial, &executor.Lease{ID: "test"}, planning{parallelism: 1}) }()
 	there(t, filepath.Join(dir, "running"))
 	return dir, c, out, stop, done
 }

@@ -16,6 +16,9 @@ var prelude string
 //go:embed identity.sh
 var identity string
 
+//go:embed lease.sh
+var lease string
+
 //go:embed step.sh
 var step string
 
@@ -24,7 +27,7 @@ type Library map[string]string
 
 // Scripts collects the *.sh of each kind's folder, and this package's own.
 func Scripts(folders map[string]fs.FS) (Library, error) {
-	lib := Library{"remote/identity": identity}
+	lib := Library{"remote/identity": identity, "remote/lease": lease}
 	for kind, folder := range folders {
 		if folder == nil {
 			continue

@@ -83,6 +83,8 @@ type Call struct {
 	File         string   `json:"file,omitempty"`  // artifact on the controller; its payload is the script's standard input
 	FileSHA256   string   `json:"file_sha256,omitempty"`
 	FileSize     int64    `json:"file_size,omitempty"` // bytes of the payload
+	// Unlocked runs beside a step: without the step lock and without a lease. For leases.
+	Unlocked bool `json:"unlocked,omitempty"`
 }
 
 // Ticket is what no plan can know. It is checked before a step changes anything.

@@ -143,7 +143,11 @@ func (l Library) StepScript(s Scene, t Ticket, c Call, input string, limit time.
 	}
 	b.line(fmt.Sprintf(`printf '\n@%s 0 begin\n'`, s.Nonce))
 	b.line(fmt.Sprintf(`printf '\n@%s 0 begin\n' >&2`, s.Nonce))
-	b.line("( __step", b.words(c.Args), " )", from)
+	entry := "__step"
+	if c.Unlocked {
+		entry = "__main"
+	}
+	b.line("( ", entry, b.words(c.Args), " )", from)
 	b.line("__status=$?")
 	b.line(fmt.Sprintf(`printf '\n@%s 0 end %%s\n' "$__status" >&2`, s.Nonce))
 	b.line(fmt.Sprintf(`printf '\n@%s 0 end %%s\n' "$__status"`, s.Nonce))

@@ -100,7 +100,10 @@ func decode(b config.Block) (Spec, hcl.Diagnostics) {
 	}
 	d.s = Spec{Project: b.Project, Name: strings.NewReplacer(`["`, ".", `"]`, "").Replace(b.Name), RunAs: d.in.RunAs, Runner: orElse(d.in.Runner, "systemd")}
 	if !d.release() {
-		return d.s, append(d.diags, silent(b)...)
+		if !d.diags.HasErrors() { // the release has some, which are reported there
+			d.diags = append(d.diags, config.Skipped(b.Range)...)
+		}
+		return d.s, d.diags
 	}
 	d.program()
 	d.slots()
@@ -109,14 +112,6 @@ func decode(b config.Block) (Spec, hcl.Diagnostics) {
 	d.nginx()
 	d.windows()
 	return d.s, d.diags
-}
-
-// silent ends a decode whose reason has been given elsewhere already.
-func silent(b config.Block) hcl.Diagnostics {
-	return hcl.Diagnostics{{
-		Severity: hcl.DiagError, Summary: "Depends on a block with errors", Subject: b.Range.Ptr(),
-		Detail: b.Ref.String() + " can't be read before the block that it refers to is right.",
-	}}
 }
 
 func orElse(s, other string) string {
@@ -163,7 +158,7 @@ func (d *decoder) release() bool {
 
 // text of an object's attribute; "" where there is none or it is null.
 func text(v cty.Value, name string) string {
-	if !v.Type().HasAttribute(name) {
+	if v.IsNull() || !v.IsKnown() || !v.Type().IsObjectType() || !v.Type().HasAttribute(name) {
 		return ""
 	}
 	a := v.GetAttr(name)
@@ -200,7 +195,7 @@ func (d *decoder) windows() {
 	for it := v.ElementIterator(); it.Next(); {
 		_, e := it.Element()
 		kind, name, ok := strings.Cut(text(e, "addr"), ".")
-		if !ok {
+		if !ok || kind != "batch_window" {
 			d.wrong(d.in.Windows.Range().Ptr(), "Not a window", "windows = [batch_window.NAME, …] is expected.")
 			return
 		}

@@ -23,7 +23,11 @@ import (
 // slots evaluates everything that may name the slot, once for each.
 func (d *decoder) slots() {
 	if len(d.in.Slots) != 2 {
-		d.wrong(&d.b.Range, "Two slots are needed", "%d given: blue/green needs a place for the live program and one for the next.", len(d.in.Slots))
+		at := &d.b.Range
+		if len(d.in.Slots) > 2 {
+			at = d.b.At("slot", d.in.Slots[2].Name)
+		}
+		d.wrong(at, "Two slots are needed", "%d given: blue/green needs a place for the live program and one for the next.", len(d.in.Slots))
 		return
 	}
 	seen := map[string]bool{}
@@ -94,7 +98,7 @@ func (d *decoder) evaluate(in slotInput, id string) (Slot, bool) {
 		"name": cty.StringVal(in.Name), "port": cty.NumberIntVal(int64(in.Port)),
 		"version": cty.StringVal(id), "release": cty.StringVal(id),
 	}
-	env := d.env(in, self)
+	env, at := d.env(in, self)
 	self["env"] = cty.ObjectVal(env)
 	local := map[string]cty.Value{"slot": cty.ObjectVal(self)}
 	sl := Slot{Name: in.Name, Port: in.Port, at: d.b.At("slot", in.Name, "port")}
@@ -103,15 +107,15 @@ func (d *decoder) evaluate(in slotInput, id string) (Slot, bool) {
 		sl.Hooks = append(sl.Hooks, d.words(h.Command, local, "before_start "+h.Name))
 	}
 	for _, name := range slices.Sorted(maps.Keys(env)) {
-		sl.Env = append(sl.Env, d.variable(name, env[name], in))
+		sl.Env = append(sl.Env, d.variable(name, env[name], at[name]))
 	}
 	sl.Health = d.health(local)
 	return sl, len(d.diags) == before
 }
 
-// env merges the service's variables with the slot's.
-func (d *decoder) env(in slotInput, self map[string]cty.Value) map[string]cty.Value {
-	out := map[string]cty.Value{}
+// env merges the service's variables with the slot's, and says where each is given.
+func (d *decoder) env(in slotInput, self map[string]cty.Value) (out map[string]cty.Value, at map[string]*hcl.Range) {
+	out, at = map[string]cty.Value{}, map[string]*hcl.Range{}
 	for _, e := range []hcl.Expression{d.in.Env, in.Env} {
 		v, diags := d.b.Eval(e, map[string]cty.Value{"slot": cty.ObjectVal(self)})
 		d.diags = append(d.diags, diags...)
@@ -131,29 +135,40 @@ func (d *decoder) env(in slotInput, self map[string]cty.Value) map[string]cty.Va
 			s, err := convert.Convert(x, cty.String)
 			switch name := k.AsString(); {
 			case err != nil || x.IsNull():
-				d.wrong(e.Range().Ptr(), "Not a value of a variable", "%s: text, a number or a bool is expected.", name)
+				d.wrong(entry(e, name), "Not a value of a variable", "%s: text, a number or a bool is expected.", name)
 			case !envName.MatchString(name) || strings.HasPrefix(name, "SHIPCTL"):
-				d.wrong(e.Range().Ptr(), "Not a name of a variable", "%q: letters, digits and _ are expected, not beginning with a digit or with SHIPCTL.", name)
+				d.wrong(entry(e, name), "Not a name of a variable", "%q: letters, digits and _ are expected, not beginning with a digit or with SHIPCTL.", name)
 			default:
-				out[name] = s
+				out[name], at[name] = s, entry(e, name)
 			}
 		}
 	}
-	return out
+	return out, at
+}
+
+// entry is where a map gives the value of a key: the value itself where the map is written out.
+func entry(e hcl.Expression, key string) *hcl.Range {
+	pairs, diags := hcl.ExprMap(e)
+	if diags.HasErrors() {
+		return e.Range().Ptr()
+	}
+	for _, p := range pairs {
+		k, diags := p.Key.Value(nil)
+		if !diags.HasErrors() && k.Type() == cty.String && k.IsKnown() && !k.IsNull() && k.AsString() == key {
+			return p.Value.Range().Ptr()
+		}
+	}
+	return e.Range().Ptr()
 }
 
 var envName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 // variable keeps of a sensitive value the variable's name and a slow hash.
-func (d *decoder) variable(name string, v cty.Value, in slotInput) Env {
+func (d *decoder) variable(name string, v cty.Value, at *hcl.Range) Env {
 	from, secret := config.Sensitive(v)
 	plain, _ := v.UnmarkDeep()
 	if !plain.IsKnown() {
 		return Env{Name: name}
-	}
-	at := d.in.Env.Range().Ptr()
-	if d.b.At("slot", in.Name, "env") != nil && in.Env != nil {
-		at = in.Env.Range().Ptr()
 	}
 	s := plain.AsString()
 	if i := strings.IndexFunc(s, unicode.IsControl); i >= 0 {
@@ -243,9 +258,14 @@ func (d *decoder) health(local map[string]cty.Value) Health {
 	if in.HTTP != nil {
 		kinds++
 		h.Kind, h.Status = "http", in.HTTP.Status
-		h.Path, h.Host = d.line(in.HTTP.Path, local, "path"), d.line(in.HTTP.Host, local, "host")
-		h.Body = d.line(in.HTTP.Body, local, "body")
+		before := len(d.diags)
+		h.Path = d.line(in.HTTP.Path, local, "path")
+		readable := len(d.diags) == before
+		h.Host, h.Body = d.line(in.HTTP.Host, local, "host"), d.line(in.HTTP.Body, local, "body")
 		d.answer(&h.Status, h.Body, "health", "http")
+		if !readable {
+			return h // said already
+		}
 		if !strings.HasPrefix(h.Path, "/") || strings.ContainsAny(h.Path, " \"'\\") {
 			d.wrong(in.HTTP.Path.Range().Ptr(), "Not a path", "%q: a path begins with / and has no spaces or quotes.", h.Path)
 		}
@@ -292,6 +312,7 @@ func (d *decoder) duration(s, otherwise string, path ...string) time.Duration {
 	v, err := time.ParseDuration(orElse(s, otherwise))
 	if err != nil || v < 0 || v > 24*time.Hour {
 		d.wrong(d.b.At(path...), "Not a duration", `%q: a number and a unit are expected, such as "500ms", "30s" or "5m", up to "24h".`, s)
+		return v
 	}
 	if v == 0 && otherwise != "0s" {
 		d.wrong(d.b.At(path...), "Too short", "%s must be more than nothing.", path[len(path)-1])

@@ -65,7 +65,7 @@ func (c *change) settled(stuck bool) providers.Change {
 	if stuck {
 		c.Action, c.Steps = providers.NoOp, nil
 	}
-	if c.Action != providers.NoOp || c.Problem != "" {
+	if c.Action != providers.NoOp || c.Problem != "" || len(c.Steps) > 0 {
 		c.Line = strings.Join(c.lines, "\n")
 	}
 	return c.Change

@@ -12,41 +12,65 @@ name=$1
 shift
 mark="SHIPCTL=$PROJECT/$name/"
 
-# parent PID: sets ppid and start, without another process.
+# parent PID: sets ppid and start, without another process. A name may hold a newline.
 parent() {
-	read -r stat 2>/dev/null <"/proc/$1/stat" || return 1
+	stat=
+	while IFS= read -r l || [ -n "$l" ]; do stat="$stat $l"; done 2>/dev/null <"/proc/$1/stat" || return 1
 	stat=${stat##*) }
 	# shellcheck disable=SC2086
 	set -- $stat
-	case $1 in Z | X) return 1 ;; esac
+	case ${1:-} in Z | X | '') return 1 ;; esac
 	ppid=$2
 	shift 19
 	start=$1
 }
 
-printf 'boot\t%s\t%s\n' "$(sed -n 's/^btime //p' /proc/stat)" "$(getconf CLK_TCK 2>/dev/null || echo 100)"
+# Linux counts in hundredths of a second here, whatever its own ticks are.
+printf 'boot\t%s\t100\n' "$(sed -n '/^btime /{s///p;q;}' /proc/stat)"
+
+nl='
+'
+# all: the processes with our marker; marks: "PID:SLOT/RELEASE/DIGEST". A few processes for all of them: a look must be
+# cheap on a busy machine.
+all=' ' marks=$nl
+found=$(grep -azHF -e "$mark" /proc/[0-9]*/environ 2>/dev/null | tr '\0' '\n')
+old=$IFS
+IFS=$nl
+set -f
+for f in $found; do
+	p=${f#/proc/}
+	p=${p%%/*}
+	m=${f#"/proc/$p/environ:$mark"}
+	[ "$m" != "$f" ] || continue
+	case $all in *" $p "*) ;; *) all="$all$p " marks="$marks$p:$m$nl" ;; esac
+done
+IFS=$old
+set +f
+
+# marked PID: sets slot, release and digest.
+marked() {
+	m=${marks#*"$nl$1:"}
+	m=${m%%"$nl"*}
+	slot=${m%%/*}
+	m=${m#*/}
+	release=${m%%/*}
+	digest=${m#*/}
+}
+
+# directory PID: where it runs. One that was removed, or that lies elsewhere for it, is as the kernel names it.
+directory() {
+	d=$(cd -P "/proc/$1/cwd" 2>/dev/null && pwd -P) 2>/dev/null
+	case $d in /*) printf '%s' "$d" ;; *) readlink "/proc/$1/cwd" 2>/dev/null ;; esac
+}
 
 # The query's own shells may carry a marker (a deployment from within a job): they are no service.
-all=' '
-for p in $(with_env "$mark"); do
-	all="$all$p "
-done
 mains=
 for p in $all; do
 	parent "$p" || continue
 	case $all in *" $ppid "*) continue ;; esac
-	m=$(tr '\0' '\n' <"/proc/$p/environ" 2>/dev/null | sed -n "s|^$mark||p" | head -n 1)
-	[ -n "$m" ] || continue
-	old=$IFS
-	IFS=/
-	# shellcheck disable=SC2086
-	set -f -- $m "$@"
-	IFS=$old
-	slot=$1 release=$2 digest=$3
-	shift 3
-	set +f
+	marked "$p"
 	mains="$mains $p:$slot"
-	printf 'proc\t%s\t%s\t%s\t%s\t%s\t%s\n' "$p" "$start" "$slot" "$release" "$digest" "$(readlink "/proc/$p/cwd" 2>/dev/null)"
+	printf 'proc\t%s\t%s\t%s\t%s\t%s\t%s\n' "$p" "$start" "$slot" "$release" "$digest" "$(directory "$p")"
 done
 
 ports=' '
@@ -55,68 +79,97 @@ for s in "$@"; do
 	ports="$ports${s%% *} "
 done
 
-# owners: "inode pid" of our own processes' sockets. One of them may listen where no slot is configured any more: its
-# port was changed since.
-owners=
+# listening: "PORT PID" of our own processes, whatever the port: it may have been changed since; and "PORT ?INODE" of the
+# configured ports that none of them holds.
+[ -r /proc/net/tcp ] || denied '/proc/net/tcp: not permitted to read it'
 dirs=
 for p in $all; do dirs="$dirs /proc/$p/fd"; done
 # shellcheck disable=SC2012,SC2086
-[ -z "$dirs" ] || owners=$(ls -l $dirs /proc/self/fd 2>/dev/null | awk '
+listening=$({
+	listening_sockets
+	[ -z "$dirs" ] || ls -l $dirs /proc/self/fd 2>/dev/null
+} | awk -v ports="$ports" '
+	NF == 2 && /^[0-9]+ [0-9]+$/ { port[$2] = $1; next }
 	/^\/proc\/[0-9]+\/fd:/ { split($0, a, "/"); pid = a[3]; next }
 	/^\/proc\/self/ { pid = ""; next }
-	pid != "" && match($0, /socket:\[[0-9]+\]/) { print substr($0, RSTART + 8, RLENGTH - 9), pid }')
-
-# listening: "port inode" of the configured ports, and of those where our own processes listen.
-[ -r /proc/net/tcp ] || denied '/proc/net/tcp: not permitted to read it'
-listening=$(cat /proc/net/tcp /proc/net/tcp6 2>/dev/null | owners=$owners awk -v ports="$ports" '
-	function hex(s,  i, n) { for (i = 1; i <= length(s); i++) n = n * 16 + index("123456789ABCDEF", substr(s, i, 1)); return n + 0 }
-	BEGIN { n = split(ENVIRON["owners"], o, /[ \n]+/); for (i = 1; i < n; i += 2) mine[o[i]] = 1 }
-	$4 == "0A" {
-		split($2, l, ":")
-		port = hex(l[2])
-		if (index(ports, " " port " ") || ($10 in mine)) print port, $10
-	}' | sort -u)
+	pid != "" && match($0, /socket:\[[0-9]+\]/) {
+		i = substr($0, RSTART + 8, RLENGTH - 9)
+		if (!(i in port)) next
+		held[i] = 1
+		if (!((port[i], pid) in seen)) print port[i], pid
+		seen[port[i], pid] = 1
+	}
+	END { for (i in port) if (!(i in held) && index(ports, " " port[i] " ")) print port[i], "?" i }')
 
 # A look through everybody's open files only for what is left.
-left=
-for i in $(printf '%s\n' "$listening" | awk '{ print $2 }'); do
-	case "
-$owners" in *"
-$i "*) ;; *) left="$left $i" ;; esac
-done
-# shellcheck disable=SC2086
-[ -z "$left" ] || owners="$owners
-$(socket_owners $left)"
+case $listening in *\?*)
+	left=
+	for i in $listening; do
+		case $i in \?*) left="$left ${i#\?}" ;; esac
+	done
+	# shellcheck disable=SC2086
+	owners=$nl$(socket_owners $left)
+	;;
+esac
 
-# listener PORT PID: one line about who listens.
-listener() {
-	parent "$2" || return 0
-	slot=- prog=- unit=-
-	case $all in *" $2 "*)
-		slot=$(tr '\0' '\n' <"/proc/$2/environ" 2>/dev/null | sed -n "s|^$mark\([^/]*\)/.*|\1|p" | head -n 1)
-		;;
-	*)
-		prog=$(cmd_of "$2")
-		unit=$(sed -n 's|.*/\([^/]*\.service\)$|\1|p' "/proc/$2/cgroup" 2>/dev/null | head -n 1)
-		;;
-	esac
-	printf 'listen\t%s\t%s\t%s\t%s\t%s\t%s\n' "$1" "$2" "$start" "${slot:--}" "${prog:--}" "${unit:--}"
+# main PID UNIT: the unit was made for that process, or for a shell that waits for it. A program that somebody started
+# from a shell or a job is in the unit of sshd or cron, which is not to be stopped for it.
+main() {
+	of=$(systemctl show -p MainPID "$2" 2>/dev/null)
+	of=${of#MainPID=}
+	[ "$of" = "$1" ] && return 0
+	[ "$of" = "$ppid" ] && [ "$of" -gt 1 ] || return 1
+	case $(cat "/proc/$of/comm" 2>/dev/null) in sh | bash | dash | ash | ksh | zsh) return 0 ;; esac
+	return 1
 }
 
-printf '%s\n' "$listening" | while read -r port inode; do
-	[ -n "$inode" ] || continue
-	pids=$(printf '%s\n' "$owners" | sed -n "s/^$inode //p" | sort -un)
-	[ -n "$pids" ] || printf 'listen\t%s\t0\t0\t?\t-\t-\n' "$port"
-	for p in $pids; do listener "$port" "$p"; done
+# stranger PORT PID PIDS: one line about who listens, unless that is a child of another one of them.
+stranger() {
+	parent "$2" || return 0
+	case " $3 " in *" $ppid "*) return 0 ;; esac
+	unit=$(sed -n 's|.*/\([^/]*\.service\)$|\1|p' "/proc/$2/cgroup" 2>/dev/null | head -n 1)
+	[ -n "$unit" ] && have systemctl && main "$2" "$unit" || unit=
+	prog=$(cmd_of "$2" | tr -s ' ')
+	printf 'listen\t%s\t%s\t%s\t-\t%s\t%s\n' "$1" "$2" "$start" "${prog:--}" "${unit:--}"
+}
+
+# held PORT INODE: by whom.
+held() {
+	pids=$(printf '%s\n' "$owners" | sed -n "s/^$2 //p" | sort -un | tr '\n' ' ')
+	[ -n "$pids" ] || printf 'listen\t%s\t0\t0\t?\t-\t-\n' "$1"
+	for p in $pids; do stranger "$1" "$p" "$pids"; done
+}
+
+printf '%s\n' "$listening" | while read -r port who; do
+	case $who in
+	'') ;;
+	\?*) held "$port" "${who#\?}" ;;
+	*)
+		parent "$who" || continue
+		marked "$who"
+		printf 'listen\t%s\t%s\t%s\t%s\t-\t-\n' "$port" "$who" "$start" "$slot"
+		;;
+	esac
 done | sort -u
 
-# unit SLOT: what systemd says of it.
+# unit SLOT: adds its unit to those that systemd is asked about, once for all.
+units=
 unit() {
 	u="shipctl-$PROJECT-$name-$1.service"
-	if [ -e "/etc/systemd/system/$u" ] && have systemctl; then
-		systemctl show "$u" -p ActiveState -p UnitFileState -p MainPID 2>/dev/null | awk -v s="$1" -F= '
-			{ v[$1] = $2 } END { printf "unit\t%s\t%s\t%s\t%s\n", s, v["ActiveState"], v["UnitFileState"], v["MainPID"] }'
-	fi
+	[ -e "/etc/systemd/system/$u" ] && units="$units $u"
+}
+
+# answer PORT STATUS BODY: on one line, its lines put apart by a character that no text has.
+soh=$(printf '\001')
+tab=$(printf '\t')
+answer() {
+	body=$3 out='' sep=''
+	while [ -n "$body" ]; do
+		out=$out$sep${body%%"$nl"*} sep=$soh
+		case $body in *"$nl"*) body=${body#*"$nl"} ;; *) body= ;; esac
+	done
+	while :; do case $out in *"$tab"*) out="${out%%"$tab"*} ${out#*"$tab"}" ;; *) break ;; esac done
+	printf 'answer\t%s\t%s\t%s\n' "$1" "$2" "$out"
 }
 
 slots=' '
@@ -131,13 +184,11 @@ for s in "$@"; do
 	host=${s#* }
 	[ "$path" = - ] && continue
 	case " $mains " in *":$slot "*) ;; *) continue ;; esac
-	case "$listening" in "$port "* | *"
-$port "*) ;; *) continue ;; esac
-	http_get 2 "http://127.0.0.1:$port$path" "$host" 0 | head -c 600 | awk -v port="$port" '
-		{ gsub(/\t/, " ") }
-		NR == 1 { printf "answer\t%s\t%s\t", port, $0; next }
-		{ printf "%s%s", sep, $0; sep = "\001" }
-		END { print "" }'
+	case "$nl$listening" in *"$nl$port "*) ;; *) continue ;; esac
+	r=$(http_get 2 "http://127.0.0.1:$port$path" "$host" 0 | head -c 600)
+	code=${r%%"$nl"*}
+	r=${r#"$code"}
+	answer "$port" "$code" "${r#"$nl"}"
 done
 # A slot that was renamed since has left its variables here.
 for e in "$STATE/projects/$PROJECT/services/$name"/*.env; do
@@ -145,4 +196,25 @@ for e in "$STATE/projects/$PROJECT/services/$name"/*.env; do
 	slot=${slot%.env}
 	case $slots in *" $slot "*) ;; *) unit "$slot" ;; esac
 done
+if [ -n "$units" ] && have systemctl; then
+	# shellcheck disable=SC2086
+	{
+		systemctl show -p Id -p ActiveState -p UnitFileState -p MainPID $units 2>/dev/null
+		echo
+	} | while IFS='=' read -r k v; do
+		case $k in
+		Id)
+			slot=${v#"shipctl-$PROJECT-$name-"}
+			slot=${slot%.service}
+			;;
+		ActiveState) active=$v ;;
+		UnitFileState) enabled=$v ;;
+		MainPID) pid=$v ;;
+		'')
+			[ -z "$slot" ] || printf 'unit\t%s\t%s\t%s\t%s\n' "$slot" "$active" "$enabled" "$pid"
+			slot=
+			;;
+		esac
+	done
+fi
 exit 0

@@ -36,10 +36,14 @@ func (b *builder) reroute(to map[string]Slot, prefix string, after []providers.S
 		if !b.movable(route, live.nginx, addrs) {
 			continue
 		}
-		check, swtch, drain := route.Steps(nginx.Move{
+		move := nginx.Move{
 			To: addrs, From: b.from(live), Label: b.label(to), Left: b.left(n.Name, to),
-			Direct: b.direct(to), Through: b.through(to), ID: func(verb string) providers.StepID { return b.id(n.Name, prefix+verb) },
-		})
+			ID: func(verb string) providers.StepID { return b.id(n.Name, prefix+verb) },
+		}
+		if prefix == "" { // traffic is gathered on what serves already, which may be of an earlier configuration
+			move.Direct, move.Through = b.direct(to), b.through(to)
+		}
+		check, swtch, drain := route.Steps(move)
 		check.After = append(check.After, after...)
 		swtch.Gates, swtch.Before = b.spec.Windows, append(swtch.Before, b.release(providers.Activate)...)
 		b.routeLine(n.Name, prefix, addrs)
@@ -108,7 +112,7 @@ func (b *builder) routeLine(on, prefix string, to []string) {
 		line += fmt.Sprintf("  (what its workers serve is not known: %s)", r.nginx.Why)
 	}
 	if prefix != "" {
-		line += "  (gathered first: the machines disagree)"
+		line += "  (gathered first)"
 	}
 	b.changes[on].lines = append(b.changes[on].lines, line)
 }

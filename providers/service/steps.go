@@ -96,7 +96,8 @@ func (b *builder) bringUp(ready []providers.StepID) (healthy []providers.StepID)
 		case slices.Contains(toStart, h.Name):
 			b.start(h.Name, ready, hooks)
 			healthy = append(healthy, b.health(h.Name, b.id(h.Name, "start")))
-		case moves:
+		case moves: // nothing changes here; but nobody is sent to what does not answer
+			b.changes[h.Name].lines = append(b.changes[h.Name].lines, fmt.Sprintf("stays on %s :%d", b.target[h.Name].Name, b.target[h.Name].Port))
 			healthy = append(healthy, b.health(h.Name, ready...))
 		}
 	}
@@ -210,7 +211,7 @@ func (b *builder) health(h string, after ...providers.StepID) providers.StepID {
 	return b.add(providers.Step{
 		ID: b.id(h, "health"), Host: h, Title: fmt.Sprintf("wait until %s is healthy (%s at most)", t.Name, short(he.Deadline)), After: after,
 		Do: remote.Call{Script: "service/health", Args: append(args, he.Exec...)}, Limit: he.Deadline + he.Timeout + 30*time.Second,
-	}, providers.Update)
+	}, providers.NoOp)
 }
 
 func join(ns []int) string {

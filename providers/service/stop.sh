@@ -73,6 +73,7 @@ n=$(connected | awk '{ n += $1; a = a " " $2 } END { if (n) print n " (" substr(
 if [ -e "/etc/systemd/system/$unit" ]; then
 	systemctl disable --quiet "$unit" 2>/dev/null
 	systemctl stop "$unit" 2>&1 || die "systemctl stop $unit failed: $(systemctl status "$unit" -n 5 --no-pager 2>&1)"
+	[ "$(systemctl show -p Result --value "$unit" 2>/dev/null)" != timeout ] || printf 'did not end within %s s: killed\n' "$grace"
 	rm -f "/etc/systemd/system/$unit"
 	systemctl daemon-reload
 fi

@@ -145,3 +145,182 @@ func (s *site) occupy(machine string, port int) {
 	s.m(machine).Exec(fmt.Sprintf(`cd /tmp && { setsid python3 -m http.server %d </dev/null >/dev/null 2>&1 9>&- & echo $! >/tmp/other.pid; }
 until [ -n "$(ss -Hltn 'sport = :%d')" ]; do sleep 0.02; done`, port, port))
 }
+
+// TestForeignReload: nginx is never alone with us.
+func TestForeignReload(t *testing.T) {
+	s := s1(t, "systemd")
+	for _, c := range []struct {
+		name string
+		run  func(*site)
+	}{
+		{"a worker killed between deployments", (*site).killedBetween},
+		{"a worker killed during a deployment", (*site).killedDuring},
+		{"a respawned worker serves the old file", (*site).respawnedOld},
+		{"reloads between deployments", (*site).reloadedBetween},
+		{"reloads during a deployment", (*site).reloadedDuring},
+		{"reloads during a deployment that fails", (*site).reloadedFailing},
+		{"a reload while the check has its file in place", (*site).reloadedInCheck},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := s.with(t)
+			c.run(s)
+			if v := live(s, "web-1"); v != "1" {
+				s.deploy("1")
+			}
+			s.settled("1")
+		})
+	}
+}
+
+// killWorker kills one of nginx's workers and waits for its successor. It prints when, in nanoseconds.
+const killWorker = `p=$(pgrep -f 'nginx: worker process$' | head -n 1); date +%s%N; kill -9 $p
+n=0; while kill -0 $p 2>/dev/null || ! pgrep -f 'nginx: worker process$' >/dev/null; do n=$((n+1)); [ $n -lt 200 ] || exit 5; sleep 0.02; done; date +%s%N`
+
+func (s *site) killedBetween() {
+	for _, w := range webs {
+		s.m(w).Exec(killWorker)
+	}
+	s.settled("1")
+	stop := s.load(webs, "/?ms=300")
+	s.deploy("2")
+	s.nothingLost(stop())
+	s.settled("2")
+}
+
+// killedDuring: requests that the killed worker had are lost with it, whoever deploys; no other is.
+func (s *site) killedDuring() {
+	stop := s.load(webs, "/?ms=5")
+	kills := []<-chan ran{s.between("web-1", "check", killWorker), s.between("web-2", "switch", killWorker)}
+	s.deploy("2")
+	var spans [][2]time.Time
+	for _, k := range kills {
+		var a, b int64
+		if _, err := fmt.Sscan(s.await(k), &a, &b); err != nil {
+			s.t.Fatal(err)
+		}
+		spans = append(spans, [2]time.Time{time.Unix(0, a), time.Unix(0, b)})
+	}
+	r := stop()
+	s.t.Logf("%s", r)
+	for _, bad := range r.Bad() {
+		its := false
+		for _, k := range spans {
+			its = its || bad.Sent.Before(k[1]) && bad.Done.After(k[0]) && bad.Status == 0
+		}
+		if !its {
+			s.t.Errorf("lost, and not with a killed worker: sent %s, done %s: %s", bad.Sent.Format("05.000"), bad.Done.Format("05.000"), bad.Outcome())
+		}
+	}
+	if n := r.Lost(); n > 10 {
+		s.t.Errorf("%d requests were lost: more than two workers can have had", n)
+	}
+	s.settled("2")
+}
+
+// respawnedOld: the file names a slot that nobody has loaded, and the worker is newer than the file.
+func (s *site) respawnedOld() {
+	m := s.m("web-1")
+	m.Exec("sed -i 's/:8081/:8082/' " + include)
+	m.Exec(killWorker)
+	stop := s.load(webs, "/?ms=300")
+	out := s.fails(2, "plan", "-detailed-exitcode")
+	s.has(out, `web-1 .*switch to blue`)
+	if strings.Contains(out, "stop blue") || strings.Contains(out, "start ") {
+		s.t.Error("the plan touches the program that serves")
+	}
+	s.ok("apply", "-auto-approve")
+	s.still(stop(), "1")
+}
+
+func (s *site) reloadedBetween() {
+	for _, w := range webs {
+		s.m(w).Exec("nginx -s reload")
+		s.turnedOver(w)
+	}
+	s.settled("1")
+	stop := s.load(webs, "/?ms=300")
+	s.deploy("2")
+	s.nothingLost(stop())
+	for _, w := range webs {
+		s.m(w).Exec("nginx -s reload")
+		s.turnedOver(w)
+	}
+	s.settled("2")
+}
+
+// reloads reloads the nginx of all machines over and over until stop is called.
+func (s *site) reloads() (stop func()) {
+	s.t.Helper()
+	var all []<-chan ran
+	for _, w := range webs {
+		done := make(chan ran, 1)
+		m := s.m(w)
+		go func() {
+			out, err := m.Try("n=0; until [ -e /tmp/enough ] || [ $n -gt 100 ]; do nginx -s reload 2>/dev/null; n=$((n+1)); sleep 0.3; done; rm -f /tmp/enough; echo $n")
+			done <- ran{out, err}
+		}()
+		all = append(all, done)
+	}
+	return func() {
+		for i, w := range webs {
+			s.m(w).Exec("touch /tmp/enough")
+			s.t.Logf("%s: %s reloads", w, strings.TrimSpace(s.await(all[i])))
+		}
+	}
+}
+
+func (s *site) reloadedDuring() {
+	stop := s.load(webs, "/?ms=300")
+	enough := s.reloads()
+	s.deploy("2")
+	enough()
+	s.nothingLost(stop())
+	s.settled("2")
+}
+
+func (s *site) reloadedFailing() {
+	stop := s.load(webs, "/?ms=300")
+	enough := s.reloads()
+	const other = "/etc/nginx/conf.d/other.conf"
+	broken := s.between("web-2", "check", "echo 'server { lisen 81; }' >"+other)
+	out := s.undone("2")
+	s.await(broken)
+	s.m("web-2").Exec("rm " + other)
+	enough()
+	s.nothingLost(stop())
+	s.has(out, `web-2 .*switch to green … failed`, `unknown directive "lisen"`)
+	s.idle("green", 8082)
+}
+
+// reloadedInCheck: web-1's nginx reads the file that the check only tries, and web-2's check fails. Nobody may be left
+// on the slot that is stopped then.
+func (s *site) reloadedInCheck() {
+	for _, w := range webs {
+		s.turnedOver(w)
+	}
+	stop := s.load(webs, "/?ms=300")
+	before := s.nginxFiles("web-1")
+	release := s.hold("web-2")
+	reloaded := make(chan ran, 1)
+	m := s.m("web-1")
+	go func() {
+		out, err := m.Try("n=0; until grep -q :8082 " + include + "; do n=$((n+1)); [ $n -lt 20000 ] || exit 6; done; kill -HUP $(cat /run/nginx.pid)")
+		reloaded <- ran{out, err}
+	}()
+	checked := s.between("web-1", "check", "true")
+	go func() {
+		<-checked
+		s.m("web-2").Exec("echo 'server { lisen 81; }' >/etc/nginx/conf.d/other.conf")
+		release()
+	}()
+	out := s.undone("2")
+	s.await(reloaded)
+	s.m("web-2").Exec("rm /etc/nginx/conf.d/other.conf")
+	time.Sleep(time.Second) // some load on what was put back
+	s.nothingLost(stop())
+	s.has(out, `web-2 .*check that nginx accepts green … failed`)
+	s.idle("green", 8082)
+	if now := s.nginxFiles("web-1"); now != before {
+		s.t.Errorf("web-1: nginx was\n%s\nand is\n%s", before, now)
+	}
+}

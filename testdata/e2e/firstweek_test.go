@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -231,7 +232,7 @@ type box struct {
 	hcl string
 }
 
-// carefully deploys under load; "" is no version given.
+// deploys under load; "" is no version given.
 func (b *box) deploys(version string) string {
 	b.t.Helper()
 	args := []string{"apply", "-auto-approve"}
@@ -264,7 +265,7 @@ func environmentChanged(b *box) {
 	if is.Slot == was.Slot || is.Version != was.Version {
 		b.t.Errorf("%+v answers after %+v: the same release on the other slot was expected", is, was)
 	}
-	env := b.m("box-1").Exec(fmt.Sprintf(`tr '\0' '\n' </proc/$(pgrep -f -- --version=1)/environ`))
+	env := b.m("box-1").Exec(fmt.Sprintf(`tr '\0' '\n' </proc/%d/environ`, is.PID))
 	b.has(env, `(?m)^TZ=Asia/Seoul$`, `(?m)^GREETING=a "b" 'c' \$HOME %h \\ 1$`)
 	b.settled("1")
 }
@@ -275,7 +276,7 @@ func propertiesChanged(b *box) {
     properties = { MemoryMax = "200M", LimitNOFILE = "12345" }
   }`)
 	b.deploys("1")
-	out := b.m("box-1").Exec(`systemctl show 'shipctl-teatime-teatime-*' -p MemoryMax -p LimitNOFILE; grep 'open files' /proc/$(pgrep -f -- --version=1)/limits`)
+	out := b.m("box-1").Exec(fmt.Sprintf(`systemctl show 'shipctl-teatime-teatime-*' -p MemoryMax -p LimitNOFILE; grep 'open files' /proc/%d/limits`, b.ask("box-1", "/").PID))
 	b.has(out, `MemoryMax=209715200\n`, `LimitNOFILE=12345\n`, `Max open files +12345 `)
 	b.settled("1")
 	b.back("1")
@@ -355,15 +356,32 @@ func rootMoved(b *box) {
 	b.swap(b.hcl, "/srv/teatime", "/srv/elsewhere/tea")
 	b.refused([]string{"plan"}, `there is no release in /srv/elsewhere/tea on box-1 yet`)
 	b.deploys("1")
-	b.has(b.m("box-1").Exec("readlink /srv/elsewhere/tea/current /proc/$(pgrep -f -- --version=1)/cwd"), `^/srv/elsewhere/tea/releases/1\n/srv/elsewhere/tea/releases/1\n$`)
+	b.has(b.m("box-1").Exec(fmt.Sprintf("readlink /srv/elsewhere/tea/current /proc/%d/cwd", b.ask("box-1", "/").PID)), `^/srv/elsewhere/tea/releases/1\n/srv/elsewhere/tea/releases/1\n$`)
 	b.settled("1")
 	b.back("2")
+}
+
+// reload is somebody else's, and waits until nginx has taken it.
+func (b *box) reload() {
+	b.t.Helper()
+	m := b.m("box-1")
+	before, _ := m.NginxWorkers()
+	m.Exec("nginx -t && nginx -s reload")
+	for range 500 {
+		now, _ := m.NginxWorkers()
+		if len(now) > 0 && !slices.ContainsFunc(now, func(w string) bool { return slices.Contains(before, w) }) {
+			return
+		}
+		time.Sleep(10 * time.Millisecond) // nothing tells when the old workers stop accepting
+	}
+	b.t.Fatal("nginx does not reload")
 }
 
 // pendingNginx: somebody's file in conf.d that our reload would bring to life.
 func pendingNginx(b *box) {
 	const file = "/etc/nginx/conf.d/marketing.conf"
 	m := b.m("box-1")
+	b.write("main.hcl", b.hcl)
 	m.WriteFile(file, "server { listen 8100; return 200 half; \n", 0o644)
 	b.refused(apply("3"), `nginx does not accept the configuration that is on the disk now, before any change of ours`, regexp.QuoteMeta(file))
 	b.serves("box-1", "2")
@@ -375,7 +393,8 @@ func pendingNginx(b *box) {
 	b.carefully([]string{"box-1"}, func() { b.deploy("3", "-allow-pending-nginx") })
 	b.has(m.Exec("curl -s http://127.0.0.1:8100/"), `^half$`)
 	b.settled("3")
-	m.Exec("rm " + file + " && nginx -s reload")
+	m.Exec("rm " + file)
+	b.reload()
 	b.settled("3")
 }
 
@@ -394,7 +413,7 @@ func redirectingNginx(b *box) {
 	return 301 https://$host$request_uri;
 }
 `)
-	m.Exec("nginx -t && nginx -s reload")
+	b.reload()
 	b.refused(apply("1"), `http://127.0.0.1/profile gave status 301`)
 	careful := func(do func()) {
 		stop := b.loadAt(":8100", "/?ms=300")
@@ -415,7 +434,7 @@ func redirectingNginx(b *box) {
 	}
 	b.settled("2")
 	m.WriteSite(plain)
-	m.Exec("nginx -t && nginx -s reload")
+	b.reload()
 	b.back("1")
 }
 

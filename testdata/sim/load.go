@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"fmt"
 	"slices"
 
 	"github.com/shipctl/shipctl/providers/nginx"
@@ -14,7 +13,7 @@ type load struct {
 	drain  int // seconds: a request that takes longer may be cut off
 	now    int // seconds
 	open   []request
-	// begun are routes and addresses that were bad when the watch began, and have been since.
+	// begun is what was bad when the watch began: an undoing may make it so again.
 	begun map[string]bool
 	// strangers may be stopped: there is consent.
 	consent bool
@@ -33,8 +32,8 @@ type request struct {
 	long   bool
 }
 
-// Watch begins the load on routes, and from now on remembers what must not happen. What is bad now may stay so until
-// it is mended. Requests that take longer than drain may be cut off; strangers may be stopped where there is consent.
+// Watch begins the load on routes, and from now on remembers what must not happen. What is bad now may be so later on.
+// Requests that take longer than drain may be cut off; strangers may be stopped where there is consent.
 func (w *World) Watch(routes []nginx.Route, drain int, consent bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -82,7 +81,7 @@ func (l *load) tick() {
 
 func (l *load) finish() {
 	for _, q := range l.open {
-		if q.ends <= l.now && !q.nginx.Nginx.End(q.worker, q.addr) && !q.long {
+		if q.ends <= l.now && !q.nginx.Nginx.End(q.worker, q.addr) && !q.long && !l.begun[q.nginx.Name+" is down"] {
 			l.Lost++
 			l.w.violation("a request on %s was lost: its worker is gone", q.nginx.Name)
 		}
@@ -93,10 +92,7 @@ func (l *load) finish() {
 // check looks at every address that a serving worker may choose.
 func (l *load) check(h *Host, r nginx.Route) {
 	bad := func(what string, is bool) {
-		switch {
-		case !is:
-			delete(l.begun, what)
-		case !l.begun[what]:
+		if is && !l.begun[what] {
 			l.w.violation("%s", what)
 		}
 	}
@@ -109,12 +105,6 @@ func (l *load) check(h *Host, r nginx.Route) {
 	for _, a := range to {
 		status, _ := l.w.answer(h, a)
 		bad(h.Name+" to "+a, status != 200)
-	}
-	for what := range l.begun { // it is mended when nobody is sent there any more
-		var addr string
-		if n, _ := fmt.Sscanf(what, h.Name+" to %s", &addr); n == 1 && !slices.Contains(to, addr) {
-			delete(l.begun, what)
-		}
 	}
 }
 

@@ -44,7 +44,6 @@ func Decode(h config.Host) (Settings, hcl.Diagnostics) {
 	d.check(raw.Port != nil && (s.Port < 1 || s.Port > 65535), "port", "A port is a number from 1 to 65535.")
 	d.check(raw.User != nil && !isUser(s.User), "user",
 		"A user's name has letters, digits, dots, dashes and underlines, and begins with none of the last three but an underline.")
-	d.check(!isAddress(s.Address), "address", fmt.Sprintf("%q is no host name, no name from ~/.ssh/config and no IP address.", s.Address))
 	d.check(raw.IdentityFile != nil && !isPath(s.IdentityFile), "identity_file", "This is not a path to a file.")
 	d.check(raw.KnownHosts != nil && !isPath(s.KnownHosts), "known_hosts", "This is not a path to a file.")
 	d.check(raw.StateDir != nil && (!isPath(s.StateDir) || path.Clean(s.StateDir) != s.StateDir || !path.IsAbs(s.StateDir) || s.StateDir == "/"),

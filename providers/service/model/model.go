@@ -249,3 +249,10 @@ func (m *Model) connected(ports []int) (out []string) {
 	}
 	return out
 }
+
+// Disable is an administrator's: a reboot will not bring the slot back.
+func (m *Model) Disable(service, slot string) {
+	if u, ok := m.units[service+"/"+slot]; ok {
+		m.units[service+"/"+slot] = Unit{Active: u.Active}
+	}
+}

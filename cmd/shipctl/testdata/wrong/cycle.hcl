@@ -11,7 +11,7 @@ release "shop" {
   root    = "/srv/shop"
   source  = "shop.jar"
   version = service.shop.name
-#           ^^^^^^^^^^^^ error: release.shop
+#           ^^^^^^^^^^^^^^^^^ error: service.shop refers to release.shop
 }
 
 service "shop" {

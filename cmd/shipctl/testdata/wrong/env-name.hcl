@@ -17,7 +17,7 @@ service "shop" {
   release = release.shop
   command = ["java", "-jar", "shop.jar"]
   env     = { "A;B" = "1" }
-#           ^^^^^^^^^^^^^^^ error: not beginning with a digit
+#                     ^^^ error: not beginning with a digit
 
   slot "blue" {
     port = 8081

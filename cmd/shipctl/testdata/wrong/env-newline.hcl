@@ -17,7 +17,7 @@ service "shop" {
   release = release.shop
   command = ["java", "-jar", "shop.jar"]
   env     = { MOTD = "a\nPATH=/tmp" }
-#           ^^^^^^^^^^^^^^^^^^^^^^^^^ error: MOTD: a newline
+#                    ^^^^^^^^^^^^^^ error: MOTD: a newline
 
   slot "blue" {
     port = 8081

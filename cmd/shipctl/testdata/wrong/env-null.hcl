@@ -17,7 +17,7 @@ service "shop" {
   release = release.shop
   command = ["java", "-jar", "shop.jar"]
   env     = { TZ = null }
-#           ^^^^^^^^^^^^^ error: TZ: text
+#                  ^^^^ error: TZ: text
 
   slot "blue" {
     port = 8081

@@ -17,7 +17,7 @@ service "shop" {
   release = release.shop
   command = ["java", "-jar", "shop.jar"]
   env     = { SHIPCTL_SLOT = "green" }
-#           ^^^^^^^^^^^^^^^^^^^^^^^^^^ error: SHIPCTL
+#                            ^^^^^^^ error: SHIPCTL
 
   slot "blue" {
     port = 8081

@@ -8,7 +8,7 @@ host "app-1" {
 
 release "shop" {
   hosts   = ["app-1"]
-#           ^^^^^^^^^ error: host
+#            ^^^^^^^ error: A reference is written without quotes
   root    = "/srv/shop"
   source  = "shop.jar"
   version = "1"

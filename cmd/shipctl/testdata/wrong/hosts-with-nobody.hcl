@@ -8,7 +8,7 @@ host "app-1" {
 
 release "shop" {
   hosts   = hosts_with({ role = "app" })
-#           ^^^^^^^^^^^^^^^^^^^^^^^^^^^^ error: role
+#                      ^^^^^^^^^^^^^^^^ error: no host has role = "app"
   root    = "/srv/shop"
   source  = "shop.jar"
   version = "1"

@@ -25,7 +25,7 @@ service "shop" {
   }
 
   before_start "a;id" {
-# ^^^^^^^^^^^^^^^^^^^ error: letters, digits, - and _
+#              ^^^^^^ error: can't name a before_start
     command = ["./migrate"]
   }
 

@@ -9,6 +9,7 @@ host "app-1\nid" {
 
 release "shop" {
   hosts   = [host.app-1]
+#            ^^^^^^^^^^ error: There is no host "app-1"
   root    = "/srv/shop"
   source  = "shop.jar"
   version = "1"
@@ -31,6 +32,7 @@ service "shop" {
 
   nginx_upstream {
     hosts    = [host.app-1]
+#               ^^^^^^^^^^ error: There is no host "app-1"
     file     = "/etc/nginx/conf.d/shop.inc"
     variable = "shop_url"
   }

@@ -15,7 +15,8 @@ release "-rf" {
 }
 
 service "shop" {
-  release = release.other
+  release = release.shop
+#           ^^^^^^^^^^^^ error: There is no release "shop"
   command = ["java", "-jar", "shop.jar"]
 
   slot "blue" {

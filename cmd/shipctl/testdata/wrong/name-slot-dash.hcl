@@ -21,7 +21,7 @@ service "shop" {
     port = 8081
   }
   slot "-rf" {
-# ^^^^^^^^^^ error: letters, digits, - and _
+#      ^^^^^ error: can't name a slot
     port = 8082
   }
 

@@ -17,7 +17,7 @@ service "shop" {
   release = release.shop
   command = ["java", "-jar", "shop.jar"]
   env     = { DB = "shop:${var.password}" }
-#           ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ error: whole value only
+#                  ^^^^^^^^^^^^^^^^^^^^^^ error: whole value only
 
   slot "blue" {
     port = 8081

@@ -36,6 +36,6 @@ service "shop" {
 }
 
 variable "version" {
-#        ^^^^^^^^^ error: no value
+#^^^^^^^^^^^^^^^^^ error: Give "version" a value
   type = string
 }

@@ -1,0 +1,123 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"os"
+	"os/user"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/shipctl/shipctl/executor"
+)
+
+// leased runs f while this apply holds the lease on every machine of the plan. The plan is checked under it: what was
+// seen before may have been changed by whoever held it then.
+func (c *cli) leased(ctx context.Context, m *made, a applyArgs, f func(context.Context, *executor.Lease) error) error {
+	id := c.now().UTC().Format("20060102T150405Z") + rand.Text()[:8]
+	if m.plan.Empty() {
+		return f(ctx, &executor.Lease{ID: id})
+	}
+	hosts, first := m.plan.Machines()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	l := &executor.Lease{
+		ID: id, Who: whoami(), URL: jobURL(env(c.environ)), Last: a.lease, Wait: a.lockTimeout, Pause: pause,
+		Dial: m.session.dial, Note: func(s string) { fmt.Fprintln(c.err, s) }, First: first,
+	}
+	if err := l.Take(ctx, hosts, cancel); err != nil {
+		return err
+	}
+	err := c.fresh(ctx, m)
+	if err == nil {
+		err = f(ctx, l)
+	}
+	if why := context.Cause(ctx); errors.Is(why, executor.ErrHeld) {
+		err = errors.Join(why, err)
+	}
+	if left := l.Release(context.WithoutCancel(ctx)); left != nil {
+		fmt.Fprintf(c.err, "The lease could not be given back everywhere; it ends by itself within %s: %v\n", a.lease, left)
+	}
+	return err
+}
+
+func whoami() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "?"
+	}
+	u, err := user.Current()
+	if err != nil {
+		return "?@" + host
+	}
+	return u.Username + "@" + host
+}
+
+// jobURL is where the CI job that runs this can be looked at; "" outside of CI.
+func jobURL(getenv func(string) string) string {
+	url := ""
+	for _, name := range []string{"CI_JOB_URL", "BUILD_URL", "CIRCLE_BUILD_URL", "BUILDKITE_BUILD_URL"} {
+		if url == "" {
+			url = getenv(name)
+		}
+	}
+	if id := getenv("GITHUB_RUN_ID"); url == "" && id != "" {
+		url = getenv("GITHUB_SERVER_URL") + "/" + getenv("GITHUB_REPOSITORY") + "/actions/runs/" + id
+	}
+	return strings.Map(func(r rune) rune {
+		if r <= ' ' || r > '~' {
+			return -1
+		}
+		return r
+	}, url)
+}
+
+func (c *cli) unlockCommand() *cobra.Command {
+	var a values
+	cmd := &cobra.Command{
+		Use:   "force-unlock [flags] ID",
+		Short: "Take the lease away from a run that is known to be dead",
+		Long: "force-unlock ends the lease with this ID (an apply that was refused names it) on every machine of the configuration.\n" +
+			"A lease that is not renewed ends by itself, so this is seldom needed. If its holder lives after all, its next step is refused.",
+		Annotations: speaks(""),
+		Args:        oneArgument("ID", true),
+	}
+	a.add(cmd.Flags())
+	cmd.RunE = func(cmd *cobra.Command, args []string) error { return c.unlock(cmd.Context(), a, args[0]) }
+	return cmd
+}
+
+func (c *cli) unlock(ctx context.Context, a values, id string) error {
+	m, err := c.make(ctx, planning{values: a, parallelism: 10})
+	if err != nil {
+		return err
+	}
+	defer m.session.close()
+	hosts, _ := m.plan.Machines()
+	l := &executor.Lease{ID: id, Last: time.Second, Dial: m.session.dial}
+	var errs []error
+	for _, h := range hosts {
+		out, err := l.Unlock(ctx, h)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", h, err))
+			continue
+		}
+		fmt.Fprintf(c.out, "%s: %s\n", h, strings.TrimSpace(out))
+	}
+	return errors.Join(errs...)
+}
+
+func env(environ []string) func(string) string {
+	return func(name string) string {
+		for _, e := range environ {
+			if v, ok := strings.CutPrefix(e, name+"="); ok {
+				return v
+			}
+		}
+		return ""
+	}
+}

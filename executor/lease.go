@@ -1,0 +1,158 @@
+package executor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/shipctl/shipctl/planner"
+	"github.com/shipctl/shipctl/providers/remote"
+)
+
+// ErrHeld says that somebody else has the lease of a machine.
+var ErrHeld = errors.New("another run holds the lease")
+
+// Lease is what an apply holds on every machine of its plan, so that it is the only one to change them.
+type Lease struct {
+	ID   string        // of the run
+	Who  string        // user@machine
+	URL  string        // of the CI job; may be empty
+	Last time.Duration // without being renewed; it is renewed three times as often
+	Wait time.Duration // how long to wait for a holder to end
+	Dial planner.Dial
+	// First is the host under whose name a machine's lease is taken, where it has several.
+	First map[string]string
+	// Note tells the user that it waits, once a machine.
+	Note  func(text string)
+	Pause func(context.Context, time.Duration)
+
+	mu     sync.Mutex
+	hosts  []string // that are held, in the order of taking them
+	epochs map[string]int64
+	stop   context.CancelFunc
+	done   chan struct{}
+}
+
+// Take takes the lease on each machine, always in the same order so that two runs never wait for each other. When it
+// fails, nothing is held. Afterwards it is renewed until Release; lost is called once when it was taken over.
+func (l *Lease) Take(ctx context.Context, hosts []string, lost func(error)) error {
+	l.epochs = map[string]int64{}
+	for _, h := range hosts {
+		epoch, err := l.takeOne(ctx, h)
+		if err != nil {
+			return errors.Join(err, l.Release(context.WithoutCancel(ctx)))
+		}
+		l.mu.Lock()
+		l.hosts, l.epochs[h] = append(l.hosts, h), epoch
+		l.mu.Unlock()
+	}
+	beat, stop := context.WithCancel(context.WithoutCancel(ctx))
+	l.stop, l.done = stop, make(chan struct{})
+	go l.renew(beat, lost)
+	return nil
+}
+
+// Epoch is that of the lease on a machine, 0 where none is held.
+func (l *Lease) Epoch(host string) int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if first, ok := l.First[host]; ok {
+		host = first
+	}
+	return l.epochs[host]
+}
+
+func (l *Lease) takeOne(ctx context.Context, host string) (int64, error) {
+	begin, told := time.Now(), false
+	for {
+		out, err := l.run(ctx, host, "acquire")
+		var said *remote.ScriptError
+		if errors.As(err, &said) && said.Status == 74 {
+			if time.Since(begin) >= l.Wait || ctx.Err() != nil {
+				return 0, fmt.Errorf("%s: %w: %s\nWait for it to end. If it is certain that it is dead, it expires by itself; shipctl force-unlock ID takes it away at once.", host, ErrHeld, said.Output)
+			}
+			if !told {
+				l.Note(fmt.Sprintf("%s: waiting up to %s: %s", host, l.Wait, said.Output))
+				told = true
+			}
+			l.Pause(ctx, time.Second)
+			continue
+		}
+		if err != nil {
+			return 0, fmt.Errorf("%s: the lease: %w", host, err)
+		}
+		epoch, err := strconv.ParseInt(strings.TrimSpace(out), 10, 64)
+		if err != nil || epoch < 1 {
+			return 0, fmt.Errorf("%s: the lease: %q is not an epoch", host, out)
+		}
+		return epoch, nil
+	}
+}
+
+func (l *Lease) run(ctx context.Context, host, what string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	m, err := l.Dial(ctx, host)
+	if err != nil {
+		return "", err
+	}
+	out, err := m.Run(ctx, remote.Ticket{Run: l.ID, Step: "lease/" + what}, remote.Call{
+		Script: "remote/lease", Unlocked: true,
+		Args: []string{what, l.ID, strconv.FormatInt(l.Last.Milliseconds(), 10), l.Who, l.URL},
+	})
+	return string(out), err
+}
+
+// renew is the heartbeat: all machines at once, each on its own, so that a slow one does not cost another its lease.
+func (l *Lease) renew(ctx context.Context, lost func(error)) {
+	defer close(l.done)
+	var once sync.Once
+	var wg sync.WaitGroup
+	for _, h := range l.hosts {
+		wg.Go(func() {
+			for {
+				select {
+				case <-ctx.Done():
+					return
+				case <-time.After(l.Last / 3):
+				}
+				var said *remote.ScriptError
+				if _, err := l.run(ctx, h, "renew"); errors.As(err, &said) && said.Status == 76 {
+					once.Do(func() { lost(fmt.Errorf("%s: %w: %s", h, ErrHeld, said.Output)) })
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// Release gives the leases back. A machine that can't be reached loses its lease by itself.
+func (l *Lease) Release(ctx context.Context) error {
+	if l.stop != nil {
+		l.stop()
+		<-l.done
+		l.stop = nil
+	}
+	l.mu.Lock()
+	hosts := slices.Clone(l.hosts)
+	l.hosts = nil
+	l.mu.Unlock()
+	errs := make([]error, len(hosts))
+	var wg sync.WaitGroup
+	for i, h := range hosts {
+		wg.Go(func() { _, errs[i] = l.run(ctx, h, "release") })
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// Unlock takes the lease with that ID away, whoever holds it: its steps are refused from then on.
+func (l *Lease) Unlock(ctx context.Context, host string) (string, error) {
+	return l.run(ctx, host, "force")
+}

@@ -1,0 +1,88 @@
+# shellcheck shell=sh
+# The lease on this machine for one project: who may change things here. Arguments: 1 what to do (acquire, renew,
+# release, force) 2 the run's ID 3 milliseconds that it lasts without being renewed 4 who 5 URL of the CI job.
+# The file is "key value" a line; its epoch only ever rises, and a step of an earlier epoch is refused (step.sh).
+# Expiry is counted in uptime of this boot: no clock can move it, and a reboot ends every lease.
+# acquire prints the epoch. Exit status 74: somebody else has it; 76: it was taken over.
+what=$1 id=$2 ttl=$3 who=$4 url=$5
+dir="$STATE/projects/$PROJECT"
+file="$dir/lease"
+have flock || die "flock is not on this machine: install util-linux"
+mkdir -p "$dir" || die "can't make $dir as $(id -un)"
+exec 8>>"$dir/lease.lock" || die "can't write $dir/lease.lock as $(id -un)"
+tries=0
+until flock -n 8; do
+	tries=$((tries + 1))
+	[ $tries -lt 100 ] || die "$dir/lease.lock is held for 10 s"
+	nap
+done
+
+has_epoch=0 has_id='' has_who='' has_url='' has_boot='' has_until=0 has_since=''
+if [ -e "$file" ]; then
+	[ -r "$file" ] || die "can't read $file as $(id -un)"
+	while read -r key value; do
+		case $key in
+		epoch) has_epoch=$value ;;
+		id) has_id=$value ;;
+		who) has_who=$value ;;
+		url) has_url=$value ;;
+		boot) has_boot=$value ;;
+		until) has_until=$value ;;
+		since) has_since=$value ;;
+		esac
+	done <"$file"
+	case $has_epoch$has_until in *[!0-9]* | '') die "$file can't be understood: have a look at it, and remove it when no deployment of $PROJECT runs" ;; esac
+fi
+boot=$(cat /proc/sys/kernel/random/boot_id)
+now=$(now_ms)
+
+live() { [ -n "$has_id" ] && [ "$has_boot" = "$boot" ] && [ "$has_until" -gt "$now" ]; }
+describe() {
+	printf 'the lease of project %s is held by %s since %s (ID %s%s); %s' "$PROJECT" "${has_who:-?}" "${has_since:-?}" "$has_id" "${has_url:+, $has_url}" "$1"
+}
+# put EPOCH ID UNTIL
+put() {
+	printf 'epoch %s\nid %s\nwho %s\nurl %s\nboot %s\nuntil %s\nsince %s\n' "$1" "$2" "$who" "$url" "$boot" "$3" "$has_since" |
+		write_atomic "$file" 644 || die "can't write $file"
+}
+
+case $what in
+acquire)
+	if [ "$has_id" != "$id" ]; then
+		if live; then
+			describe "alive: it was renewed less than $((ttl / 1000)) s ago" >&2
+			exit 74
+		fi
+		has_epoch=$((has_epoch + 1)) has_since=$(date -u +%Y-%m-%dT%H:%M:%SZ)
+	fi
+	put "$has_epoch" "$id" $((now + ttl))
+	printf '%s\n' "$has_epoch"
+	;;
+renew)
+	if [ "$has_id" != "$id" ]; then
+		describe 'this run had it before' >&2
+		exit 76
+	fi
+	put "$has_epoch" "$id" $((now + ttl))
+	;;
+release)
+	[ "$has_id" = "$id" ] || exit 0
+	who='' url=''
+	put "$has_epoch" '' 0
+	;;
+force)
+	if [ "$has_id" != "$id" ]; then
+		[ -n "$has_id" ] || {
+			echo 'nobody has it'
+			exit 0
+		}
+		describe 'another ID was given' >&2
+		exit 74
+	fi
+	who='' url=''
+	put $((has_epoch + 1)) '' 0
+	describe 'taken away' | sed 's/is held/was held/'
+	echo
+	;;
+*) die "lease: what is $what?" ;;
+esac

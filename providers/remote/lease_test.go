@@ -1,0 +1,82 @@
+package remote_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/shipctl/shipctl/providers/remote"
+	"github.com/shipctl/shipctl/providers/remote/remotetest"
+)
+
+// TestLease: one holder at a time, an epoch that only rises, and an expiry that needs nobody.
+func TestLeaseScript(t *testing.T) {
+	lib, err := remote.Scripts(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lib["test/step"] = "echo stepped"
+	for _, shell := range remotetest.Shells(t) {
+		t.Run(shell, func(t *testing.T) {
+			state := filepath.Join(t.TempDir(), "state")
+			m := remotetest.Under(t, shell, lib, state)
+			lease := func(what, id, ttl string) (string, int) {
+				t.Helper()
+				out, err := m.Run(t.Context(), remote.Ticket{Run: id, Step: "lease", Deadline: time.Now().Add(time.Minute)}, remote.Call{
+					Script: "remote/lease", Unlocked: true, Args: []string{what, id, ttl, "me@here", "https://ci.example/1"},
+				})
+				var said *remote.ScriptError
+				if errors.As(err, &said) {
+					return said.Output, said.Status
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				return strings.TrimSpace(string(out)), 0
+			}
+			step := func(epoch int64) error {
+				_, err := m.Run(t.Context(), remote.Ticket{Run: "r", Step: "s", Epoch: epoch, Deadline: time.Now().Add(time.Minute)}, remote.Call{Script: "test/step"})
+				return err
+			}
+			want := func(what, id, ttl, text string, status int) {
+				t.Helper()
+				if out, s := lease(what, id, ttl); s != status || !strings.Contains(out, text) {
+					t.Fatalf("%s %s: status %d, %q; want %d, %q", what, id, s, out, status, text)
+				}
+			}
+			want("acquire", "one", "60000", "1", 0)
+			want("acquire", "one", "60000", "1", 0) // a lost reply: the same lease
+			want("acquire", "two", "60000", "held by me@here since 2", 74)
+			want("renew", "one", "60000", "", 0)
+			want("renew", "two", "60000", "this run had it before", 76)
+			if err := step(1); err != nil {
+				t.Fatal(err)
+			}
+			want("release", "two", "0", "", 0) // not its own: nothing
+			want("acquire", "two", "60000", "ID one, https://ci.example/1", 74)
+			want("release", "one", "0", "", 0)
+			want("acquire", "two", "1", "2", 0)
+			if err := step(1); err == nil || !strings.Contains(err.Error(), "another run took over") {
+				t.Fatalf("a step of an earlier epoch: %v", err)
+			}
+			want("acquire", "three", "60000", "3", 0) // two has expired
+			want("renew", "two", "60000", "held by", 76)
+			want("force", "two", "0", "another ID was given", 74)
+			want("force", "three", "0", "was held by", 0)
+			if err := step(3); err == nil {
+				t.Fatal("a step of a run that was unlocked is not refused")
+			}
+			want("acquire", "four", "60000", "5", 0)
+			if err := os.WriteFile(filepath.Join(state, "projects", remotetest.Project, "lease"), []byte("epoch x\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			want("acquire", "five", "60000", "can't be understood", 1)
+			if err := step(5); err == nil {
+				t.Fatal("a step is done although the lease can't be read")
+			}
+		})
+	}
+}

@@ -1,0 +1,107 @@
+package e2e
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/shipctl/shipctl/testdata/fleet"
+)
+
+// begin starts shipctl and returns without waiting for it.
+func (s *site) begin(args ...string) (*exec.Cmd, *bytes.Buffer) {
+	s.t.Helper()
+	cmd := exec.Command(shipctl, args...)
+	cmd.Dir, cmd.Env = s.dir, append(os.Environ(), s.env...)
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() { _ = cmd.Process.Kill() })
+	return cmd, &out
+}
+
+// leaseHeld waits until somebody holds the project's lease on a machine.
+func (s *site) leaseHeld(machine string) {
+	s.t.Helper()
+	for range 200 {
+		if out, _ := s.m(machine).Try("grep -q '^id .' /var/lib/shipctl/projects/teatime/lease && echo held"); strings.Contains(out, "held") {
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	s.t.Fatal("nobody took the lease")
+}
+
+// TestLease: two controllers at once, one that is killed, one that is frozen past its lease.
+func TestLease(t *testing.T) {
+	s := newSite(t, []string{"app-1", "web-1"}, service(`variable = "service_url"`, program("--boot=2s", "--abrupt")))
+	s.m("web-1").WriteSite(fleet.SiteVariable(include, "service_url"))
+	s.deploy("1")
+	apply := func(version string, more ...string) []string {
+		return append([]string{"apply", "-auto-approve", "-detailed-exitcode", "-lease=2s", "-var", "version=" + version}, more...)
+	}
+	t.Run("two at once", func(t *testing.T) {
+		s := s.with(t)
+		codes := make([]int, 2)
+		outs := make([]*bytes.Buffer, 2)
+		var wg sync.WaitGroup
+		for i := range codes {
+			cmd, out := s.begin(apply("2", "-lock-timeout=0s")...)
+			outs[i] = out
+			wg.Go(func() {
+				_ = cmd.Wait()
+				codes[i] = cmd.ProcessState.ExitCode()
+			})
+		}
+		wg.Wait()
+		if codes[0]+codes[1] != 4 || codes[0] != 0 && codes[1] != 0 {
+			t.Errorf("exit codes %v, want 0 and 4\n%s\n%s", codes, outs[0], outs[1])
+		}
+		for i, c := range codes {
+			if c == 4 {
+				s.has(outs[i].String(), `held by \S+@\S+ since 20`, `force-unlock`)
+			}
+		}
+		s.settled("2")
+	})
+	t.Run("killed", func(t *testing.T) {
+		s := s.with(t)
+		cmd, _ := s.begin(apply("3")...)
+		s.leaseHeld("app-1")
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+		if r := s.run(apply("3", "-lock-timeout=20s")...); r.code != 0 {
+			t.Errorf("the next one: exit %d", r.code)
+		}
+		s.settled("3")
+	})
+	t.Run("frozen", func(t *testing.T) {
+		s := s.with(t)
+		cmd, out := s.begin(apply("1")...)
+		s.leaseHeld("app-1")
+		freeze(t, cmd, true)
+		if r := s.run(apply("2", "-lock-timeout=30s")...); r.code != 0 {
+			t.Errorf("the next one: exit %d", r.code)
+		}
+		before := s.m("app-1").Snapshot()
+		freeze(t, cmd, false)
+		_ = cmd.Wait()
+		if code := cmd.ProcessState.ExitCode(); code == 0 {
+			t.Errorf("the thawed one went on:\n%s", out)
+		}
+		t.Logf("the thawed one:\n%s", out)
+		s.has(out.String(), "took over|lease")
+		for _, d := range before.Diff(s.m("app-1").Snapshot()) {
+			if strings.Contains(d, "/srv/") || strings.Contains(d, "systemd/system") {
+				t.Errorf("the thawed one changed %s", d)
+			}
+		}
+		s.settled("2")
+	})
+}

@@ -1,0 +1,155 @@
+package sim_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/shipctl/shipctl/executor"
+	"github.com/shipctl/shipctl/providers"
+	"github.com/shipctl/shipctl/testdata/sim"
+)
+
+// faultsOf are all that can go wrong with a step's Do, or its undoing.
+func faultsOf(s providers.Step, undo bool) (out []sim.Fault) {
+	script := s.Do.Script
+	if undo {
+		if s.Undo == nil {
+			return nil
+		}
+		script = s.Undo.Script
+	}
+	for _, k := range sim.Kinds() {
+		out = append(out, sim.Fault{Step: string(s.ID), Undo: undo, Kind: k})
+	}
+	for _, p := range sim.Points(script) {
+		out = append(out, sim.Fault{Step: string(s.ID), Undo: undo, Kind: sim.Half, Point: p}, sim.Fault{Step: string(s.ID), Undo: undo, Kind: sim.HalfKill, Point: p})
+	}
+	return out
+}
+
+// deployed is a world in which 41 runs and is watched.
+func deployed(t tb, s shop, c conf) *run {
+	t.Helper()
+	r := &run{tb: t, shop: s, w: world(c)}
+	c.Version = "41"
+	r.apply(c)
+	r.w.Watch(c.routes(), drain, false)
+	return r
+}
+
+// state is where everything is, without what only takes up room.
+func (r *run) state(c conf) string {
+	return strings.ReplaceAll(r.w.State(c.routes(), c.Root), " has 42", "")
+}
+
+// TestFaults: every step of a deployment with two application machines and two nginx machines, each fault at each of
+// them. Whatever happens, requests are answered all the while; what is undone is as it was; and applying again comes to
+// the same end as if nothing had happened.
+func TestFaults(t *testing.T) {
+	s := newShop(t)
+	for _, previous := range []string{"stopped", "running"} {
+		for _, runner := range []string{"systemd", "process"} {
+			c := base()
+			c.Previous, c.Runner, c.Keep, c.Hook = previous, runner, 2, true
+			t.Run(previous+" "+runner, func(t *testing.T) { matrix(t, s, c) })
+		}
+	}
+}
+
+func matrix(t *testing.T, s shop, c conf) {
+	r := deployed(t, s, c)
+	was := r.state(c)
+	c.Version = "42"
+	steps := r.apply(c).Steps()
+	want := r.w.State(c.routes(), c.Root)
+	cases := 0
+	for _, step := range steps {
+		for _, f := range faultsOf(step, false) {
+			t.Run(f.String(), func(t *testing.T) { faulty(t, s, c, was, want, f) })
+			cases++
+		}
+	}
+	t.Logf("%d steps, %d cases", len(steps), cases)
+}
+
+// faulty deploys 42 with faults, and again without.
+func faulty(t *testing.T, s shop, c conf, was, want string, fs ...sim.Fault) {
+	r := deployed(t, s, c)
+	r.w.Break(fs...)
+	out := r.execute(r.plan(c))
+	if !r.w.Heal() && fs[0].Point == "" {
+		t.Errorf("it never came to %v", fs)
+	}
+	if undone(out) && r.state(c) != was {
+		t.Errorf("undone, but\n%swas\n%s", r.state(c), was)
+	}
+	r.apply(c)
+	r.safe()
+	r.settled(c)
+	if got := r.w.State(c.routes(), c.Root); got != want {
+		t.Errorf("ends in\n%swant\n%s", got, want)
+	}
+}
+
+// undone says that the run failed and everything was put back.
+func undone(o executor.Outcome) bool {
+	if o.OK() || len(o.Left) > 0 {
+		return false
+	}
+	for id, st := range o.States {
+		if st == executor.Done && strings.Contains(string(id), "/stop-") {
+			return false
+		}
+	}
+	return true
+}
+
+// TestFaultsInUndo: the second nginx refuses, and then each undoing meets each fault.
+func TestFaultsInUndo(t *testing.T) {
+	s := newShop(t)
+	c := base()
+	r := deployed(t, s, c)
+	was := r.state(c)
+	c.Version = "42"
+	p := r.apply(c)
+	want := r.w.State(c.routes(), c.Root)
+	cases := 0
+	for _, first := range []string{"switch", "drain"} {
+		cause := sim.Fault{Step: fmt.Sprintf(`service.teatime["web-2"]/%s`, first), Kind: sim.FailAfter}
+		for _, step := range p.Steps() {
+			if step.Final || first == "switch" && strings.Contains(string(step.ID), "/activate") {
+				continue // it is never begun
+			}
+			for _, f := range faultsOf(step, true) {
+				t.Run(first+" fails, "+f.String(), func(t *testing.T) { faulty(t, s, c, was, want, cause, f) })
+				cases++
+			}
+		}
+	}
+	t.Logf("%d cases", cases)
+}
+
+// TestKilledThenOther: the controller is killed at each step, and then another version is wanted.
+func TestKilledThenOther(t *testing.T) {
+	s := newShop(t)
+	for _, previous := range []string{"stopped", "running"} {
+		c := base()
+		c.Previous, c.Version = previous, "42"
+		for _, step := range deployed(t, s, c).plan(c).Steps() {
+			for _, other := range []string{"43", "41", ""} {
+				t.Run(fmt.Sprintf("%s, %s, then %q", previous, step.ID, other), func(t *testing.T) {
+					c := c
+					r := deployed(t, s, c)
+					r.w.Break(sim.Fault{Step: string(step.ID), Kind: sim.KillAfter})
+					r.execute(r.plan(c))
+					r.w.Heal()
+					c.Version = other
+					r.apply(c)
+					r.safe()
+					r.settled(c)
+				})
+			}
+		}
+	}
+}
