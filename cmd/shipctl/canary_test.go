@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"slices"
@@ -62,12 +63,14 @@ func TestNothingIsRun(t *testing.T) {
 	if diags := loaded(t, text); diags.HasErrors() {
 		t.Fatal(diags)
 	}
+	// A secret's slow hash would be computed hundreds of times.
+	text = bytes.ReplaceAll(text, []byte("PASSWORD = var.password"), []byte("PASSWORD = local.zone"))
 	file, diags := hclsyntax.ParseConfig(text, "main.hcl", hcl.InitialPos)
 	if diags.HasErrors() {
 		t.Fatal(diags)
 	}
 	all := places(file.Body.(*hclsyntax.Body), "")
-	if len(all) < 80 {
+	if len(all) < 75 {
 		t.Errorf("only %d texts found", len(all))
 	}
 	t.Chdir(t.TempDir())
@@ -84,7 +87,17 @@ func TestNothingIsRun(t *testing.T) {
 		t.Errorf("something was run: %v", there)
 	}
 	slices.Sort(accepted)
-	want := []string{}
+	want := []string{
+		// names of files on this machine
+		"host.identity_file", "host.known_hosts", "release.source",
+		// what a program gets, word by word
+		"locals.zone", "service.before_start.command", "service.command", "service.env", "service.health.exec.command", "service.slot.env",
+		// regular expressions, and a line of a systemd unit
+		"service.health.http.body", "service.nginx_upstream.verify.body", "service.systemd.properties",
+		// for people; and a value that is never used as anything else
+		"variable.default", "variable.description", "variable.validation.error_message",
+	}
+	slices.Sort(want)
 	if d := cmp.Diff(want, accepted); d != "" {
 		t.Errorf("texts that may be anything (-want +got):\n%s", d)
 	}

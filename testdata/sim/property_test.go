@@ -11,6 +11,7 @@ import (
 
 	"github.com/shipctl/shipctl/planner"
 	servicemodel "github.com/shipctl/shipctl/providers/service/model"
+	"github.com/shipctl/shipctl/testdata/sim"
 )
 
 // TestAnything: any machines, any configuration, any single fault: safe all the while; what was not meddled with is not
@@ -108,7 +109,8 @@ func changed(t *rapid.T, c conf) conf {
 		case "name":
 			c.Names[rapid.IntRange(0, 1).Draw(t, "slot")] = "red"
 		case "port":
-			c.Ports[rapid.IntRange(0, 1).Draw(t, "slot")] = 9081
+			i := rapid.IntRange(0, 1).Draw(t, "slot")
+			c.Ports[i] = 9083 + i
 		case "both ports":
 			c.Ports = rapid.SampledFrom([][2]int{{8082, 8081}, {9081, 9082}, {8082, 8083}}).Draw(t, "ports")
 		case "root":
@@ -164,7 +166,7 @@ func (r *run) meddle(t *rapid.T, c conf) {
 				}
 			}
 		case "left over":
-			leftOver(t, app, c, slot)
+			leftOver(t, r.w.Host(host), c, slot)
 		case "stranger":
 			if p, s := app.On(c.Ports[slot]); p == nil && s == nil {
 				app.Intrude(servicemodel.Stranger{Port: c.Ports[slot], Program: "java -jar old.jar", Hidden: rapid.IntRange(0, 5).Draw(t, "hidden") == 0})
@@ -202,16 +204,25 @@ func (r *run) meddle(t *rapid.T, c conf) {
 			}
 		}
 	}
+	for _, h := range c.webs() {
+		if n := r.w.Host(h).Nginx; !n.Up {
+			n.Broken = "" // which nobody can know before nginx is started
+		}
+	}
 	r.w.Pass(rapid.SampledFrom([]int{0, 5}).Draw(t, "later"))
 }
 
 // leftOver is a program of ours that nobody remembers, in a slot that is free.
-func leftOver(t *rapid.T, app *servicemodel.Model, c conf, slot int) {
+func leftOver(t *rapid.T, h *sim.Host, c conf, slot int) {
+	app := h.Service
 	taken := slices.ContainsFunc(app.Procs, func(p *servicemodel.Process) bool { return p.Slot == c.Names[slot] || p.Port == c.Ports[slot] })
 	if _, s := app.On(c.Ports[slot]); taken || s != nil {
 		return
 	}
 	release := rapid.SampledFrom([]string{"40", "41", "42"}).Draw(t, "release")
+	if !h.Release.Published(c.Root, release) {
+		h.Release.Directory(c.Root, release)
+	}
 	app.Launch(servicemodel.Process{
 		Service: "teatime", Slot: c.Names[slot], Release: release, Digest: "0123456789ab", Dir: c.Root + "/releases/" + release,
 		Port: c.Ports[slot], Env: map[string]string{"SLOT": c.Names[slot]}, Unit: c.Runner == "systemd",

@@ -74,9 +74,8 @@ release "shop" {
 service "shop" {
   release = release.shop
   command = ["./shop", "--port=${slot.port}"]
-  env     = { TZ = local.zone, PASSWORD = var.password }
+  env     = { TZ = local.zone, LANG = "C.UTF-8", PASSWORD = var.password }
   run_as  = "shop"
-  runner  = "systemd"
 
   slot "blue" {
     port = 8081
