@@ -283,3 +283,20 @@ func TestOneMachine(t *testing.T) {
 		}
 	}
 }
+
+func FuzzReadFacts(f *testing.F) {
+	f.Add(`{"format":1,"facts":{"app-1":{"remote/identity":{"sight":1,"text":"machine 1"}}}}`)
+	f.Fuzz(func(t *testing.T, text string) {
+		facts, err := ReadFacts(strings.NewReader(text))
+		if err != nil {
+			return
+		}
+		var b bytes.Buffer
+		if err := SaveFacts(&b, facts); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := ReadFacts(&b); err != nil {
+			t.Fatal(err)
+		}
+	})
+}

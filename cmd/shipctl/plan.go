@@ -28,6 +28,7 @@ type planning struct {
 	pendingNginx      bool
 	compact           bool
 	parallelism       int
+	known             remote.Facts // from a file
 }
 
 func (p *planning) add(f *pflag.FlagSet) {
@@ -65,6 +66,7 @@ func (p planning) consents() planner.Consents {
 type planArgs struct {
 	planning
 	out, markdown string
+	facts         string
 	detailed      bool
 }
 
@@ -85,6 +87,7 @@ func (c *cli) planCommand() *cobra.Command {
 	a.add(f)
 	f.StringVar(&a.out, "out", "", "save the plan to `FILE`, for apply")
 	f.StringVar(&a.markdown, "markdown", "", "write the plan as Markdown to `FILE`, for a review")
+	f.StringVar(&a.facts, "facts", "", "plan on what shipctl facts wrote to `FILE`; no machine is asked")
 	f.BoolVar(&a.detailed, "detailed-exitcode", false, "exit 2 when there are changes")
 	return cmd
 }
@@ -92,6 +95,12 @@ func (c *cli) planCommand() *cobra.Command {
 func (c *cli) plan(ctx context.Context, a planArgs) error {
 	if err := a.check(); err != nil {
 		return err
+	}
+	if a.facts != "" {
+		var err error
+		if a.known, err = readFacts(a.facts); err != nil {
+			return err
+		}
 	}
 	made, err := c.make(ctx, a.planning)
 	if err != nil {
@@ -123,6 +132,7 @@ type made struct {
 	failed    map[string]error
 	session   *session
 	resources []providers.Resource
+	facts     remote.Facts // instead of the machines' own; nil: they are asked
 }
 
 func (c *cli) make(ctx context.Context, a planning) (*made, error) {
@@ -142,7 +152,7 @@ func (c *cli) make(ctx context.Context, a planning) (*made, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &made{session: s, resources: rs}
+	m := &made{session: s, resources: rs, facts: a.known}
 	if err := m.ask(ctx); err != nil {
 		s.close()
 		return nil, err
@@ -166,7 +176,11 @@ func known(flag string, addrs []string, rs []providers.Resource) error {
 
 // ask asks the machines and plans.
 func (m *made) ask(ctx context.Context) error {
-	facts, failed := planner.Ask(ctx, m.resources, m.session.dial)
+	dial := m.session.dial
+	if m.facts != nil {
+		dial = planner.Offline(m.facts, m.session.controller)
+	}
+	facts, failed := planner.Ask(ctx, m.resources, dial)
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("asking the machines: %w", err)
 	}

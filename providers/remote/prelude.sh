@@ -47,17 +47,18 @@ proc_is() {
 }
 
 # listening_sockets: "port inode" of every TCP socket (v4 and v6) that listens. /proc/net/tcp costs a walk through all
-# connections that there could be (15 ms on a machine with much memory); ss asks the kernel for those that listen.
+# connections that there could be (20 ms on a machine with much memory); ss asks the kernel for those that listen, if told
+# so by "state": its -l wants closed ones too, and walks like the file.
 listening_sockets() {
 	[ -r /proc/net/tcp ] || denied '/proc/net/tcp: not permitted to read it'
 	{
-		{ have ss && ss -Hltne 2>/dev/null; } || printf '\n'
+		{ have ss && ss -Htne state listening 2>/dev/null; } || printf '\n'
 	} | awk '
 		function hex(s,  i, n) { for (i = 1; i <= length(s); i++) n = n * 16 + index("123456789ABCDEF", substr(s, i, 1)); return n + 0 }
-		/^LISTEN / && match($0, / ino:[0-9]+ /) {
+		match($0, / ino:[0-9]+ /) {
 			some = 1
 			i = substr($0, RSTART + 5, RLENGTH - 6)
-			p = $4
+			p = $3
 			sub(/.*:/, "", p)
 			print p, i
 		}
@@ -158,7 +159,7 @@ with_env() {
 
 # cmd_of PID: its command line, cut to 120 printable characters.
 cmd_of() {
-	tr '\0' ' ' 2>/dev/null <"/proc/$1/cmdline" | tr -c ' -~' '?' | cut -c 1-120
+	tr '\0' ' ' 2>/dev/null <"/proc/$1/cmdline" | tr -c ' -~' '?' | sed 's/^\(.\{120\}\).*/\1/; s/ *$//'
 }
 
 # sync_path PATH...: to the disk, the directory's entry too where the machine's sync can.

@@ -27,7 +27,8 @@ func (b *builder) steps() {
 	b.retire(drained)
 }
 
-// gatherTo is where each machine's traffic is to be before anything else happens; machines without any are left out.
+// gatherTo is where each machine's traffic is to be before anything else happens; machines without any are left out, and
+// those where nobody listens.
 func (b *builder) gatherTo() map[string]Slot {
 	to := map[string]Slot{}
 	for _, h := range active(b.spec.Hosts) {
@@ -38,7 +39,7 @@ func (b *builder) gatherTo() map[string]Slot {
 		for _, sl := range b.spec.Slots {
 			best, has := to[h.Name]
 			n := b.live.routed(b.spec, h.Name, sl.Port)
-			if n > 0 && (!has || n > b.live.routed(b.spec, h.Name, best.Port)) {
+			if n > 0 && b.live.hosts[h.Name].held(sl.Port) && (!has || n > b.live.routed(b.spec, h.Name, best.Port)) {
 				to[h.Name] = sl
 			}
 		}

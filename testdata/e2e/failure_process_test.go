@@ -45,7 +45,7 @@ until [ -n "$(ss -Hltn 'sport = :8082')" ]; do sleep 0.02; done; echo $p`)
 		out := s.undone("2")
 		pid := strings.TrimSpace(s.await(came))
 		s.still(stop(), "1")
-		s.has(out, `port 8082 is taken by pid `+pid+`: python3 -m http.server 8082 \. Nothing was started and nothing was stopped`)
+		s.has(out, `port 8082 is taken by pid `+pid+`: python3 -m http.server 8082\. Nothing was started and nothing was stopped`)
 		s.alive("app-1", pid, "http.server")
 		s.m("app-1").Exec("kill " + pid)
 		s.idle("green", 8082)
@@ -105,7 +105,7 @@ func TestLeftover(t *testing.T) {
 func (s *site) killedAfterStart(version string) {
 	s.t.Helper()
 	started := s.between("app-1", "start", "true")
-	cmd := exec.Command(shipctl, "apply", "-auto-approve", "-var", "version="+version)
+	cmd := exec.Command(shipctl, "apply", "-auto-approve", "-lease=2s", "-var", "version="+version)
 	cmd.Dir, cmd.Env = s.dir, append(os.Environ(), s.env...)
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
@@ -127,7 +127,12 @@ type streaming struct {
 func (s *site) stream(seconds int) streaming {
 	s.t.Helper()
 	at := s.m("app-1").Addr
-	r, err := http.Get("http://" + at + ":8082/stream?s=" + strconv.Itoa(seconds))
+	req, err := http.NewRequest(http.MethodGet, "http://"+at+":8082/stream?s="+strconv.Itoa(seconds), nil)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	req.Close = true // an idle connection is one too
+	r, err := http.DefaultClient.Do(req)
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -80,20 +80,35 @@ const (
 
 func (s *site) tell(machine string) { _, _ = s.m(machine).Try("touch /tmp/go") }
 
-// hold keeps every step from beginning on a machine until release is called.
-func (s *site) hold(machine string) (release func()) {
+// hold keeps every step from beginning on machines, from right after app-1's start until release is called. (From the
+// beginning would be too early: the lease is taken as a step is.)
+func (s *site) hold(machines ...string) (release func()) {
 	s.t.Helper()
-	m := s.m(machine)
-	m.Exec("mkdir -p /var/lib/shipctl")
-	ended := make(chan ran, 1)
+	app := s.m("app-1")
+	started := s.between("app-1", "start", "touch /tmp/here; "+untilTold)
+	held := make(chan struct{})
+	var ended []<-chan ran
 	go func() {
-		out, err := m.Try("exec 9>>/var/lib/shipctl/step.lock; flock 9; touch /tmp/held; " + untilTold)
-		ended <- ran{out, err}
+		defer close(held)
+		_, _ = app.Try("n=0; until [ -e /tmp/here ]; do n=$((n+1)); [ $n -lt 3000 ] || exit 1; sleep 0.02; done; rm /tmp/here")
+		for _, name := range machines {
+			m, done := s.m(name), make(chan ran, 1)
+			go func() {
+				out, err := m.Try("exec 9>>/var/lib/shipctl/step.lock; flock 9; touch /tmp/held; " + untilTold)
+				done <- ran{out, err}
+			}()
+			ended = append(ended, done)
+			_, _ = m.Try("until [ -e /tmp/held ]; do sleep 0.02; done; rm /tmp/held")
+		}
+		s.tell("app-1")
+		<-started
 	}()
-	m.Exec("until [ -e /tmp/held ]; do sleep 0.02; done; rm /tmp/held")
 	return func() {
-		s.tell(machine)
-		<-ended
+		<-held
+		for i, name := range machines {
+			s.tell(name)
+			<-ended[i]
+		}
 	}
 }
 

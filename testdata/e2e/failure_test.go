@@ -60,11 +60,10 @@ func TestCrashBeforeSwitch(t *testing.T) {
 			t.Run("before the check", func(t *testing.T) {
 				s := s.with(t)
 				gone := s.between("app-1", "health", untilFree)
-				one, two := s.hold("web-1"), s.hold("web-2")
+				release := s.hold(webs...)
 				go func() {
 					<-gone
-					one()
-					two()
+					release()
 				}()
 				s.has(s.undone("2"), `web-1 .*check that nginx accepts green … failed`, `http://10\.77\.\d+\.\d+:8082/profile gave status 000`)
 			})

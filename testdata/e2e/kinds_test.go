@@ -65,3 +65,16 @@ func TestHealthKinds(t *testing.T) {
 		t.Errorf("version %s is live", v)
 	}
 }
+
+// TestFacts: a plan on saved facts says what a plan on the machines says, with the machines off.
+func TestFacts(t *testing.T) {
+	s := newSite(t, []string{"box-1"}, onBox(service(`variable = "service_url"`, program())))
+	s.m("box-1").WriteSite(fleet.SiteVariable(include, "service_url"))
+	s.deploy("1")
+	online := s.ok("plan", "-var", "version=2")
+	s.ok("facts", "-out", "facts.json", "-var", "version=2")
+	s.m("box-1").Kill()
+	if offline := s.ok("plan", "-facts", "facts.json", "-var", "version=2"); offline != online {
+		t.Errorf("offline:\n%s\nonline:\n%s", offline, online)
+	}
+}

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -149,7 +150,34 @@ func (s *site) ok(args ...string) string {
 // deploy applies a version.
 func (s *site) deploy(version string, flags ...string) string {
 	s.t.Helper()
-	return s.ok(append([]string{"apply", "-auto-approve", "-var", "version=" + version}, flags...)...)
+	out := s.ok(append([]string{"apply", "-auto-approve", "-var", "version=" + version}, flags...)...)
+	s.asPlanned(out)
+	return out
+}
+
+var (
+	plannedLine = regexp.MustCompile(`(?m)^ +\d+  (\S+) +(.+?)(?:   .*)?$`)
+	doneLine    = regexp.MustCompile(`(?m)^(\S+) +(.+) … done \(`)
+)
+
+// asPlanned: the steps that apply ran are those that it printed before, and no others.
+func (s *site) asPlanned(out string) {
+	s.t.Helper()
+	_, table, ok := strings.Cut(out, "\n  Steps\n")
+	if !ok {
+		return // -json, or nothing to do
+	}
+	table, ran, _ := strings.Cut(table, "\nPlan: ")
+	titles := func(re *regexp.Regexp, text string) (all []string) {
+		for _, m := range re.FindAllStringSubmatch(text, -1) {
+			all = append(all, m[1]+" "+m[2])
+		}
+		slices.Sort(all)
+		return all
+	}
+	if p, d := titles(plannedLine, table), titles(doneLine, ran); len(p) == 0 || !slices.Equal(p, d) {
+		s.t.Errorf("planned %q\nand done %q", p, d)
+	}
 }
 
 // settled: nothing is to do, with the version given and without, and apply runs no step.

@@ -1,0 +1,56 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/shipctl/shipctl/planner"
+	"github.com/shipctl/shipctl/providers/remote"
+)
+
+func (c *cli) factsCommand() *cobra.Command {
+	var a values
+	var out string
+	cmd := &cobra.Command{
+		Use:   "facts -out=FILE [flags]",
+		Short: "Write down what the machines look like, to plan without them",
+		Long: "facts asks the machines what plan asks them and writes the answers to a file. plan -facts=FILE plans on it, anywhere:\n" +
+			"in a review without access to the machines, or to look into a strange plan later. The file holds no values of sensitive variables.",
+		Annotations: speaks(""),
+		Args:        noArguments,
+	}
+	a.add(cmd.Flags())
+	cmd.Flags().StringVar(&out, "out", "", "`FILE` to write to")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if out == "" {
+			return errors.New("facts needs -out=FILE")
+		}
+		m, err := c.make(cmd.Context(), planning{values: a, parallelism: 1})
+		if err != nil {
+			return err
+		}
+		defer m.session.close()
+		if diags := unreachable(m.failed); len(diags) > 0 {
+			return diagnosed{diags: diags}
+		}
+		return writeFile(out, 0o600, func(w io.Writer) error { return planner.SaveFacts(w, m.plan.Facts) })
+	}
+	return cmd
+}
+
+func readFacts(name string) (remote.Facts, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	facts, err := planner.ReadFacts(f)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return facts, nil
+}
