@@ -2,7 +2,7 @@
 GO      ?= go
 VERSION ?= 0.1.0-dev
 PACKAGES = nginx-light openssh-server openssh-client busybox curl shellcheck procps iproute2 util-linux
-FLEET_PACKAGES = debootstrap systemd-container sudo
+FLEET_PACKAGES = debootstrap systemd-container sudo tcsh
 E2E      = ./testdata/fleet/... ./testdata/e2e/...
 QUICK    = ./... ./testdata/lab/... ./testdata/load/...
 RUN     ?= .

@@ -2,6 +2,7 @@ package nginx
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -156,6 +157,7 @@ func (in *reader) line(key, value string) (err error) {
 
 func (in *reader) rest(key, value string) (err error) {
 	l := &in.live
+	stamp := regexp.MustCompile(`^\d{4}/\d\d/\d\d \d\d:\d\d:\d\d (\[[a-z]+\]) \d+#\d+: `)
 	switch key {
 	case "known":
 		in.known = value
@@ -180,8 +182,8 @@ func (in *reader) rest(key, value string) (err error) {
 		l.Pending = unique(l.Pending, value)
 	case "shutdown":
 		l.ShutdownTimeout = value
-	case "broken":
-		in.broken = append(in.broken, value)
+	case "broken": // without the time and the PID: the same complaint is the same fact
+		in.broken = append(in.broken, stamp.ReplaceAllString(value, "$1 "))
 	}
 	return err // a line that we don't know is of a later look
 }

@@ -39,7 +39,9 @@ keep() {
 abandon() {
 	trap '' HUP INT TERM
 	if put_back "$WAS"; then
-		printf '%s is as it was, and nginx serves it\n' "$FILE" >&2
+		_now='nginx serves it'
+		[ ! -e "$BACKUP/down" ] || _now='nginx is down again'
+		printf '%s is as it was, and %s\n' "$FILE" "$_now" >&2
 	else
 		printf 'AND nginx could not be put back: %s\n' "$WHYNOT" >&2
 	fi

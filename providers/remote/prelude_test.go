@@ -103,7 +103,7 @@ func TestEnvAndCommandLine(t *testing.T) {
 				t.Errorf("%s: %q, want %q", name, got, want)
 			}
 		}
-		if got := run(t, shell, `cmd_of "$1"`, p); !strings.Contains(got, "a b?c ") {
+		if got := run(t, shell, `cmd_of "$1"`, p); !strings.Contains(got, "a b?c") {
 			t.Errorf("%q", got)
 		}
 		if got := run(t, shell, `with_env "$1"`, "MARK=a=b c "+shell); got != p {

@@ -134,7 +134,7 @@ func (b *builder) choose() {
 func (b *builder) pick(h string) (target Slot, keep *Slot) {
 	l := b.live.hosts[h]
 	now := func(sl Slot) Slot { // its process may listen where the slot was configured earlier
-		if p := b.live.portNow(b.spec, h, sl.Name); b.live.routed(b.spec, h, p) > 0 {
+		if p := b.live.portNow(b.spec, h, sl.Name); p != 0 && b.live.routed(b.spec, h, p) > 0 {
 			sl.Port = p
 		}
 		return sl
@@ -196,7 +196,7 @@ func (b *builder) strangers() {
 	for _, h := range b.spec.Hosts {
 		t, serving := b.target[h.Name]
 		for _, li := range b.live.hosts[h.Name].seen.Listeners {
-			routed := b.live.routed(b.spec, h.Name, li.Port) > 0
+			routed := b.live.sends(b.spec, h.Name, li.Port)
 			mine := serving && t.Port == li.Port
 			switch {
 			case li.Owner == "?" && (mine || routed):

@@ -153,6 +153,16 @@ func (l *live) routed(s Spec, host string, port int) (n int) {
 	return n
 }
 
+// sends says that some nginx is known to send requests to a port of a machine, or has it on disk.
+func (l *live) sends(s Spec, host string, port int) bool {
+	return slices.ContainsFunc(s.Nginx.Hosts, func(on config.HostValue) bool {
+		as := addresses(on.Name, s.host(host), port)
+		has := func(a string) bool { return slices.Contains(as, a) }
+		r := l.routes[on.Name]
+		return slices.ContainsFunc(r.file, has) || r.known && slices.ContainsFunc(r.loaded, has)
+	})
+}
+
 // portNow is where a slot's process serves: on its configured port, else on one that nginx sends requests to, else on
 // any. 0 where it does not listen.
 func (l *live) portNow(s Spec, host, slot string) (port int) {

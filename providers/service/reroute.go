@@ -44,6 +44,9 @@ func (b *builder) reroute(to map[string]Slot, prefix string, after []providers.S
 			move.Direct, move.Through = b.direct(to), b.through(to)
 		}
 		check, swtch, drain := route.Steps(move)
+		if prefix != "" { // what it came from may have been cleared since; where it is now is healthy
+			swtch.Undo = nil
+		}
 		check.After = append(check.After, after...)
 		swtch.Gates, swtch.Before = b.spec.Windows, append(swtch.Before, b.release(providers.Activate)...)
 		b.routeLine(n.Name, prefix, addrs)

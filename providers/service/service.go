@@ -26,9 +26,10 @@ func value(s Spec) cty.Value {
 
 func claims(ref config.Ref, s Spec) (out []providers.Claim) {
 	for _, h := range s.Hosts {
-		// service "a.b" and the instance "b" of service "a" have one name in units and folders.
-		out = append(out, providers.Claim{What: h.Name + " name " + s.Name, At: s.Slots[0].at})
-		for _, sl := range s.Slots {
+		for i, sl := range s.Slots {
+			if i == 0 { // service "a.b" and the instance "b" of service "a" have one name in units and folders
+				out = append(out, providers.Claim{What: h.Name + " name " + s.Name, At: sl.at})
+			}
 			out = append(out, providers.Claim{What: h.Name + " port " + itoa(sl.Port), At: sl.at})
 		}
 	}

@@ -26,7 +26,7 @@ func TestStranger(t *testing.T) {
 		s.has(s.fails(1, "apply", "-auto-approve", "-var", "version=2"), named)
 		s.still(stop(), "1")
 		s.alive("app-1", pid, "http.server")
-		s.m("app-1").Exec("kill " + pid)
+		s.m("app-1").Exec("kill " + pid + "; while kill -0 " + pid + " 2>/dev/null; do sleep 0.02; done")
 	})
 	t.Run("after the plan", func(t *testing.T) {
 		s := s.with(t)
@@ -35,7 +35,7 @@ func TestStranger(t *testing.T) {
 		pid := strings.TrimSpace(s.m("app-1").ReadFile("/tmp/other.pid"))
 		s.has(s.fails(5, "apply", "-detailed-exitcode", "late.plan"), `app-1: service.teatime: held.8082: \(none\) → pid `+pid+`: python3 -m http.server 8082`)
 		s.alive("app-1", pid, "http.server")
-		s.m("app-1").Exec("kill " + pid)
+		s.m("app-1").Exec("kill " + pid + "; while kill -0 " + pid + " 2>/dev/null; do sleep 0.02; done")
 	})
 	t.Run("right before the start", func(t *testing.T) {
 		s := s.with(t)
@@ -47,7 +47,7 @@ until [ -n "$(ss -Hltn 'sport = :8082')" ]; do sleep 0.02; done; echo $p`)
 		s.still(stop(), "1")
 		s.has(out, `port 8082 is taken by pid `+pid+`: python3 -m http.server 8082\. Nothing was started and nothing was stopped`)
 		s.alive("app-1", pid, "http.server")
-		s.m("app-1").Exec("kill " + pid)
+		s.m("app-1").Exec("kill " + pid + "; while kill -0 " + pid + " 2>/dev/null; do sleep 0.02; done")
 		s.idle("green", 8082)
 		s.settled("1")
 	})
@@ -92,7 +92,7 @@ func TestLeftover(t *testing.T) {
 			if text, err := io.ReadAll(brief.body); err != nil || !strings.HasSuffix(string(text), "2\nend\n") {
 				t.Errorf("the request on the leftover was cut off: %v, %q", err, text)
 			}
-			s.has(out, `stop what is left in green \(pid `+left+`, release 2\)`)
+			s.has(out, `stop what is left in green \(pid `+left+`\)`)
 			if r.Versions()["2"] > 0 {
 				t.Error("the leftover was sent requests")
 			}

@@ -62,4 +62,3 @@ func TestExamples(t *testing.T) {
 		})
 	}
 }
-

@@ -114,7 +114,7 @@ func firstWeekApps(t *testing.T) {
 	step("FirstDeploymentFails", func(s *site) {
 		s.swap(hcl, `url = "http://127.0.0.1/profile"`, `url = "http://127.0.0.1/profile"
       status = [204]`)
-		s.refused(apply("1"), `(?i)nginx is down: it is started`, `status 200.*expected status 204`)
+		s.refused(apply("1"), `(?i)nginx is down: it is started`, `status 200.*expected status 204`, `is as it was, and nginx is down again`)
 		s.m("web-1").Exec("! test -e " + include)
 		s.m("web-1").Exec("! pgrep nginx")
 		for _, a := range []string{"app-1", "app-2"} {
@@ -279,7 +279,6 @@ func propertiesChanged(b *box) {
 	out := b.m("box-1").Exec(fmt.Sprintf(`systemctl show 'shipctl-teatime-teatime-*' -p MemoryMax -p LimitNOFILE; grep 'open files' /proc/%d/limits`, b.ask("box-1", "/").PID))
 	b.has(out, `MemoryMax=209715200\n`, `LimitNOFILE=12345\n`, `Max open files +12345 `)
 	b.settled("1")
-	b.back("1")
 }
 
 // artifactForms deploys a .tar.gz, a .zip and a single file.
@@ -315,10 +314,11 @@ func otherContent(b *box) {
 	b.serves("box-1", "7")
 	copyFile(b.t, teatime, name)
 	b.settled("7")
-	b.back("1")
 }
 
 func portsChanged(b *box) {
+	b.write("main.hcl", b.hcl)
+	b.deploys("1")
 	b.swap(b.hcl, "8081", "8091", "8082", "8092")
 	b.deploys("")
 	b.has(b.m("box-1").ReadFile(include), `:809[12];`)
@@ -435,7 +435,8 @@ func redirectingNginx(b *box) {
 	b.settled("2")
 	m.WriteSite(plain)
 	b.reload()
-	b.back("1")
+	b.write("main.hcl", b.hcl)
+	b.settled("2")
 }
 
 // twoServices run one release: current moves after both, and neither stays ahead of the other.
@@ -446,11 +447,11 @@ func twoServices(b *box) {
 	_, one, _ := strings.Cut(b.hcl, `service "teatime"`)
 	two := strings.NewReplacer("8081", "8083", "8082", "8084", include, second, "service_url", "second_url", "http://127.0.0.1/profile", "http://127.0.0.1:8100/profile").Replace(`service "second"` + one)
 	b.write("main.hcl", b.hcl+two)
-	b.deploy("1", "-allow-pending-nginx")
-	b.settled("1")
+	b.deploy("2", "-allow-pending-nginx")
+	b.settled("2")
 
 	var out string
-	b.carefully([]string{"box-1"}, func() { out = b.deploy("2", "-json") })
+	b.carefully([]string{"box-1"}, func() { out = b.deploy("1", "-json") })
 	var order []string
 	for line := range strings.Lines(out) {
 		if e := event(line); e.Type == "step_complete" || e.Type == "step_start" {
@@ -461,17 +462,17 @@ func twoServices(b *box) {
 		`(?s)step_complete service.teatime\["box-1"\]/switch\n.*step_start release.teatime\["box-1"\]/activate\n`,
 		`(?s)step_complete service.second\["box-1"\]/switch\n.*step_start release.teatime\["box-1"\]/activate\n`)
 	for _, at := range []string{"/", ":8100/"} {
-		if a := b.ask("box-1", at); a.Version != "2" {
+		if a := b.ask("box-1", at); a.Version != "1" {
 			b.t.Errorf("%s: %+v answers", at, a)
 		}
 	}
-	b.settled("2")
+	b.settled("1")
 
 	// The second one never gets healthy: the first one is not left ahead.
 	b.write("main.hcl", b.hcl+strings.NewReplacer(`"--boot=200ms"`, `"--boot=200ms", "--unhealthy"`, `"20s"`, `"3s"`).Replace(two))
 	b.carefully([]string{"box-1"}, func() { b.refused(apply("3"), `was not healthy within 3 s`) })
-	b.serves("box-1", "2")
-	b.has(m.Exec("readlink /srv/teatime/current"), `/2\n$`)
+	b.serves("box-1", "1")
+	b.has(m.Exec("readlink /srv/teatime/current"), `/1\n$`)
 	b.write("main.hcl", b.hcl+two)
-	b.settled("2")
+	b.settled("1")
 }

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/shipctl/shipctl/providers/nginx"
@@ -52,10 +53,18 @@ func (w *World) Watch(routes []nginx.Route, drain int, consent bool) {
 		}
 		for _, a := range to {
 			if status, _ := w.answer(h, a); status != 200 {
-				l.begun[r.Host+" to "+a] = true
+				l.begun[w.names(h, a)] = true
 			}
 		}
 	}
+}
+
+// names says where an address on a machine leads, whichever of the addresses of that place it is.
+func (w *World) names(from *Host, addr string) string {
+	if h, port := w.at(from, addr); h != nil {
+		addr = fmt.Sprintf("%s :%d", h.Name, port)
+	}
+	return fmt.Sprintf("%s leads to %s, where nobody answers well", from.Name, addr)
 }
 
 // Requests is how many there were.
@@ -104,7 +113,7 @@ func (l *load) check(h *Host, r nginx.Route) {
 	bad(h.Name+" routes nowhere", len(to) == 0)
 	for _, a := range to {
 		status, _ := l.w.answer(h, a)
-		bad(h.Name+" to "+a, status != 200)
+		bad(l.w.names(h, a), status != 200)
 	}
 }
 

@@ -25,12 +25,13 @@ func TestAnything(t *testing.T) {
 		after := changed(t, before)
 		r := &run{tb: t, shop: s, w: world(union(before, after)), parallel: 1}
 		r.prepare(t, before)
-		r.meddle(t, before)
+		r.meddle(t, before, after)
 		if rapid.Bool().Draw(t, "consent") {
 			r.w.Consents = planner.Consents{"take-over": {"service.teatime"}, "pending-nginx": {"*"}}
 		}
 		was := r.everything(after)
 		p := r.plan(after)
+		r.story = append(r.story, fmt.Sprintf("with %+v\nthen %+v\non\n%sPlan:\n%s", before, after, r.w.State(after.routes(), after.Root), said(p)))
 		if now := r.everything(after); now != was {
 			t.Fatalf("plan changed something:\n%s\nwas\n%s", now, was)
 		}
@@ -54,7 +55,9 @@ func (r *run) converges(t *rapid.T, c conf, p *planner.Plan) {
 	r.w.Watch(c.routes(), drain, r.w.Consents != nil)
 	if steps := p.Steps(); len(steps) > 0 && rapid.IntRange(0, 4).Draw(t, "fault") > 0 {
 		step := rapid.SampledFrom(steps).Draw(t, "step")
-		r.w.Break(rapid.SampledFrom(faultsOf(step, false)).Draw(t, "what"))
+		f := rapid.SampledFrom(faultsOf(step, false)).Draw(t, "what")
+		r.story = append(r.story, f.String())
+		r.w.Break(f)
 	}
 	r.execute(p)
 	r.w.Heal()
@@ -152,15 +155,17 @@ func (r *run) prepare(t *rapid.T, c conf) {
 }
 
 // meddle is what people, crashes and earlier tools do to machines.
-func (r *run) meddle(t *rapid.T, c conf) {
+func (r *run) meddle(t *rapid.T, c, after conf) {
 	for range rapid.IntRange(0, 4).Draw(t, "meddlings") {
 		host := fmt.Sprintf("app-%d", rapid.IntRange(1, c.Apps).Draw(t, "app"))
 		app, slot := r.w.Host(host).Service, rapid.IntRange(0, 1).Draw(t, "slot")
 		web := r.w.Host(rapid.SampledFrom(c.webs()).Draw(t, "web")).Nginx
-		switch rapid.SampledFrom([]string{
+		what := rapid.SampledFrom([]string{
 			"crash", "left over", "left over", "left over", "stranger", "disable", "reboot", "route", "route and reload", "route and reload", "garbage",
 			"remove", "respawn", "stop", "start", "reload", "pending", "broken",
-		}).Draw(t, "meddling") {
+		}).Draw(t, "meddling")
+		r.story = append(r.story, fmt.Sprintf("meddle: %s, %s %s", what, host, c.Names[slot]))
+		switch what {
 		case "crash":
 			for _, p := range app.Procs {
 				if p.Port == c.Ports[slot] {
@@ -188,7 +193,8 @@ func (r *run) meddle(t *rapid.T, c conf) {
 			web.Write(include, c.handmade(t))
 			web.Reload()
 		case "garbage":
-			web.Write(include, rapid.SampledFrom([]string{"", "# nothing\n", "server 10.0.0.11:8081;\n", "set $service_url http://localhost:8081;\n"}).Draw(t, "text"))
+			web.Write(include, "set $service_url http://localhost:8081;\n") // which nginx takes, and answers with 502
+			web.Reload()
 		case "remove":
 			web.Remove(include)
 		case "respawn":
@@ -211,6 +217,9 @@ func (r *run) meddle(t *rapid.T, c conf) {
 		if n := r.w.Host(h).Nginx; !n.Up {
 			n.Broken = "" // which nobody can know before nginx is started
 		}
+	}
+	if after.Ports[0] == c.Ports[1] {
+		r.w.Pass(5) // a program that boots can't be told from one that listens nowhere, and its port is another slot's now
 	}
 	r.w.Pass(rapid.SampledFrom([]int{0, 5}).Draw(t, "later"))
 }

@@ -235,6 +235,7 @@ type run struct {
 	// parallel is how many steps may run at once.
 	parallel int
 	emit     func(executor.Event)
+	story    []string // what led here, for failures
 }
 
 func (r *run) plan(c conf) *planner.Plan {
@@ -269,7 +270,7 @@ func (r *run) apply(c conf) *planner.Plan {
 	p := r.plan(c)
 	r.sound(p)
 	if out := r.execute(p); !out.OK() {
-		r.Fatalf("apply: %v\n%s", out.Errors, said(p))
+		r.Fatalf("apply: %v\n%s%s", out.Errors, said(p), strings.Join(r.story, "\n"))
 	}
 	return p
 }
@@ -285,7 +286,7 @@ func (r *run) sound(p *planner.Plan) {
 func (r *run) settled(c conf) {
 	r.Helper()
 	if p := r.plan(c); !p.Empty() || len(p.Problems()) > 0 {
-		r.Fatalf("there is still something to do:\n%s\n%s", said(p), r.w.State(c.routes(), c.Root))
+		r.Fatalf("there is still something to do:\n%s\n%s\n%s", said(p), r.w.State(c.routes(), c.Root), strings.Join(r.story, "\n"))
 	}
 }
 
@@ -293,7 +294,7 @@ func (r *run) settled(c conf) {
 func (r *run) safe() {
 	r.Helper()
 	if bad := r.w.Bad(); len(bad) > 0 {
-		r.Fatalf("%d violations, the first:\n%s\nafter:\n%s", len(bad), strings.Join(bad[:min(5, len(bad))], "\n"), strings.Join(r.w.Ran(), "\n"))
+		r.Fatalf("%d violations, the first:\n%s\nafter:\n%s", len(bad), strings.Join(bad[:min(5, len(bad))], "\n"), strings.Join(append(r.w.Ran(), r.story...), "\n"))
 	}
 }
 
