@@ -247,13 +247,12 @@ func (d *decoder) argument(name string, a *hcl.Attribute, into reflect.Value, re
 		d.skipped = d.skipped || d.scope.world.bad[a.Expr.Range()]
 		return
 	}
-	null := true
 	if a != nil {
 		v, diags := d.scope.valueIn(a.Expr, d.ctx, nil)
 		if d.report(diags) {
 			return
 		}
-		if null = v.IsNull(); !null {
+		if !v.IsNull() {
 			d.convert(name, a, v, into)
 			return
 		}

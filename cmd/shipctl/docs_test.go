@@ -63,9 +63,7 @@ func (p page) fenced(language string) (out []string) {
 func (p page) commandLines(program string) (out []string) {
 	call := regexp.MustCompile("(?m)(?:^|[`&$] *|bin/)" + program + " ([^`\n]*)")
 	code := append(p.fenced("sh"), p.fenced("")...)
-	for _, m := range regexp.MustCompile("`[^`\n]+`").FindAllString(p.text, -1) {
-		code = append(code, m)
-	}
+	code = append(code, regexp.MustCompile("`[^`\n]+`").FindAllString(p.text, -1)...)
 	for _, c := range code {
 		for _, m := range call.FindAllStringSubmatch(c, -1) {
 			args, _, _ := strings.Cut(m[1], "  #")

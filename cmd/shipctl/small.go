@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -38,7 +37,7 @@ func (c *cli) init() error {
 	if err != nil {
 		return err
 	}
-	if _, err = io.WriteString(f, string(config.Starter())); err == nil {
+	if _, err = f.Write(config.Starter()); err == nil {
 		err = f.Close()
 	}
 	if err != nil {

@@ -240,15 +240,10 @@ func (s *site) writeRoute(to *slot) {
 	}
 }
 
-func (s *site) pid() int {
-	pid, _ := strconv.Atoi(strings.TrimSpace(s.read("nginx.pid")))
-	return pid
-}
-
 // kill ends whatever of this nginx is left, by the processes' own working directory and title.
 func (s *site) kill() {
 	for _, p := range s.masters() {
-		syscall.Kill(p, syscall.SIGTERM)
+		_ = syscall.Kill(p, syscall.SIGTERM)
 		s.await("nginx is gone", func() bool { return !slices.Contains(s.masters(), p) })
 	}
 }

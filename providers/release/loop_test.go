@@ -68,9 +68,8 @@ func TestPlanApplyPlan(t *testing.T) {
 					t.Errorf("%s %v", to, err)
 				}
 			}
-			undo := providers.Change{}
 			s.Version = "1"
-			undo = diff(ref, s, ask(t, m, s))[0]
+			undo := diff(ref, s, ask(t, m, s))[0]
 			if _, err := remotetest.Step(t, m, undo.Steps[0].Do); err != nil {
 				t.Fatal(err)
 			}

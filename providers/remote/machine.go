@@ -162,7 +162,9 @@ func answer(f *frame, why error, redact Redactor) Answer {
 	case f.status == 44:
 		return Answer{Sight: Absent, Why: strings.TrimSpace(text)}
 	case f.status == 43:
-		return Answer{Sight: Denied, Why: strings.TrimSpace(text)}
+		// Its last word; what it had printed before may not be taken for an answer.
+		text = strings.TrimSpace(text)
+		return Answer{Sight: Denied, Why: text[strings.LastIndexByte(text, '\n')+1:]}
 	case f.status != 0:
 		text = strings.TrimSpace(last(text, strayShown))
 		if text == "" {

@@ -104,12 +104,25 @@ func (b *builder) look() {
 			b.problem(h.Name, "%s", l.why)
 		case l.id == "" && !h.Retired:
 			b.problem(h.Name, "nothing of %s runs here and no release is given: give a version (-var version=…)", b.ref)
+		case !h.Retired:
+			b.rights(h.Name, l.as)
 		}
 	}
 	for _, n := range b.spec.Nginx.Hosts {
 		if r := b.live.routes[n.Name]; r.why != "" {
 			b.problem(n.Name, "%s", r.why)
 		}
+	}
+}
+
+// rights says what only root can do, before anything is tried.
+func (b *builder) rights(h string, as login) {
+	switch {
+	case as.uid == "" || as.uid == "0":
+	case b.spec.Runner == "systemd":
+		b.problem(h, "only root can make units for systemd, and we are %s here: set sudo = true for this host, or runner = \"process\" for the service", as.user)
+	case b.spec.RunAs != "" && b.spec.RunAs != as.user:
+		b.problem(h, "only root can run a program as user %s, and we are %s here: set sudo = true for this host, or drop run_as", b.spec.RunAs, as.user)
 	}
 }
 
@@ -158,11 +171,10 @@ func (b *builder) pick(h string) (target Slot, keep *Slot) {
 			return slots[1], &k
 		}
 	}
-	if routed(slots[0]) == 0 && l.held(slots[0].Port) != l.held(slots[1].Port) && !l.held(slots[0].Port) {
-		return slots[0], nil
-	}
-	if routed(slots[0]) == 0 && !l.held(slots[0].Port) {
-		return b.spec.Slots[0], nil
+	if routed(slots[0]) == 0 {
+		idle := slices.Clone(b.spec.Slots)
+		slices.SortStableFunc(idle, func(x, y Slot) int { return l.busy(x) - l.busy(y) })
+		return idle[0], nil
 	}
 	return slots[1], nil
 }
@@ -183,6 +195,25 @@ func (b *builder) free(h string) {
 			return
 		}
 	}
+}
+
+// busy is how much has to go before a slot can be used: nothing, a program of ours that may be serving elsewhere, one
+// that listens there, a stranger.
+func (h *hostLive) busy(sl Slot) int {
+	n := 0
+	if slices.ContainsFunc(h.seen.Procs, func(p Proc) bool { return p.Slot == sl.Name }) {
+		n = 1
+	}
+	for _, li := range h.seen.Listeners {
+		switch {
+		case li.Port != sl.Port:
+		case li.Owner == "" || li.Owner == "?":
+			n = max(n, 3)
+		default:
+			n = max(n, 2)
+		}
+	}
+	return n
 }
 
 // held says that somebody listens on the port.

@@ -61,7 +61,7 @@ func (s Spec) look(host string) remote.Query {
 
 func facts(ref config.Ref, s Spec) (out []remote.Query) {
 	for _, h := range s.Hosts {
-		out = append(out, s.look(h.Name))
+		out = append(out, s.look(h.Name), remote.Identity(h.Name))
 	}
 	for _, n := range s.Nginx.Hosts {
 		out = append(out, s.route(ref, n).Query())

@@ -25,6 +25,22 @@ type hostLive struct {
 	seen Seen
 	id   string
 	why  string // could not look
+	as   login
+}
+
+// login is whom we are on a machine; nobody where that was not asked.
+type login struct{ uid, user string }
+
+func loggedIn(a remote.Answer) (l login) {
+	for line := range strings.Lines(a.Text) {
+		switch key, value, _ := strings.Cut(strings.TrimSpace(line), " "); key {
+		case "uid":
+			l.uid = value
+		case "user":
+			l.user = value
+		}
+	}
+	return l
 }
 
 // routeLive is one nginx machine. known says that loaded is what its workers serve.
@@ -70,7 +86,7 @@ func observeHost(s Spec, host string, f remote.Facts) *hostLive {
 	if err != nil {
 		return &hostLive{why: "could not look: " + err.Error()}
 	}
-	return &hostLive{seen: seen}
+	return &hostLive{seen: seen, as: loggedIn(f.Get(remote.Identity(host)))}
 }
 
 func observeRoute(r nginx.Route, f remote.Facts) *routeLive {

@@ -136,8 +136,12 @@ func (b *builder) stopStranger(e eviction, after []providers.StepID) {
 	if b.spec.Stop.Disconnect {
 		mode = "cut"
 	}
+	verb := "evict-" + itoa(e.who.Port)
+	if b.planned(e.host, verb) { // several programs may share a port
+		verb += "-" + itoa(e.who.PID)
+	}
 	b.add(providers.Step{
-		ID: b.id(e.host, "evict-"+itoa(e.who.Port)), Host: e.host, Title: fmt.Sprintf("stop %s, which is taken over", e.who), After: after,
+		ID: b.id(e.host, verb), Host: e.host, Title: fmt.Sprintf("stop %s, which is taken over", e.who), After: after,
 		Before: b.release(providers.Prune), Final: true, Gates: b.spec.Windows, Limit: b.stopLimit(),
 		Do: remote.Call{Script: "service/evict", Args: []string{
 			itoa(e.who.PID), fmt.Sprint(e.who.Start), itoa(e.who.Port), b.spec.Stop.Signal, seconds(b.spec.Stop.Grace), seconds(b.spec.Nginx.Drain),

@@ -29,9 +29,8 @@ func TestUsers(t *testing.T) {
 	deployed := func(t *testing.T, runsAs string) {
 		t.Helper()
 		s := s.with(t)
-		s.deploy("1")
-		s.settled("1")
-		through(t, s, webs, "/?ms=300", "2", "1")
+		s.deploy("2")
+		through(t, s, webs, "/?ms=300", "1")
 		s.settled("1")
 		port := 8081
 		if s.pid(port) == "" {
@@ -62,7 +61,7 @@ func TestUsers(t *testing.T) {
 		// With consent too: whom it would take over is not known.
 		s.has(s.fails(1, "plan", "-var", "version=1", "-take-over=service.teatime"), `port 8081 is held by a process that this user may not see`)
 		s.untouched(before)
-		s.m("app-1").Exec("pkill -f 'http.server 8081'; while ss -Hltn 'sport = :8081' | grep -q .; do sleep 0.1; done")
+		s.m("app-1").Exec("pkill -f '[h]ttp.server 8081'; while ss -Hltn 'sport = :8081' | grep -q .; do sleep 0.1; done")
 	})
 	t.Run("another user's program", func(t *testing.T) {
 		s := s.with(t)
@@ -117,16 +116,14 @@ func TestHostKeys(t *testing.T) {
 	}{
 		{"unknown", "# nobody", []string{`the host key of \S*` + app.Addr + `\S* is not known`, `SHA256:`, `ssh-keyscan`, `Compare that fingerprint`}},
 		{"changed", app.Addr + " " + web.HostKey("ssh-ed25519"), []string{`is not the one that was known`, `/known:2 has ssh-ed25519 SHA256:`, `remove that line`, `installed anew`}},
-		{"revoked", "@revoked " + app.Addr + " " + app.HostKey("ssh-ed25519"), []string{`/known:2 marks as revoked`, `do not connect`}},
+		{"revoked", app.Addr + " " + app.HostKey("ssh-ed25519") + "\n@revoked " + app.Addr + " " + app.HostKey("ssh-ed25519"), []string{`/known:3 marks as revoked`, `do not connect`}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := s.with(t)
 			known(right, c.line)
 			mark := app.Mark()
 			for _, args := range [][]string{{"plan", "-var", "version=1"}, {"apply", "-auto-approve", "-var", "version=1"}} {
-				out := s.fails(1, args...)
-				s.has(unwrapped(out), append(c.want, `app-1`)...)
-				s.has(out, `web-1`) // and what it said
+				s.has(unwrapped(s.fails(1, args...)), append(c.want, `app-1`)...)
 			}
 			if got := app.Served(mark); got.Logins != 0 {
 				t.Errorf("%d logins on a machine that is not known to be the right one", got.Logins)
@@ -197,5 +194,4 @@ func TestSilentMachine(t *testing.T) {
 		t.Errorf("took %s with a deadline of 2 s", took)
 	}
 	s.has(unwrapped(out), `app-1 could not be asked`, `no answer in time`)
-	s.has(out, `web-1`)
 }

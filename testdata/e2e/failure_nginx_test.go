@@ -192,18 +192,17 @@ func (s *site) killedBetween() {
 	for _, w := range webs {
 		s.m(w).Exec(killWorker)
 	}
-	s.settled("1")
+	s.unchanged(live(s, "web-1"))
 	stop := s.load(webs, "/?ms=300")
-	s.deploy("2")
+	s.deploy(s.other())
 	s.nothingLost(stop())
-	s.settled("2")
 }
 
 // killedDuring: requests that the killed worker had are lost with it, whoever deploys; no other is.
 func (s *site) killedDuring() {
 	stop := s.load(webs, "/?ms=5")
 	kills := []<-chan ran{s.between("web-1", "check", killWorker), s.between("web-2", "switch", killWorker)}
-	s.deploy("2")
+	s.deploy(s.other())
 	var spans [][2]time.Time
 	for _, k := range kills {
 		var a, b int64
@@ -226,7 +225,6 @@ func (s *site) killedDuring() {
 	if n := r.Lost(); n > 10 {
 		s.t.Errorf("%d requests were lost: more than two workers can have had", n)
 	}
-	s.settled("2")
 }
 
 // respawnedOld: the file names a slot that nobody has loaded, and the worker is newer than the file.
@@ -249,15 +247,14 @@ func (s *site) reloadedBetween() {
 		s.m(w).Exec("nginx -s reload")
 		s.turnedOver(w)
 	}
-	s.settled("1")
+	s.unchanged(live(s, "web-1"))
 	stop := s.load(webs, "/?ms=300")
-	s.deploy("2")
+	s.deploy(s.other())
 	s.nothingLost(stop())
 	for _, w := range webs {
 		s.m(w).Exec("nginx -s reload")
 		s.turnedOver(w)
 	}
-	s.settled("2")
 }
 
 // reloads reloads the nginx of all machines over and over until stop is called.
@@ -284,10 +281,9 @@ func (s *site) reloads() (stop func()) {
 func (s *site) reloadedDuring() {
 	stop := s.load(webs, "/?ms=300")
 	enough := s.reloads()
-	s.deploy("2")
+	s.deploy(s.other())
 	enough()
 	s.nothingLost(stop())
-	s.settled("2")
 }
 
 func (s *site) reloadedFailing() {

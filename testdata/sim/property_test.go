@@ -176,7 +176,7 @@ func (r *run) meddle(t *rapid.T, c, after conf) {
 		case "left over":
 			leftOver(t, r.w.Host(host), c, slot)
 		case "stranger":
-			if p, s := app.On(c.Ports[slot]); p == nil && s == nil {
+			if _, s := app.On(c.Ports[slot]); s == nil && !slices.ContainsFunc(app.Procs, func(p *servicemodel.Process) bool { return p.Port == c.Ports[slot] }) {
 				app.Intrude(servicemodel.Stranger{Port: c.Ports[slot], Program: "java -jar old.jar", Hidden: rapid.IntRange(0, 5).Draw(t, "hidden") == 0})
 			}
 		case "disable":
@@ -214,8 +214,9 @@ func (r *run) meddle(t *rapid.T, c, after conf) {
 		}
 	}
 	for _, h := range c.webs() {
-		if n := r.w.Host(h).Nginx; !n.Up {
-			n.Broken = "" // which nobody can know before nginx is started
+		n := r.w.Host(h).Nginx
+		if _, there := n.Disk[include]; !n.Up || !there {
+			n.Broken = "" // which nobody can tell from our own file's absence before it is there
 		}
 	}
 	if after.Ports[0] == c.Ports[1] {

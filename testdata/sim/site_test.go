@@ -293,8 +293,8 @@ func (r *run) settled(c conf) {
 // safe: nothing happened that must not.
 func (r *run) safe() {
 	r.Helper()
-	if bad := r.w.Bad(); len(bad) > 0 {
-		r.Fatalf("%d violations, the first:\n%s\nafter:\n%s", len(bad), strings.Join(bad[:min(5, len(bad))], "\n"), strings.Join(append(r.w.Ran(), r.story...), "\n"))
+	if bad, ran := r.w.Bad(), r.w.Ran(); len(bad) > 0 {
+		r.Fatalf("%d violations, the first:\n%s\nafter:\n%s", len(bad), strings.Join(bad[:min(5, len(bad))], "\n"), strings.Join(append(ran[max(0, len(ran)-30):], r.story...), "\n"))
 	}
 }
 
