@@ -36,10 +36,11 @@ type Plan struct {
 	TakeOver []string                                `json:"take_over,omitempty"`
 }
 
-// Value is a variable's value; of a sensitive one only the name is kept.
+// Value is a variable's value; of a sensitive one only the name is kept, and by what another value is noticed.
 type Value struct {
 	Value     json.RawMessage `json:"value,omitempty"`
 	Sensitive bool            `json:"sensitive,omitempty"`
+	Print     string          `json:"print,omitempty"` // salt and slow hash, hex
 }
 
 // Host is a machine and how to reach it; Settings belong to the connecting package.

@@ -58,6 +58,12 @@ func differences(w, n providers.Change) (out []Difference) {
 		add(k, orNone(before[k]), orNone(after[k]))
 	}
 	add("problem", orNone(w.Problem), orNone(n.Problem))
+	for _, s := range w.Steps {
+		i := slices.IndexFunc(n.Steps, func(x providers.Step) bool { return x.ID == s.ID })
+		if i >= 0 && s.Do.File == n.Steps[i].Do.File {
+			add("content of "+s.Do.File, short(s.Do.FileSHA256), short(n.Steps[i].Do.FileSHA256))
+		}
+	}
 	if len(out) == 0 {
 		add("steps", titles(w), titles(n))
 	}
@@ -66,6 +72,9 @@ func differences(w, n providers.Change) (out []Difference) {
 	}
 	return out
 }
+
+// short is a digest as people compare it.
+func short(digest string) string { return digest[:min(12, len(digest))] }
 
 func orNone(s string) string {
 	if s == "" {

@@ -225,6 +225,9 @@ func (c *cli) reopen(p *planner.Plan) (*session, error) {
 		if err := c.missing(needed, variables, diags); err != nil {
 			return nil, err
 		}
+		if err := otherwise(needed, p.Variables, variables); err != nil {
+			return nil, err
+		}
 		o.variables = variables
 	}
 	s, err := o.session()
@@ -248,6 +251,22 @@ func (c *cli) missing(needed []string, variables map[string]config.Variable, dia
 	}
 	if diags.HasErrors() {
 		return diagnosed{diags: diags}
+	}
+	return nil
+}
+
+// otherwise refuses values that are not those that the plan was made with.
+func otherwise(needed []string, planned map[string]planner.Value, given map[string]config.Variable) error {
+	var other []string
+	for _, name := range needed {
+		was := planned[name].Print
+		salt, _, _ := strings.Cut(was, " ")
+		if was != "" && imprint(given[name].Value, salt) != was {
+			other = append(other, name)
+		}
+	}
+	if len(other) > 0 {
+		return fmt.Errorf("these sensitive variables have another value now than when the plan was made: %s\nGive the same value, or plan again.", strings.Join(other, ", "))
 	}
 	return nil
 }

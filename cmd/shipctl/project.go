@@ -1,6 +1,11 @@
 package main
 
 import (
+	"crypto/pbkdf2"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+
 	"github.com/hashicorp/hcl/v2"
 	"github.com/spf13/pflag"
 	"github.com/zclconf/go-cty/cty"
@@ -87,12 +92,29 @@ func sensitive(variables map[string]config.Variable) (out []string) {
 	return out
 }
 
+// imprint is a salt and a slow hash of a value: a plan file is no place to guess secrets from. "" without a value.
+func imprint(v cty.Value, salt string) string {
+	if v == cty.NilVal {
+		return ""
+	}
+	plain, _ := v.UnmarkDeep()
+	raw, err := ctyjson.Marshal(plain, plain.Type())
+	if err != nil {
+		return ""
+	}
+	key, err := pbkdf2.Key(sha256.New, string(raw), []byte("shipctl "+salt), 100_000, 16)
+	if err != nil {
+		return ""
+	}
+	return salt + " " + hex.EncodeToString(key)
+}
+
 // recorded is what a plan keeps of the variables: of sensitive ones the name.
 func recorded(variables map[string]config.Variable) map[string]planner.Value {
 	out := map[string]planner.Value{}
 	for name, v := range variables {
 		if v.Sensitive || v.Value == cty.NilVal || v.Value.ContainsMarked() {
-			out[name] = planner.Value{Sensitive: true}
+			out[name] = planner.Value{Sensitive: true, Print: imprint(v.Value, rand.Text())}
 			continue
 		}
 		if raw, err := ctyjson.Marshal(v.Value, v.Value.Type()); err == nil {

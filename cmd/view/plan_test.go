@@ -44,8 +44,10 @@ func TestPlanText(t *testing.T) {
 	}{
 		{"as design.md shows it", teatime(), false, bluegreen},
 		{"compact", teatime(), true, bluegreen[:strings.Index(bluegreen, "\n  Steps")] + "\nPlan: 0 to add, 3 to change, 0 to destroy.\n"},
-		{"nothing to do", made([]providers.Change{{Addr: addr("release", "a", "h"), Action: providers.NoOp}}, nil), false,
-			"\nNo changes. The machines are as the configuration describes them.\n"},
+		{
+			"nothing to do", made([]providers.Change{{Addr: addr("release", "a", "h"), Action: providers.NoOp}}, nil), false,
+			"\nNo changes. The machines are as the configuration describes them.\n",
+		},
 		{"problems and warnings are shown, also of what is not changed", made([]providers.Change{
 			{Addr: addr("service", "a", "app-1"), Action: providers.NoOp, Problem: "port 8082 is held by a stranger:\npid 77 (nc)"},
 			{Addr: addr("service", "a", "app-10"), Action: providers.Create, Warnings: []string{"no shutdown timeout"}},

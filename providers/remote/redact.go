@@ -4,8 +4,10 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"net/url"
 	"sort"
+	"strconv"
 	"strings"
 )
 
@@ -73,9 +75,13 @@ func addForms(forms map[string]bool, v string) {
 	if q, err := Quote(v); err == nil {
 		forms[q[1:len(q)-1]] = true
 	}
-	if j, err := json.Marshal(v); err == nil {
-		forms[string(j[1:len(j)-1])] = true
+	for _, form := range written(v) {
+		forms[form] = true
 	}
+	for _, fill := range []string{" ", "?"} {
+		addCut(forms, printable(v, fill))
+	}
+	addCut(forms, v)
 	for _, e := range []*base64.Encoding{base64.StdEncoding, base64.URLEncoding} {
 		forms[e.EncodeToString([]byte(v))] = true
 		for shift := range 3 {
@@ -84,6 +90,75 @@ func addForms(forms map[string]bool, v string) {
 			}
 		}
 	}
+}
+
+// written is the value as other languages and shells write it between quotes, or escaped.
+func written(v string) (out []string) {
+	var b strings.Builder
+	e := json.NewEncoder(&b)
+	for _, html := range []bool{true, false} {
+		b.Reset()
+		e.SetEscapeHTML(html)
+		if e.Encode(v) == nil {
+			out = append(out, strings.TrimSuffix(b.String(), "\n"))
+		}
+	}
+	out = append(out, strconv.Quote(v), strconv.QuoteToASCII(v))
+	for i, q := range out {
+		out[i] = q[1 : len(q)-1]
+	}
+	escape := func(special string) string {
+		var b strings.Builder
+		for _, r := range v {
+			if strings.ContainsRune(special, r) {
+				b.WriteByte('\\')
+			}
+			b.WriteRune(r)
+		}
+		return b.String()
+	}
+	for _, number := range []string{"%03o", "x%02x", "x%02X"} { // $'…' of shells, bytes of Python
+		out = append(out, numbered(v, number))
+	}
+	return append(out, strings.ReplaceAll(v, "'", `'"'"'`), strings.ReplaceAll(v, "'", `'\"'\"'`),
+		escape("\\\"`$"), escape(`\'`), escape(`\"`), escape("\\\"'`$ &|;<>()*?[]#~=%!{}^,"), escape("\\\"'`$ &|;<>()*?[]#~!{}^,"))
+}
+
+// numbered has a backslash before quotes and backslashes, and bytes that are no ASCII by their number.
+func numbered(v, number string) string {
+	var b strings.Builder
+	for i := range len(v) {
+		switch c := v[i]; {
+		case c < ' ' || c > '~':
+			fmt.Fprintf(&b, `\`+number, c)
+		case c == '\'' || c == '\\':
+			b.WriteString(`\` + string(c))
+		default:
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}
+
+// printable is what our scripts make of text from programs: each byte that is no printable character is replaced.
+func printable(v, fill string) string {
+	var b strings.Builder
+	for i := range len(v) {
+		if v[i] < ' ' || v[i] > '~' {
+			b.WriteString(fill)
+		} else {
+			b.WriteByte(v[i])
+		}
+	}
+	return b.String()
+}
+
+// addCut adds a form and its longer beginnings: scripts cut what they show.
+func addCut(forms map[string]bool, form string) {
+	for n := max(3*shortestSecret, len(form)/2); n < len(form); n++ {
+		forms[form[:n]] = true
+	}
+	forms[form] = true
 }
 
 // withinBase64 is the part of the encoding that v determines alone when shift bytes (mod 3) stand before it and

@@ -3,7 +3,6 @@ package service
 import (
 	"errors"
 	"fmt"
-
 	"net/http"
 	"os"
 	"os/exec"

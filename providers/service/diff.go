@@ -166,7 +166,7 @@ func (b *builder) pick(h string) (target Slot, keep *Slot) {
 		if !l.healthy(now(slots[0])) && l.healthy(now(slots[1])) {
 			slots[0], slots[1] = slots[1], slots[0]
 		}
-		if l.healthy(now(slots[0])) || b.takeOver && l.held(slots[0].Port) {
+		if l.healthy(now(slots[0])) || b.takeOver && l.held(slots[0].Port) && b.live.sends(b.spec, h, slots[0].Port) {
 			k := now(slots[0])
 			return slots[1], &k
 		}

@@ -206,14 +206,14 @@ func (s Spec) host(name string) config.HostValue {
 }
 
 // judge settles what an nginx of unknown state has loaded, where the answer to a request through it tells: it must be
-// one that only the file's slot gives.
+// one that only the file's slot gives. Of an upstream one answer tells nothing about the other addresses.
 func (l *live) judge(s Spec, on string) {
 	r := l.routes[on]
-	if r.known || r.why != "" || s.Nginx.Verify == nil || r.nginx.Probe == nil || r.nginx.Probe.Status == 0 || len(r.file) == 0 {
+	if s.Nginx.Variable == "" || r.known || r.why != "" || s.Nginx.Verify == nil || r.nginx.Probe == nil || r.nginx.Probe.Status == 0 || len(r.file) == 0 {
 		return
 	}
 	var inFile, elsewhere bool
-	for _, h := range active(s.Hosts) {
+	for _, h := range s.Hosts { // one that was taken out may be served still
 		for _, sl := range s.Slots {
 			if !s.expected(sl.with(l.hosts[h.Name].id)).matches(r.nginx.Probe.Status, r.nginx.Probe.Body) {
 				continue
@@ -225,23 +225,9 @@ func (l *live) judge(s Spec, on string) {
 			}
 		}
 	}
-	if inFile && !elsewhere && (len(active(s.Hosts)) == 1 || l.oneSlot(s, on)) {
+	if inFile && !elsewhere {
 		r.loaded, r.known = r.file, true
 	}
-}
-
-// oneSlot says that the file sends to the same slot on every machine: then one answer speaks for all.
-func (l *live) oneSlot(s Spec, on string) bool {
-	for _, sl := range s.Slots {
-		all := true
-		for _, h := range active(s.Hosts) {
-			all = all && slices.ContainsFunc(addresses(on, h, sl.Port), func(a string) bool { return slices.Contains(l.routes[on].file, a) })
-		}
-		if all {
-			return true
-		}
-	}
-	return false
 }
 
 // expect is the answer through nginx that shows a slot.

@@ -28,7 +28,7 @@ func (b *builder) steps() {
 }
 
 // gatherTo is where each machine's traffic is to be before anything else happens; machines without any are left out, and
-// those where nobody listens.
+// those where nobody answers.
 func (b *builder) gatherTo() map[string]Slot {
 	to := map[string]Slot{}
 	for _, h := range active(b.spec.Hosts) {
@@ -39,12 +39,20 @@ func (b *builder) gatherTo() map[string]Slot {
 		for _, sl := range b.spec.Slots {
 			best, has := to[h.Name]
 			n := b.live.routed(b.spec, h.Name, sl.Port)
-			if n > 0 && b.live.hosts[h.Name].held(sl.Port) && (!has || n > b.live.routed(b.spec, h.Name, best.Port)) {
+			if n > 0 && b.answers(h.Name, sl.Port) && (!has || n > b.live.routed(b.spec, h.Name, best.Port)) {
 				to[h.Name] = sl
 			}
 		}
 	}
 	return to
+}
+
+// answers says that traffic may be gathered on a port: a program of ours listens there, or one to which an nginx is known
+// to send already.
+func (b *builder) answers(h string, port int) bool {
+	return slices.ContainsFunc(b.live.hosts[h].seen.Listeners, func(li Listener) bool {
+		return li.Port == port && (li.Owner != "" && li.Owner != "?" || b.live.sends(b.spec, h, port))
+	})
 }
 
 // predict: what follows starts from the state after gathering, not from what was seen.

@@ -23,15 +23,21 @@ func TestExamples(t *testing.T) {
 	}{
 		{
 			"one-machine", fmt.Sprintf("address = %q\n", at("box-1")),
-			fleet.SiteVariable("/etc/nginx/conf.d/service-url.inc", "service_url"), []string{"box-1"}, []string{"box-1"},
+			fleet.SiteVariable("/etc/nginx/conf.d/service-url.inc", "service_url"),
+			[]string{"box-1"},
+			[]string{"box-1"},
 		},
 		{
 			"two-nginx", fmt.Sprintf("app = %q\n", at("app-1")) + web,
-			fleet.SiteVariable("/etc/nginx/conf.d/service-prod-url.inc", "service_url"), []string{"web-1", "web-2"}, []string{"app-1"},
+			fleet.SiteVariable("/etc/nginx/conf.d/service-prod-url.inc", "service_url"),
+			[]string{"web-1", "web-2"},
+			[]string{"app-1"},
 		},
 		{
 			"upstream", fmt.Sprintf("app = { app-1 = %q, app-2 = %q }\n", at("app-1"), at("app-2")) + web,
-			fleet.SiteUpstream("/etc/nginx/conf.d/teatime-upstream.inc", "teatime"), []string{"web-1", "web-2"}, []string{"app-1", "app-2"},
+			fleet.SiteUpstream("/etc/nginx/conf.d/teatime-upstream.inc", "teatime"),
+			[]string{"web-1", "web-2"},
+			[]string{"app-1", "app-2"},
 		},
 	} {
 		t.Run(e.name, func(t *testing.T) {

@@ -132,7 +132,7 @@ func (m *Machine) await(ctx context.Context) error {
 	// Logins other than root's are refused until the boot is complete.
 	out, err := m.command(ctx, "systemctl is-system-running --wait || systemctl --no-legend --plain list-units --failed").CombinedOutput()
 	if s := strings.TrimSpace(string(out)); err != nil || s != "running" {
-		return m.withConsole(fmt.Errorf("boot: %v: %s", err, s))
+		return m.withConsole(fmt.Errorf("boot: %w: %s", err, s))
 	}
 	return nil
 }

@@ -16,6 +16,9 @@ type load struct {
 	open   []request
 	// begun is what was bad when the watch began: an undoing may make it so again.
 	begun map[string]bool
+	// useless are nginx that answered nobody well when the watch began: undone may make them so again in another way.
+	useless map[string]bool
+	undone  bool // something was, since the watch began
 	// strangers may be stopped: there is consent.
 	consent bool
 
@@ -41,21 +44,25 @@ func (w *World) Watch(routes []nginx.Route, drain int, consent bool) {
 	l := &w.load
 	l.routes, l.drain, l.consent = routes, drain, consent
 	clear(l.begun)
+	clear(l.useless)
+	l.undone = false
 	for _, r := range routes {
 		h := w.hosts[r.Host]
 		if !h.Nginx.Up {
-			l.begun[r.Host+" is down"] = true
+			l.begun[r.Host+" is down"], l.useless[r.Host] = true, true
 			continue
 		}
 		to := serves(h.Nginx, r)
 		if len(to) == 0 {
 			l.begun[r.Host+" routes nowhere"] = true
 		}
+		well := false
 		for _, a := range to {
-			if status, _ := w.answer(h, a); status != 200 {
-				l.begun[w.names(h, a)] = true
-			}
+			status, _ := w.answer(h, a)
+			well = well || status == 200
+			l.begun[w.names(h, a)] = status != 200
 		}
+		l.useless[r.Host] = !well
 	}
 }
 
@@ -90,7 +97,7 @@ func (l *load) tick() {
 
 func (l *load) finish() {
 	for _, q := range l.open {
-		if q.ends <= l.now && !q.nginx.Nginx.End(q.worker, q.addr) && !q.long && !l.begun[q.nginx.Name+" is down"] {
+		if q.ends <= l.now && !q.nginx.Nginx.End(q.worker, q.addr) && !q.long && !l.useless[q.nginx.Name] {
 			l.Lost++
 			l.w.violation("a request on %s was lost: its worker is gone", q.nginx.Name)
 		}
@@ -101,7 +108,7 @@ func (l *load) finish() {
 // check looks at every address that a serving worker may choose.
 func (l *load) check(h *Host, r nginx.Route) {
 	bad := func(what string, is bool) {
-		if is && !l.begun[what] {
+		if is && !l.begun[what] && !(l.useless[h.Name] && l.undone) {
 			l.w.violation("%s", what)
 		}
 	}
@@ -179,7 +186,7 @@ func (l *load) ends(h *Host, pid int) {
 		}
 	}
 	for _, q := range l.open {
-		if q.app == h && q.pid == pid && !q.long {
+		if q.app == h && q.pid == pid && !q.long && !l.begun[l.w.names(q.nginx, q.addr)] {
 			l.Lost++
 			l.w.violation("a request on %s was lost: pid %d of %s was stopped %d s before its end", q.nginx.Name, pid, h.Name, q.ends-l.now)
 		}
@@ -201,7 +208,7 @@ func (l *load) served(h *Host, port int) {
 	for _, r := range l.routes {
 		n := l.w.hosts[r.Host]
 		for _, a := range serves(n.Nginx, r) {
-			if app, p := l.w.at(n, a); app == h && p == port {
+			if app, p := l.w.at(n, a); app == h && p == port && !l.begun[l.w.names(n, a)] {
 				l.w.violation("%s: port %d was stopped while %s sends requests there", h.Name, port, n.Name)
 			}
 		}

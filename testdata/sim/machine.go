@@ -69,6 +69,7 @@ func (m *machine) Run(_ context.Context, t remote.Ticket, c remote.Call) ([]byte
 		return nil, err
 	}
 	f := w.fault(t, c)
+	w.load.undone = w.load.undone || undoes(t, c)
 	w.ran = append(w.ran, t.Step+" ("+c.Script+")")
 	if err := w.before(m.h, c, f); err != nil {
 		return nil, err

@@ -61,6 +61,7 @@ func (r *run) converges(t *rapid.T, c conf, p *planner.Plan) {
 	}
 	r.execute(p)
 	r.w.Heal()
+	r.w.Pass(5)
 	r.w.Watch(c.routes(), drain, r.w.Consents != nil)
 	if strings.Contains(said(r.plan(c)), "no release is given") {
 		c.Version = "41" // what ran there was in the way, and nothing says any more which it was

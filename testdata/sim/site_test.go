@@ -278,7 +278,7 @@ func (r *run) apply(c conf) *planner.Plan {
 func (r *run) sound(p *planner.Plan) {
 	r.Helper()
 	for _, c := range p.Problems() {
-		r.Fatalf("%s: %s", c.Addr, c.Problem)
+		r.Fatalf("%s: %s\n%s", c.Addr, c.Problem, strings.Join(append(r.w.Ran(), r.story...), "\n"))
 	}
 }
 

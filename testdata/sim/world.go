@@ -59,7 +59,7 @@ func New(project string, ips map[string]string) *World {
 		hosts: map[string]*Host{}, now: time.Date(2026, 1, 1, 10, 0, 0, 0, time.UTC), rnd: rand.New(rand.NewPCG(1, 2)),
 		Boot: 2, down: map[string]bool{},
 	}
-	w.load = load{w: w, begun: map[string]bool{}}
+	w.load = load{w: w, begun: map[string]bool{}, useless: map[string]bool{}}
 	for name, ip := range ips {
 		h := &Host{Name: name, IP: ip, Release: releasemodel.New(), Service: servicemodel.New(project), Nginx: nginxmodel.New(project)}
 		w.hosts[name] = h
