@@ -10,6 +10,7 @@ import (
 // TestPreflight: what the planned steps need and a machine lacks; nothing is asked for where nothing is to be done.
 func TestPreflight(t *testing.T) {
 	process := func(s *Spec) { s.Runner = "process" }
+	asWeAre := func(s *Spec) { s.Runner, s.RunAs = "process", "" }
 	https := func(s *Spec) { s.Nginx.Verify.URL = "https://127.0.0.1/profile" }
 	hook := func(s *Spec) {
 		s.Before = []Hook{{Name: "migrate"}}
@@ -24,7 +25,7 @@ func TestPreflight(t *testing.T) {
 		{"all there", "app-1", "uid 0\nhas systemctl\n", "", teatime()},
 		{"no systemd", "app-1", "uid 0\n", "there is no systemctl on app-1: install the package systemd", teatime()},
 		{"process, as another user", "app-1", "uid 0\nhas systemctl\n", "there is no setsid, setpriv on app-1: install the package util-linux", teatime(process)},
-		{"process, not as root", "app-1", "uid 1000\n", "there is no setsid on app-1: install the package util-linux", teatime(process)},
+		{"process, not as root", "app-1", "uid 1000\n", "there is no setsid on app-1: install the package util-linux", teatime(asWeAre)},
 		{"a command before", "app-1", "uid 0\nhas setpriv\nhas systemctl\n", "there is no timeout on app-1: install the package coreutils", teatime(hook)},
 		{"HTTPS", "web-2", "uid 0\nhas bash\n", "there is no curl on web-2: install the package curl", teatime(https)},
 		{"HTTP needs nothing", "web-2", "uid 0\nhas bash\n", "", teatime()},

@@ -219,7 +219,7 @@ func TestSecrets(t *testing.T) {
 			if info, err := os.Stat(trace); err != nil || info.Size() == 0 {
 				t.Errorf("no trace was written: %v", err)
 			}
-			s.settled("1")
+			s.discreet(0, "plan", "-detailed-exitcode")
 			var file []string
 			if runner == "systemd" {
 				file = []string{"app-1:/var/lib/shipctl/projects/teatime/services/teatime/blue.env"}
@@ -262,14 +262,12 @@ func (s *vault) changed() {
 		s.t.Fatal(err)
 	}
 	s.given(later)
-	s.settled("1")
+	s.discreet(0, "plan", "-detailed-exitcode")
 	var file []string
 	if _, err := s.m("app-1").Try("test -e /run/systemd/system && test -e /etc/systemd/system/shipctl-teatime-teatime-green.service"); err == nil {
 		file = []string{"app-1:/var/lib/shipctl/projects/teatime/services/teatime/green.env"}
 	}
 	s.disks(file...)
-	s.given(token)
-	s.discreet(0, "apply", "-auto-approve")
 }
 
 func hclString(s string) string {
