@@ -109,6 +109,14 @@ func TestRun(t *testing.T) {
 			at: map[string]func(int) error{"c": refuse}, ran: "a b c d e", left: "c", fails: 1,
 		},
 		{
+			name: "after it too, what waits for a failed step is skipped, however far", steps: []string{"a!", "b<a", "c<b", "d<c"},
+			at: map[string]func(int) error{"b": refuse}, ran: "a b", left: "b", fails: 1,
+		},
+		{
+			name: "nothing new is begun in a unit that failed", steps: []string{"a", "b"},
+			at: map[string]func(int) error{"a": refuse}, ran: "a undo a", fails: 1,
+		},
+		{
 			name: "what an undo that failed rests on is left alone", steps: []string{"start", "switch<start", "drain<switch"},
 			at: map[string]func(int) error{"drain": refuse, "undo switch": refuse}, ran: "start switch drain undo drain undo switch", left: "start switch", fails: 3,
 		},
@@ -139,8 +147,17 @@ func TestRun(t *testing.T) {
 			if strings.Join(left, " ") != c.left {
 				t.Errorf("left %v, want %q", left, c.left)
 			}
+			for _, s := range c.steps {
+				id := providers.StepID(strings.TrimRight(strings.Split(s, "<")[0], "!-"))
+				if st := out.States[id]; st == Waiting || st == Running || st == Undoing {
+					t.Errorf("%s ended as %q", id, st)
+				}
+			}
 			if len(out.Errors) != c.fails {
 				t.Errorf("errors %v, want %d", out.Errors, c.fails)
+			}
+			if len(out.States) != len(c.steps) {
+				t.Errorf("of %d steps only %v have come to something", len(c.steps), out.States)
 			}
 		})
 	}
@@ -192,6 +209,22 @@ func TestOneStepPerMachine(t *testing.T) {
 		walk(t.Context(), p, m, 10)
 		if got := strings.Join(m.ran, " "); m.most != 1 || got != "a b c" {
 			t.Errorf("%d at once, ran %q", m.most, got)
+		}
+	})
+}
+
+// TestUndoAtOnce: machines that have nothing to do with each other are put back at once, one that hangs holds up none.
+func TestUndoAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &machine{takes: time.Second, at: map[string]func(int) error{"last": refuse}}
+		begin := time.Now()
+		walk(t.Context(), plan(t, "u", "a", "b", "c", "last<a,b,c"), m, 10)
+		if took := time.Since(begin); took != 4*time.Second { // a b c, last, undo last, undo a b c
+			t.Errorf("took %s", took)
+		}
+		slices.Sort(m.ran[5:])
+		if got := strings.Join(m.ran[4:], " "); got != "undo last undo a undo b undo c" {
+			t.Errorf("undone as %q", got)
 		}
 	})
 }

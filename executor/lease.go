@@ -35,13 +35,16 @@ type Lease struct {
 	hosts  []string // that are held, in the order of taking them
 	epochs map[string]int64
 	stop   context.CancelFunc
-	done   chan struct{}
+	beats  sync.WaitGroup
 }
 
 // Take takes the lease on each machine, always in the same order so that two runs never wait for each other. When it
 // fails, nothing is held. Afterwards it is renewed until Release; lost is called once when it was taken over.
 func (l *Lease) Take(ctx context.Context, hosts []string, lost func(error)) error {
 	l.epochs = map[string]int64{}
+	beat, stop := context.WithCancel(context.WithoutCancel(ctx))
+	l.stop = stop
+	var once sync.Once
 	for _, h := range hosts {
 		epoch, err := l.takeOne(ctx, h)
 		if err != nil {
@@ -50,10 +53,8 @@ func (l *Lease) Take(ctx context.Context, hosts []string, lost func(error)) erro
 		l.mu.Lock()
 		l.hosts, l.epochs[h] = append(l.hosts, h), epoch
 		l.mu.Unlock()
+		l.beats.Go(func() { l.renew(beat, h, &once, lost) })
 	}
-	beat, stop := context.WithCancel(context.WithoutCancel(ctx))
-	l.stop, l.done = stop, make(chan struct{})
-	go l.renew(beat, lost)
 	return nil
 }
 
@@ -95,7 +96,11 @@ func (l *Lease) takeOne(ctx context.Context, host string) (int64, error) {
 }
 
 func (l *Lease) run(ctx context.Context, host, what string) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	limit := 30 * time.Second
+	if what == "renew" { // one that hangs is given up in time for another try
+		limit = min(limit, l.Last/3)
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	m, err := l.Dial(ctx, host)
 	if err != nil {
@@ -108,35 +113,32 @@ func (l *Lease) run(ctx context.Context, host, what string) (string, error) {
 	return string(out), err
 }
 
-// renew is the heartbeat: all machines at once, each on its own, so that a slow one does not cost another its lease.
-func (l *Lease) renew(ctx context.Context, lost func(error)) {
-	defer close(l.done)
-	var once sync.Once
-	var wg sync.WaitGroup
-	for _, h := range l.hosts {
-		wg.Go(func() {
-			for {
-				select {
-				case <-ctx.Done():
-					return
-				case <-time.After(l.Last / 3):
-				}
-				var said *remote.ScriptError
-				if _, err := l.run(ctx, h, "renew"); errors.As(err, &said) && said.Status == 76 {
-					once.Do(func() { lost(fmt.Errorf("%s: %w: %s", h, ErrHeld, said.Output)) })
-					return
-				}
-			}
-		})
+// renew is the heartbeat of one machine, on its own, so that a slow one does not cost another its lease.
+func (l *Lease) renew(ctx context.Context, host string, once *sync.Once, lost func(error)) {
+	pause := l.Last / 3
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(pause):
+		}
+		_, err := l.run(ctx, host, "renew")
+		var said *remote.ScriptError
+		if errors.As(err, &said) && said.Status == 76 {
+			once.Do(func() { lost(fmt.Errorf("%s: %w: %s", host, ErrHeld, said.Output)) })
+			return
+		}
+		if pause = l.Last / 3; err != nil {
+			pause = min(pause, time.Second)
+		}
 	}
-	wg.Wait()
 }
 
 // Release gives the leases back. A machine that can't be reached loses its lease by itself.
 func (l *Lease) Release(ctx context.Context) error {
 	if l.stop != nil {
 		l.stop()
-		<-l.done
+		l.beats.Wait()
 		l.stop = nil
 	}
 	l.mu.Lock()

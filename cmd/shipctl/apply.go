@@ -14,6 +14,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/spf13/cobra"
 
+	"github.com/shipctl/shipctl/cmd/view"
 	"github.com/shipctl/shipctl/config"
 	"github.com/shipctl/shipctl/executor"
 	"github.com/shipctl/shipctl/planner"
@@ -90,7 +91,11 @@ func (c *cli) apply(ctx context.Context, a applyArgs) error {
 			return err
 		}
 	}
-	return c.leased(ctx, m, a, func(ctx context.Context, l *executor.Lease) error {
+	var again func() error
+	if a.autoApprove {
+		again = func() error { return c.again(m, v) }
+	}
+	return c.leased(ctx, m, a, again, func(ctx context.Context, l *executor.Lease) error {
 		return c.execute(ctx, m.plan, m.session.dial, l, a.planning)
 	})
 }
@@ -124,7 +129,19 @@ func (c *cli) fresh(ctx context.Context, m *made) error {
 	if diags := unreachable(now.failed); len(diags) > 0 {
 		return diagnosed{diags: diags}
 	}
+	m.now = now.plan
 	return stale(m.plan, now.plan)
+}
+
+// again goes on with what the machines are like now, after another run has changed them.
+func (c *cli) again(m *made, v view.View) error {
+	was := *m.plan
+	m.plan = m.now
+	p := m.plan
+	p.Tool, p.Project, p.Made, p.Dir, p.VarFiles, p.Variables, p.Hosts = was.Tool, was.Project, was.Made, was.Dir, was.VarFiles, was.Variables, was.Hosts
+	fmt.Fprintln(c.err, "The machines have changed since: planned again.")
+	v.Plan(p)
+	return c.sound(m, false)
 }
 
 func stale(was, now *planner.Plan) error {
@@ -176,7 +193,7 @@ func (c *cli) applySaved(ctx context.Context, a applyArgs) error {
 	if err := c.fresh(ctx, m); err != nil { // a stale plan does not even take a lease
 		return err
 	}
-	return c.leased(ctx, m, a, func(ctx context.Context, l *executor.Lease) error {
+	return c.leased(ctx, m, a, nil, func(ctx context.Context, l *executor.Lease) error {
 		if c.global.json {
 			c.view(a.compact).Plan(p)
 		}

@@ -9,6 +9,7 @@ import (
 	"os/user"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -16,8 +17,8 @@ import (
 )
 
 // leased runs f while this apply holds the lease on every machine of the plan. The plan is checked under it: what was
-// seen before may have been changed by whoever held it then.
-func (c *cli) leased(ctx context.Context, m *made, a applyArgs, f func(context.Context, *executor.Lease) error) error {
+// seen before may have been changed by whoever held it then; again, where it is not nil, agrees to what is there now.
+func (c *cli) leased(ctx context.Context, m *made, a applyArgs, again func() error, f func(context.Context, *executor.Lease) error) error {
 	id := c.now().UTC().Format("20060102T150405Z") + rand.Text()[:8]
 	if m.plan.Empty() {
 		return f(ctx, &executor.Lease{ID: id})
@@ -27,12 +28,15 @@ func (c *cli) leased(ctx context.Context, m *made, a applyArgs, f func(context.C
 	defer cancel(nil)
 	l := &executor.Lease{
 		ID: id, Who: whoami(), URL: jobURL(env(c.environ)), Last: a.lease, Wait: a.lockTimeout, Pause: pause,
-		Dial: m.session.dial, Note: func(s string) { fmt.Fprintln(c.err, s) }, First: first,
+		Dial: m.session.dial, Note: func(s string) { fmt.Fprintln(c.err, printable(s)) }, First: first,
 	}
 	if err := l.Take(ctx, hosts, cancel); err != nil {
 		return err
 	}
 	err := c.fresh(ctx, m)
+	if errors.Is(err, errStale) && again != nil { // nobody looked at the plan yet: what is true now is what counts
+		err = again()
+	}
 	if err == nil {
 		err = f(ctx, l)
 	}
@@ -40,7 +44,7 @@ func (c *cli) leased(ctx context.Context, m *made, a applyArgs, f func(context.C
 		err = errors.Join(why, err)
 	}
 	if left := l.Release(context.WithoutCancel(ctx)); left != nil {
-		fmt.Fprintf(c.err, "The lease could not be given back everywhere; it ends by itself within %s: %v\n", a.lease, left)
+		fmt.Fprintf(c.err, "The lease could not be given back everywhere; it ends by itself within %s: %s\n", a.lease, printable(left.Error()))
 	}
 	return err
 }
@@ -106,7 +110,7 @@ func (c *cli) unlock(ctx context.Context, a values, id string) error {
 			errs = append(errs, fmt.Errorf("%s: %w", h, err))
 			continue
 		}
-		fmt.Fprintf(c.out, "%s: %s\n", h, strings.TrimSpace(out))
+		fmt.Fprintf(c.out, "%s: %s\n", h, printable(strings.TrimSpace(out)))
 	}
 	return errors.Join(errs...)
 }
@@ -120,4 +124,14 @@ func env(environ []string) func(string) string {
 		}
 		return ""
 	}
+}
+
+// printable is text of a machine's for a terminal.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) && r != '\n' {
+			return '?'
+		}
+		return r
+	}, s)
 }

@@ -132,7 +132,8 @@ type made struct {
 	failed    map[string]error
 	session   *session
 	resources []providers.Resource
-	facts     remote.Facts // instead of the machines' own; nil: they are asked
+	now       *planner.Plan // of the last look, after plan was made
+	facts     remote.Facts  // instead of the machines' own; nil: they are asked
 }
 
 func (c *cli) make(ctx context.Context, a planning) (*made, error) {

@@ -141,7 +141,11 @@ func (c *checker) source(source string) {
 // version tells null ("what is live") from no attribute at all ("the content says").
 func (c *checker) version(v *string) (pin, version string) {
 	at := c.b.At("version")
-	if v == nil || *v == "" {
+	if v != nil && *v == "" { // an unset variable of CI must not look like a deployment that worked
+		c.wrong(at, "Empty version", `"" names no release. Give a version; null means what is live.`)
+		return PinLive, ""
+	}
+	if v == nil {
 		schema := &hcl.BodySchema{Attributes: []hcl.AttributeSchema{{Name: "version"}}}
 		content, _, _ := c.b.Body.PartialContent(schema)
 		if content == nil || content.Attributes["version"] == nil {

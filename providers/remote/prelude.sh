@@ -151,10 +151,13 @@ env_of() {
 	tr '\n\0' '\001\n' 2>/dev/null <"/proc/$1/environ" | sed -n "/^$2=/{s///p;q;}" | tr '\001' '\n'
 }
 
-# with_env TEXT: the PIDs of the processes with an entry in their environment that contains TEXT, a line each. Read with
-# -z: without it busybox ends at the first entry.
+# with_env TEXT: the PIDs of the processes with an entry in their environment that contains TEXT, a line each; not of
+# a container's, which are another machine's. Read with -z: without it busybox ends at the first entry.
 with_env() {
-	grep -lzF -e "$1" /proc/[0-9]*/environ 2>/dev/null | sed 's|^/proc/\([0-9]*\)/.*|\1|'
+	grep -lzF -e "$1" /proc/[0-9]*/environ 2>/dev/null | while IFS=/ read -r _ _ _pid _; do
+		# shellcheck disable=SC3013 # dash and busybox have it
+		[ "/proc/$_pid/ns/pid" -ef /proc/self/ns/pid ] && printf '%s\n' "$_pid"
+	done
 }
 
 # cmd_of PID: its command line, cut to 120 printable characters.

@@ -45,6 +45,9 @@ func (d *decoder) nginx() {
 		d.wrong(d.b.At("nginx_upstream", "variable"), "One variable, several machines",
 			"%s runs on %d machines and a variable holds one address: use upstream = %q.", d.b.Ref, len(active(d.s.Hosts)), n.Variable)
 	}
+	if len(d.s.Hosts) > 0 && len(active(d.s.Hosts)) == 0 {
+		d.wrong(d.in.Release.Range().Ptr(), "Every machine is retired", "%s would run nowhere, and nginx would still send requests to it. Leave one machine, or give nginx another place to send them and remove the block.", d.b.Ref)
+	}
 	n.Verify = d.verify()
 	d.s.Nginx = n
 	d.reachable()

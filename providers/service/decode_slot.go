@@ -251,6 +251,9 @@ func (d *decoder) health(local map[string]cty.Value) Health {
 		Interval: d.duration(in.Interval, "1s", "health", "interval"), Timeout: d.duration(in.Timeout, "2s", "health", "timeout"),
 		Deadline: d.duration(in.Deadline, "100s", "health", "deadline"), HealthyFor: d.duration(in.HealthyFor, "0s", "health", "healthy_for"),
 	}
+	if in.HealthyFor == "" { // one good answer may be the last one
+		h.HealthyFor = min(3*time.Second, h.Deadline/2)
+	}
 	if h.HealthyFor >= h.Deadline {
 		d.wrong(d.b.At("health", "healthy_for"), "Can never be healthy", "healthy_for (%s) must be shorter than deadline (%s).", h.HealthyFor, h.Deadline)
 	}

@@ -163,10 +163,20 @@ func (b *builder) pick(h string) (target Slot, keep *Slot) {
 		}
 	}
 	if routed(slots[1]) > 0 {
-		if !l.healthy(now(slots[0])) && l.healthy(now(slots[1])) {
+		// What serves is judged by the new version's health check, which an older one may not pass: listening is enough.
+		serves := func(sl Slot) int {
+			switch at := now(sl); {
+			case l.healthy(at):
+				return 2
+			case l.listens(at.Name, at.Port), b.takeOver && l.held(sl.Port) && b.live.sends(b.spec, h, sl.Port):
+				return 1
+			}
+			return 0
+		}
+		if serves(slots[0]) < serves(slots[1]) {
 			slots[0], slots[1] = slots[1], slots[0]
 		}
-		if l.healthy(now(slots[0])) || b.takeOver && l.held(slots[0].Port) && b.live.sends(b.spec, h, slots[0].Port) {
+		if serves(slots[0]) > 0 {
 			k := now(slots[0])
 			return slots[1], &k
 		}

@@ -342,6 +342,14 @@ func TestDiffUnknown(t *testing.T) {
 		c := see(teatime()).runs("app-1", "blue", "42").unknown("web-1", blue, "blue").routes("web-2", blue)
 		compare(t, c, nil)
 	})
+	t.Run("of an upstream one answer shows nothing", func(t *testing.T) {
+		c := see(teatime(two)).runs("app-1", "blue", "42").runs("app-2", "blue", "42").routes("web-2", blue, "10.0.0.12:8081")
+		c.add("web-1", installed...).add("web-1", up...).add("web-1", "file present").add("web-1", c.url(blue, "10.0.0.12:8081")...).
+			add("web-1", "known no", "why a worker is newer than our last verified reload", "probe 200", "body blue")
+		if got := told(diff(ref(), c.spec, c.facts())); !slices.Contains(got, "web-1 switch to blue") || slices.Contains(got, "web-2 switch to blue") {
+			t.Errorf("got %q", got)
+		}
+	})
 	t.Run("the answer is the other slot's", func(t *testing.T) {
 		c := see(teatime()).runs("app-1", "blue", "42").runs("app-1", "green", "41").unknown("web-1", blue, "green").routes("web-2", blue)
 		got := told(diff(ref(), c.spec, c.facts()))
@@ -383,6 +391,12 @@ func TestDiffStrangers(t *testing.T) {
 		{"on the idle port, with consent: it serves nobody", see(s).runs("app-1", "blue", "41").stranger("app-1", 8082).routes("web-1", blue).routes("web-2", blue).agree("take-over"), []string{
 			"app-1! port 8082, where green is to run, is held by pid 777: java -jar old.jar, which shipctl did not start. It was left alone: stop it, or give the slot another port",
 		}},
+		{"where an nginx of which nothing is known may send to: left alone, with consent too",
+			see(s).runs("app-1", "green", "42").stranger("app-1", 8081).unknown("web-1", green, "?").routes("web-2", green).agree("take-over"), []string{
+				"app-1? port 8081 is held by pid 777: java -jar old.jar, which shipctl did not start: the next deployment needs it",
+				"app-1 wait until green is healthy (100 s at most)",
+				"web-1 check that nginx accepts green", "web-1 switch to green", "web-1 drain the earlier workers (30 s at most)",
+			}},
 		{"on the port that nginx sends to", see(s).stranger("app-1", 8081).routes("web-1", blue).routes("web-2", blue), []string{
 			"app-1! port 8081, to which nginx sends requests, is held by pid 777: java -jar old.jar, which shipctl did not start. -take-over=service.teatime makes it a step of the plan to stop it, after the traffic has moved",
 		}},
@@ -421,6 +435,9 @@ func TestDiffBlind(t *testing.T) {
 		}},
 		{"said to be absent, which a look never is", start().cannot("app-1", remote.Answer{Sight: remote.Absent}).bare("web-1").bare("web-2"), []string{
 			"app-1! could not look: absent",
+		}},
+		{"a line that nobody knows", start().add("app-1", tab("proces", 1, 2, "blue", "41", "x", "/srv")).bare("web-1").bare("web-2"), []string{
+			`app-1! could not look: line 2 of the answer: "proces" with 6 fields`,
 		}},
 		{"an answer that makes no sense", start().add("app-1", tab("proc", "x")).bare("web-1").bare("web-2"), []string{
 			`app-1! could not look: line 2 of the answer: "proc" with 1 fields`,
@@ -513,6 +530,11 @@ func TestDiffFirstWeek(t *testing.T) {
 		{"root moved", see(teatime(func(s *Spec) { s.Release.Root = "/opt/teatime" })).runsAs("app-1", "blue", "42", "older").routes("web-1", blue).routes("web-2", blue), append([]string{
 			"app-1 start green on :8082", "app-1 wait until green is healthy (100 s at most)", "app-1 stop blue (pid 2181)",
 		}, green42...)},
+		{"a machine taken out, where previous ones are kept", func() *scene {
+			c := see(teatime(two, func(s *Spec) { s.Hosts[1].Retired, s.Previous = true, "running" }))
+			c.runs("app-1", "blue", "42").runs("app-2", "blue", "42")
+			return c.routes("web-1", blue).routes("web-2", blue)
+		}(), []string{"app-2 stop blue (pid 2181)"}},
 		{"a machine taken out", func() *scene {
 			c := see(teatime(two, func(s *Spec) { s.Hosts[1].Retired = true }))
 			c.runs("app-1", "blue", "42").runs("app-2", "blue", "42")
@@ -584,4 +606,45 @@ func want(t *testing.T, list []providers.StepID, ids ...providers.StepID) {
 			t.Errorf("%s is not among %v", id, list)
 		}
 	}
+}
+
+// TestDiffUnhealthy: the slot that serves is not left for a check that failed; an idle one must be healthy.
+func TestDiffUnhealthy(t *testing.T) {
+	digest := func(slot int) string { return teatime().digest(teatime().Slots[slot], "42") }
+	t.Run("the one that serves", func(t *testing.T) {
+		c := see(teatime()).process("app-1", "blue", "42", digest(0), 8081).
+			add("app-1", tab("answer", 8081, 503, "busy"), tab("unit", "blue", "active", "enabled", 2181)).routes("web-1", blue).routes("web-2", blue)
+		compare(t, c, nil)
+	})
+	t.Run("an idle one", func(t *testing.T) {
+		c := see(teatime()).runs("app-1", "blue", "41").process("app-1", "green", "42", digest(1), 8082).
+			add("app-1", tab("answer", 8082, 503, "broken"), tab("unit", "green", "active", "enabled", 2182)).routes("web-1", blue).routes("web-2", blue)
+		if got := told(diff(ref(), c.spec, c.facts())); !slices.Contains(got, "app-1 stop what is left in green (pid 2182)") || !slices.Contains(got, "app-1 start green on :8082") {
+			t.Errorf("got %q", got)
+		}
+	})
+}
+
+// TestDiffHooks: once means on the first machine; nothing starts before every hook has run.
+func TestDiffHooks(t *testing.T) {
+	c := see(teatime(two, func(s *Spec) {
+		s.Before = []Hook{{Name: "migrate", Once: true, Timeout: time.Minute}, {Name: "warm", Timeout: time.Minute}}
+		for i := range s.Slots {
+			s.Slots[i].Hooks = [][]string{{"./migrate"}, {"./warm"}}
+		}
+	})).runs("app-1", "blue", "41").runs("app-2", "blue", "41").routes("web-1", blue, "10.0.0.12:8081").routes("web-2", blue, "10.0.0.12:8081")
+	steps := map[string][]providers.StepID{}
+	for _, ch := range diff(ref(), c.spec, c.facts()) {
+		for _, s := range ch.Steps {
+			steps[s.Host+" "+s.Title] = s.After
+		}
+	}
+	migrate, warm1, warm2 := providers.StepID(`service.teatime["app-1"]/before-migrate`), providers.StepID(`service.teatime["app-1"]/before-warm`), providers.StepID(`service.teatime["app-2"]/before-warm`)
+	if _, twice := steps["app-2 run migrate (./migrate)"]; twice {
+		t.Error("migrated on both machines")
+	}
+	want(t, steps["app-1 run warm (./warm)"], migrate)
+	want(t, steps["app-2 run warm (./warm)"], migrate)
+	want(t, steps["app-1 start green on :8082"], migrate, warm1, warm2)
+	want(t, steps["app-2 start green on :8082"], migrate, warm1, warm2)
 }

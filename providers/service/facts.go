@@ -80,12 +80,18 @@ func artifact(s Spec) remote.Query {
 	return remote.Query{Host: remote.Controller, Script: "release/artifact", Args: []string{s.Release.From}}
 }
 
+// A machine with more of one service than this is not what it says.
+const mostLines = 500
+
 // parse reads look.sh's output, which comes from a machine and may be anything.
 func parse(text string) (Seen, error) {
 	seen := Seen{Answers: map[int]Answer{}}
 	for n, line := range strings.Split(strings.TrimRight(text, "\n"), "\n") {
 		if line == "" {
 			continue
+		}
+		if n >= mostLines {
+			return Seen{}, fmt.Errorf("more than %d lines", mostLines)
 		}
 		f := strings.Split(line, "\t")
 		if err := seen.add(f[0], f[1:]); err != nil {

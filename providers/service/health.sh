@@ -95,7 +95,10 @@ try() {
 # gone: the program has ended and nothing will start it again.
 gone() {
 	if [ "$runner" = systemd ]; then
-		[ "$(systemctl is-failed "$unit" 2>/dev/null)" = failed ]
+		case $(systemctl show -p NRestarts -p ActiveState "$unit" 2>/dev/null) in
+		*ActiveState=failed* | *NRestarts=[1-9]*) return 0 ;;
+		esac
+		return 1
 	else
 		[ -z "$(with_env "SHIPCTL=$mark")" ]
 	fi

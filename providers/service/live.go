@@ -159,14 +159,25 @@ func (l *live) routed(s Spec, host string, port int) (n int) {
 		has := func(list []string) bool {
 			return slices.ContainsFunc(list, func(a string) bool { return slices.Contains(as, a) })
 		}
-		if !r.known || has(r.loaded) {
+		if !r.known || has(r.loaded) || s.unplaced(on.Name, r.loaded, port) {
 			n += 2
 		}
-		if has(r.file) {
+		if has(r.file) || s.unplaced(on.Name, r.file, port) {
 			n++
 		}
 	}
 	return n
+}
+
+// unplaced says that nginx sends to this port of an address that no host block has: it may be a machine that was dropped
+// or one of ours by a name that was changed since.
+func (s Spec) unplaced(on string, list []string, port int) bool {
+	return slices.ContainsFunc(list, func(a string) bool {
+		at, err := netip.ParseAddrPort(a)
+		return err == nil && int(at.Port()) == port && !slices.ContainsFunc(s.Hosts, func(h config.HostValue) bool {
+			return slices.Contains(addresses(on, h, port), a)
+		})
+	})
 }
 
 // sends says that some nginx is known to send requests to a port of a machine, or has it on disk.

@@ -33,7 +33,7 @@ nl='
 # all: the processes with our marker; marks: "PID:SLOT/RELEASE/DIGEST". A few processes for all of them: a look must be
 # cheap on a busy machine.
 all=' ' marks=$nl
-found=$(grep -azHF -e "$mark" /proc/[0-9]*/environ 2>/dev/null | tr '\0' '\n')
+found=$(grep -azHF -e "$mark" /proc/[0-9]*/environ 2>/dev/null | tr '\n\0' '?\n')
 old=$IFS
 IFS=$nl
 set -f
@@ -42,6 +42,9 @@ for f in $found; do
 	p=${p%%/*}
 	m=${f#"/proc/$p/environ:$mark"}
 	[ "$m" != "$f" ] || continue
+	case $m in *[!A-Za-z0-9._+/-]* | */*/*/*) continue ;; */*/*) ;; *) continue ;; esac # anybody can write that
+	# shellcheck disable=SC3013 # dash and busybox have it
+	[ "/proc/$p/ns/pid" -ef /proc/self/ns/pid ] || continue # in a container: another machine's
 	case $all in *" $p "*) ;; *) all="$all$p " marks="$marks$p:$m$nl" ;; esac
 done
 IFS=$old
@@ -156,7 +159,7 @@ done | sort -u
 units=
 unit() {
 	u="shipctl-$PROJECT-$name-$1.service"
-	[ -e "/etc/systemd/system/$u" ] && units="$units $u"
+	grep -qxF "EnvironmentFile=$STATE/projects/$PROJECT/services/$name/$1.env" "/etc/systemd/system/$u" 2>/dev/null && units="$units $u"
 }
 
 # answer PORT STATUS BODY: on one line, its lines put apart by a character that no text has.

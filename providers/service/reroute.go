@@ -28,11 +28,16 @@ func (b *builder) reroute(to map[string]Slot, prefix string, after []providers.S
 	var checks []providers.StepID
 	var switches, drains []providers.Step
 	for _, n := range b.spec.Nginx.Hosts {
-		if prefix == "" && b.settledRoute(n.Name, to) {
-			continue
-		}
 		route, live := b.spec.route(b.ref, n), b.live.routes[n.Name]
 		addrs := b.addrs(n.Name, to)
+		if prefix == "" && b.settledRoute(n.Name, to) {
+			if len(live.nginx.Leaving) > 0 && b.retires() { // an earlier apply ended between switch and drain
+				_, _, drain := route.Steps(nginx.Move{To: addrs, Label: b.label(to), Left: "the earlier workers", ID: func(verb string) providers.StepID { return b.id(n.Name, verb) }})
+				drain.After = after
+				drains = append(drains, drain)
+			}
+			continue
+		}
 		if !b.movable(route, live.nginx, addrs) {
 			continue
 		}
@@ -69,12 +74,24 @@ func (b *builder) movable(r nginx.Route, l nginx.Live, to []string) bool {
 	for _, p := range problems {
 		b.problem(r.Host, "%s", p)
 	}
-	for _, w := range nginx.Warnings(r, l) {
+	for _, w := range append(b.unproven(), nginx.Warnings(r, l)...) {
 		if c := b.changes[r.Host]; !slices.Contains(c.Warnings, w) {
 			c.Warnings = append(c.Warnings, w)
 		}
 	}
 	return len(problems) == 0
+}
+
+// unproven: without an answer that only the new slot gives, nothing shows that requests follow the file.
+func (b *builder) unproven() []string {
+	e := func(sl Slot) string { return b.spec.expected(sl).body }
+	switch {
+	case b.spec.Nginx.Verify == nil:
+		return []string{"no verify block: nothing proves that nginx sends requests where this file says; if proxy_pass names a fixed address, the slot in use is stopped"}
+	case e(b.spec.Slots[0]) == e(b.spec.Slots[1]):
+		return []string{"verify can't tell the slots apart: give health.http or verify a body that only one slot answers with"}
+	}
+	return nil
 }
 
 // from is what to go back to: what workers have loaded, or at least what the file says.

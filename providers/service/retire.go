@@ -29,6 +29,13 @@ func (b *builder) retire(drained []providers.StepID) {
 	}
 }
 
+// retires says that something is going to be stopped.
+func (b *builder) retires() bool {
+	return len(b.evict) > 0 || slices.ContainsFunc(b.spec.Hosts, func(h hostValue) bool {
+		return slices.ContainsFunc(b.live.hosts[h.Name].present(), func(name string) bool { return !b.stays(h, name) })
+	})
+}
+
 // present are the names of the slots of ours that have a process or a unit.
 func (h *hostLive) present() (out []string) {
 	add := func(name string) {

@@ -33,6 +33,14 @@ if [ "$runner" = systemd ] && [ "$(systemctl is-enabled "$unit" 2>/dev/null)" = 
 	}
 fi
 
+file="/etc/systemd/system/$unit"
+if [ "$runner" = systemd ] && [ -e "$file" ]; then
+	grep -qxF "EnvironmentFile=$home/$slot.env" "$file" ||
+		die "$file belongs to another service, or was made by hand: the project's, the service's and the slot's names must not give the same unit. Nothing was changed."
+	# One that waits to be restarted must not come up in the middle of this, half old and half new.
+	[ -n "$(listeners "$port")" ] || systemctl stop "$unit" || die "systemctl stop $unit failed"
+fi
+
 # The port must be free now: whoever holds it is named and left alone.
 taken=$(listeners "$port")
 if [ -n "$taken" ] && ! ours "${taken%% *}"; then

@@ -8,10 +8,11 @@ mark="SHIPCTL=$PROJECT/$name/$slot/"
 unit="shipctl-$PROJECT-$name-$slot.service"
 home="$STATE/projects/$PROJECT/services/$name"
 
-# marked: "pid start" of each process of the slot.
+# marked: "pid start" of each process of the slot; not of one that has the marker somewhere in another variable.
 marked() {
 	for p in $(with_env "$mark"); do
 		[ "$p" = $$ ] && continue
+		case "SHIPCTL=$(env_of "$p" SHIPCTL)" in "$mark"*) ;; *) continue ;; esac
 		s=$(proc_start "$p") && printf '%s %s\n' "$p" "$s"
 	done
 }
@@ -53,8 +54,11 @@ others() {
 	done
 }
 
+# has_unit: there is a unit, and it is this slot's.
+has_unit() { grep -qxF "EnvironmentFile=$home/$slot.env" "/etc/systemd/system/$unit" 2>/dev/null; }
+
 procs=$(marked)
-if [ -z "$procs" ] && [ ! -e "/etc/systemd/system/$unit" ]; then
+if [ -z "$procs" ] && ! has_unit; then
 	echo 'nothing runs there'
 	exit 0
 fi
@@ -70,7 +74,7 @@ n=$(connected | awk '{ n += $1; a = a " " $2 } END { if (n) print n " (" substr(
 [ -z "$n" ] || printf 'cut off %s connections\n' "$n"
 
 # A stop turns restarting off first: systemctl stop does, and disable keeps a reboot from bringing it back.
-if [ -e "/etc/systemd/system/$unit" ]; then
+if has_unit; then
 	systemctl disable --quiet "$unit" 2>/dev/null
 	systemctl stop "$unit" 2>&1 || die "systemctl stop $unit failed: $(systemctl status "$unit" -n 5 --no-pager 2>&1)"
 	[ "$(systemctl show -p Result --value "$unit" 2>/dev/null)" != timeout ] || printf 'did not end within %s s: killed\n' "$grace"

@@ -46,13 +46,38 @@ func TestUsers(t *testing.T) {
 		s.m("app-1").Exec("systemctl disable --now --quiet $(systemctl list-units --plain --no-legend 'shipctl-*' | cut -d' ' -f1); rm -rf /etc/systemd/system/shipctl-* /srv/teatime /var/lib/shipctl; systemctl daemon-reload")
 	})
 	s.write("hosts.hcl", s.users())
-	without := func(root, more string) string {
-		return strings.NewReplacer("/srv/teatime", root, "  run_as  = \"teatime\"\n", "").Replace(service(`variable = "service_url"`, program()+"\n  "+more))
-	}
-	const process = `runner = "process"`
-	t.Run("listener of another user", func(t *testing.T) {
+	t.Run("refused", func(t *testing.T) { s.with(t).refusedToPlain() })
+	t.Run("without sudo, in its home", func(t *testing.T) {
+		s.write("main.hcl", withoutSudo("/home/plain/teatime", process))
+		deployed(t, "plain")
+	})
+	t.Run("without sudo, in a folder of its own", func(t *testing.T) {
+		s.m("app-1").Exec("pkill -u plain teatime; install -d -o plain -g plain /srv/teatime; while pgrep teatime; do sleep 0.1; done; rm -rf /home/plain/teatime /home/plain/.local")
+		s.write("main.hcl", withoutSudo("/srv/teatime", process))
+		deployed(t, "plain")
+	})
+	t.Run("nginx without sudo", func(t *testing.T) {
 		s := s.with(t)
-		s.write("main.hcl", without("/home/plain/teatime", process))
+		s.write("hosts.hcl", s.hosts(`user = "plain"`))
+		out := s.fails(1, "plan", "-var", "version=2")
+		s.has(out, `web-1 .*sudo = true`, `web-2 .*sudo = true`)
+		s.write("hosts.hcl", s.hosts(`user = "plain"`, `sudo = true`))
+		s.has(s.fails(1, "plan", "-var", "version=2"), `app-1.*sudo -n does not work there for the user that we log in as`)
+	})
+}
+
+const process = `runner = "process"`
+
+// withoutSudo is S1's configuration for a user who can become nobody else.
+func withoutSudo(root, more string) string {
+	return strings.NewReplacer("/srv/teatime", root, "  run_as  = \"teatime\"\n", "").Replace(service(`variable = "service_url"`, program()+"\n  "+more))
+}
+
+// refusedToPlain is what a user without sudo may not see or do, and is told.
+func (s *site) refusedToPlain() {
+	s.t.Run("listener of another user", func(t *testing.T) {
+		s := s.with(t)
+		s.write("main.hcl", withoutSudo("/home/plain/teatime", process))
 		s.m("app-1").Exec("setsid python3 -m http.server 8081 >/dev/null 2>&1 </dev/null & until ss -Hltn 'sport = :8081' | grep -q .; do sleep 0.1; done")
 		before := s.snapshots()
 		out := s.fails(1, "plan", "-var", "version=1")
@@ -63,38 +88,21 @@ func TestUsers(t *testing.T) {
 		s.untouched(before)
 		s.m("app-1").Exec("pkill -f '[h]ttp.server 8081'; while ss -Hltn 'sport = :8081' | grep -q .; do sleep 0.1; done")
 	})
-	t.Run("another user's program", func(t *testing.T) {
+	s.t.Run("another user's program", func(t *testing.T) {
 		s := s.with(t)
 		for _, c := range []struct{ name, hcl, want string }{
-			{"run_as", strings.Replace(without("/home/plain/teatime", process), "  release = release.teatime\n", "  release = release.teatime\n  run_as  = \"teatime\"\n", 1), `app-1 .*(as|user) teatime.*sudo = true`},
-			{"systemd", without("/home/plain/teatime", ""), `app-1 .*systemd.*sudo = true`},
+			{"run_as", strings.Replace(withoutSudo("/home/plain/teatime", process), "  release = release.teatime\n", "  release = release.teatime\n  run_as  = \"teatime\"\n", 1), `app-1 .*(as|user) teatime.*sudo = true`},
+			{"systemd", withoutSudo("/home/plain/teatime", ""), `app-1 .*systemd.*sudo = true`},
 		} {
 			s.write("main.hcl", c.hcl)
 			s.has(s.fails(1, "plan", "-var", "version=1"), c.want)
 		}
-		s.write("main.hcl", without("/srv/elsewhere", process))
+		s.write("main.hcl", withoutSudo("/srv/elsewhere", process))
 		out := s.run("apply", "-auto-approve", "-var", "version=1")
 		if out.code != 1 {
 			t.Errorf("exit %d", out.code)
 		}
 		s.has(out.out, `app-1`, `/srv/elsewhere`)
-	})
-	t.Run("without sudo, in its home", func(t *testing.T) {
-		s.write("main.hcl", without("/home/plain/teatime", process))
-		deployed(t, "plain")
-	})
-	t.Run("without sudo, in a folder of its own", func(t *testing.T) {
-		s.m("app-1").Exec("pkill -u plain teatime; install -d -o plain -g plain /srv/teatime; while pgrep teatime; do sleep 0.1; done; rm -rf /home/plain/teatime /home/plain/.local")
-		s.write("main.hcl", without("/srv/teatime", process))
-		deployed(t, "plain")
-	})
-	t.Run("nginx without sudo", func(t *testing.T) {
-		s := s.with(t)
-		s.write("hosts.hcl", s.hosts(`user = "plain"`))
-		out := s.fails(1, "plan", "-var", "version=2")
-		s.has(out, `web-1 .*sudo = true`, `web-2 .*sudo = true`)
-		s.write("hosts.hcl", s.hosts(`user = "plain"`, `sudo = true`))
-		s.has(s.fails(1, "plan", "-var", "version=2"), `app-1.*sudo -n does not work there for the user that we log in as`)
 	})
 }
 

@@ -130,6 +130,47 @@ func TestFaultsInUndo(t *testing.T) {
 	t.Logf("%d cases", cases)
 }
 
+// TestFaultsInGather: the nginx machines disagree and no slot is idle; then each step meets each fault.
+func TestFaultsInGather(t *testing.T) {
+	s := newShop(t)
+	c := base()
+	c.Previous = "running"
+	apart := func(t tb) *run {
+		r := &run{tb: t, shop: s, w: world(c)}
+		for _, v := range []string{"40", "41"} {
+			c := c
+			c.Version = v
+			r.apply(c)
+		}
+		n := r.w.Host("web-2").Nginx
+		n.Write(include, "upstream teatime {\n server 10.0.0.11:8081;\n server 10.0.0.12:8081;\n}\n")
+		n.Reload()
+		r.w.Watch(c.routes(), drain, false)
+		return r
+	}
+	c.Version = "42"
+	p := apart(t).plan(c)
+	if !strings.Contains(said(p), "gather-switch") {
+		t.Fatalf("nothing is gathered:\n%s", said(p))
+	}
+	cases := 0
+	for _, step := range p.Steps() {
+		for _, f := range faultsOf(step, false) {
+			t.Run(f.String(), func(t *testing.T) {
+				r := apart(t)
+				r.w.Break(f)
+				r.execute(r.plan(c))
+				r.w.Heal()
+				r.apply(c)
+				r.safe()
+				r.settled(c)
+			})
+			cases++
+		}
+	}
+	t.Logf("%d cases", cases)
+}
+
 // TestKilledThenOther: the controller is killed at each step, and then another version is wanted.
 func TestKilledThenOther(t *testing.T) {
 	s := newShop(t)
