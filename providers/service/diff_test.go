@@ -391,12 +391,15 @@ func TestDiffStrangers(t *testing.T) {
 		{"on the idle port, with consent: it serves nobody", see(s).runs("app-1", "blue", "41").stranger("app-1", 8082).routes("web-1", blue).routes("web-2", blue).agree("take-over"), []string{
 			"app-1! port 8082, where green is to run, is held by pid 777: java -jar old.jar, which shipctl did not start. It was left alone: stop it, or give the slot another port",
 		}},
-		{"where an nginx of which nothing is known may send to: left alone, with consent too",
-			see(s).runs("app-1", "green", "42").stranger("app-1", 8081).unknown("web-1", green, "?").routes("web-2", green).agree("take-over"), []string{
+		{
+			"where an nginx of which nothing is known may send to: left alone, with consent too",
+			see(s).runs("app-1", "green", "42").stranger("app-1", 8081).unknown("web-1", green, "?").routes("web-2", green).agree("take-over"),
+			[]string{
 				"app-1? port 8081 is held by pid 777: java -jar old.jar, which shipctl did not start: the next deployment needs it",
 				"app-1 wait until green is healthy (100 s at most)",
 				"web-1 check that nginx accepts green", "web-1 switch to green", "web-1 drain the earlier workers (30 s at most)",
-			}},
+			},
+		},
 		{"on the port that nginx sends to", see(s).stranger("app-1", 8081).routes("web-1", blue).routes("web-2", blue), []string{
 			"app-1! port 8081, to which nginx sends requests, is held by pid 777: java -jar old.jar, which shipctl did not start. -take-over=service.teatime makes it a step of the plan to stop it, after the traffic has moved",
 		}},

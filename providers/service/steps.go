@@ -173,7 +173,9 @@ func (b *builder) start(h string, ready, hooks []providers.StepID) {
 	if now := b.nowLine(h); now != "" {
 		line = now + "  →  " + line
 	}
-	if slices.ContainsFunc(l.seen.Procs, func(p Proc) bool { return p.Slot == b.liveSlot(h) && p.Release == l.id && p.Digest != b.spec.digest(t, l.id) }) {
+	if slices.ContainsFunc(l.seen.Procs, func(p Proc) bool {
+		return p.Slot == b.liveSlot(h) && p.Release == l.id && p.Digest != b.spec.digest(t, l.id)
+	}) {
 		line += "  (command, environment or settings differ)"
 	}
 	c.lines = append(c.lines, line)
