@@ -48,6 +48,7 @@ type Live struct {
 	Probe       *Probe   `json:"probe,omitempty"`
 
 	Included        bool     `json:"included"`
+	Used            bool     `json:"used"`               // some statement names the variable or the upstream
 	Includes        []string `json:"includes,omitempty"` // file:line of each include that leads to our file
 	Others          []string `json:"others,omitempty"`   // file:line of what has the last word instead of it
 	Unread          []string `json:"unread,omitempty"`   // files that are included and could not be read
@@ -172,6 +173,8 @@ func (in *reader) rest(key, value string) (err error) {
 		l.Probe.Status, err = strconv.Atoi(value)
 	case "body":
 		in.body.WriteString(value + "\n")
+	case "used":
+		l.Used = true
 	case "included":
 		l.Included, l.Includes = true, append(l.Includes, value)
 	case "other":

@@ -144,7 +144,7 @@ _ifs=$IFS
 IFS=$NL
 set -f
 for t in $TREE; do
-	case $t in "included "* | "other "* | "shutdown "* | "unread "*) printf '%s\n' "$t" ;; esac
+	case $t in used | "included "* | "other "* | "shutdown "* | "unread "*) printf '%s\n' "$t" ;; esac
 done
 set +f
 IFS=$_ifs

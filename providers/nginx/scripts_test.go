@@ -363,6 +363,29 @@ func TestForeignReloads(t *testing.T) {
 	})
 }
 
+// TestUsed: whether any statement of nginx names what our file sets; a comment, or a name that only begins alike, is none.
+func TestUsed(t *testing.T) {
+	each(t, func(t *testing.T, shell string) {
+		for _, upstream := range []bool{false, true} {
+			s := newSite(t, shell, upstream)
+			s.up(s.blue)
+			equal(t, "used", s.live().Used, true)
+			name, other := "$"+s.route.Variable, "$"+s.route.Variable+"_2"
+			if upstream {
+				name, other = "http://"+s.route.Upstream, "http://"+s.route.Upstream+"2"
+			}
+			conf := s.read("sites/teatime.conf")
+			if !strings.Contains(conf, "proxy_pass "+name) {
+				t.Fatalf("proxy_pass %s is not in\n%s", name, conf)
+			}
+			s.write("sites/teatime.conf", strings.ReplaceAll(conf, "proxy_pass "+name, "# "+name+" "+other+"\n\tproxy_pass http://"+s.blue.addr))
+			equal(t, "used where the address is fixed", s.live().Used, false)
+			s.kill()
+			equal(t, "used, with nginx down", s.live().Used, false)
+		}
+	})
+}
+
 func TestPending(t *testing.T) {
 	each(t, func(t *testing.T, shell string) {
 		s := newSite(t, shell, false)

@@ -71,6 +71,9 @@ func (b *builder) reroute(to map[string]Slot, prefix string, after []providers.S
 // movable stops the whole service where one nginx can't be moved, and says what its plan should warn of.
 func (b *builder) movable(r nginx.Route, l nginx.Live, to []string) bool {
 	problems := nginx.Problems(r, l, to, b.pending)
+	if len(b.unproven()) > 0 && l.Installed && l.Included && !l.Used && len(l.Unread) == 0 {
+		problems = append(problems, fmt.Sprintf("nothing in nginx uses what %s sets, so requests would go on to where they go now while its slot is stopped: use it (proxy_pass %s;), or give verify a body that only one slot answers with", r.File, use(r)))
+	}
 	for _, p := range problems {
 		b.problem(r.Host, "%s", p)
 	}
@@ -80,6 +83,14 @@ func (b *builder) movable(r nginx.Route, l nginx.Live, to []string) bool {
 		}
 	}
 	return len(problems) == 0
+}
+
+// use is how nginx names what the route sets.
+func use(r nginx.Route) string {
+	if r.Variable != "" {
+		return "$" + r.Variable
+	}
+	return "http://" + r.Upstream
 }
 
 // unproven: without an answer that only the new slot gives, nothing shows that requests follow the file.

@@ -48,7 +48,7 @@ func ordering() []mutant {
 func choosing() []mutant {
 	return []mutant{
 		{"wrong slot", "providers/service/diff.go", "\t\treturn idle[0], nil\n\t}\n\treturn slots[1], nil", "\t\treturn idle[0], nil\n\t}\n\treturn slots[0], nil", service, "TestDiff"},
-		{"idle slot need not be healthy", "providers/service/diff.go", "ok && (serves || l.healthy(sl))", "ok && (serves || sl.Port > 0)", service, "TestDiffUnhealthy"},
+		{"idle slot need not be healthy", "providers/service/steps.go", "return ok && (l.healthy(t) ||", "return ok && (t.Port > 0 ||", service, "TestDiffUnhealthy"},
 		{"stranger started over", "providers/service/diff.go", "case mine && !routed:", "case mine && routed && li.PID < 0:", service, "TestDiffStrangers"},
 		{"taken over without consent", "providers/service/diff.go", "case routed && b.takeOver && !mine:", "case routed && !mine:", service, "TestDiffStrangers"},
 		{"one answer speaks for an upstream", "providers/service/live.go", `if s.Nginx.Variable == "" || r.known ||`, "if r.known ||", service, "TestDiffUnknown"},
@@ -102,7 +102,7 @@ func nginxScripting() []mutant {
 func executing() []mutant {
 	return []mutant{
 		{"skip not passed on", "executor/executor.go", "dead = dead || st == Failed || st == Skipped", "dead = dead || st == Failed", executor, "TestRun"},
-		{"undone before what is built on it", "executor/undo.go", " || r.builtOn(u, s) {", " {", sim, "TestFaults/stopped_process"},
+		{"undone before what is built on it", "executor/undo.go", " || r.builtOn(u, s) {", " {", sim, "TestFaultsInUndo"},
 		{"what is needed is undone", "executor/undo.go", "case r.needed(s, u.kept):", "case r.needed(s, u.kept) && s.Final:", sim, "TestFaultsInUndo"},
 		{"final ignored", "executor/executor.go", "u.final = u.final || s.Final", "u.final = false", sim, "TestFaults/stopped_process"},
 		{"parallelism unlimited", "executor/executor.go", "running+begun < r.env.Parallelism && ", "", executor, "TestParallelism"},

@@ -66,7 +66,7 @@ func matrix(t *testing.T, s shop, c conf) {
 	cases := 0
 	for _, step := range steps {
 		for _, f := range faultsOf(step, false) {
-			t.Run(f.String(), func(t *testing.T) { faulty(t, s, c, was, want, f) })
+			t.Run(f.String(), func(t *testing.T) { faulty(deployed(t, s, c), t, c, was, want, f) })
 			cases++
 		}
 	}
@@ -74,11 +74,10 @@ func matrix(t *testing.T, s shop, c conf) {
 }
 
 // faulty deploys 42 with faults, and again without.
-func faulty(t *testing.T, s shop, c conf, was, want string, fs ...sim.Fault) {
-	r := deployed(t, s, c)
+func faulty(r *run, t *testing.T, c conf, was, want string, fs ...sim.Fault) {
 	r.w.Break(fs...)
 	out := r.execute(r.plan(c))
-	if !r.w.Heal() && fs[0].Point == "" {
+	if !r.w.Heal() && fs[0].Point == "" && r.parallel <= 1 { // several at a time come in no order
 		t.Errorf("it never came to %v", fs)
 	}
 	if undone(out) && r.state(c) != was {
@@ -105,7 +104,8 @@ func undone(o executor.Outcome) bool {
 	return true
 }
 
-// TestFaultsInUndo: the second nginx refuses, and then each undoing meets each fault.
+// TestFaultsInUndo: the second nginx refuses, and then each undoing, one or several at a time, meets each
+// fault.
 func TestFaultsInUndo(t *testing.T) {
 	s := newShop(t)
 	c := base()
@@ -122,8 +122,14 @@ func TestFaultsInUndo(t *testing.T) {
 				continue // it is never begun
 			}
 			for _, f := range faultsOf(step, true) {
-				t.Run(first+" fails, "+f.String(), func(t *testing.T) { faulty(t, s, c, was, want, cause, f) })
-				cases++
+				for _, parallel := range []int{1, 4} {
+					t.Run(fmt.Sprintf("%s fails, %s, %d at a time", first, f, parallel), func(t *testing.T) {
+						r := deployed(t, s, c)
+						r.parallel = parallel
+						faulty(r, t, c, was, want, cause, f)
+					})
+					cases++
+				}
 			}
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/shipctl/shipctl/planner"
+	nginxmodel "github.com/shipctl/shipctl/providers/nginx/model"
 	servicemodel "github.com/shipctl/shipctl/providers/service/model"
 	"github.com/shipctl/shipctl/testdata/sim"
 )
@@ -188,30 +189,8 @@ func (r *run) meddle(t *rapid.T, c, after conf) {
 				h.Stop()
 				_ = h.Start()
 			}
-		case "route":
-			web.Write(include, c.handmade(t))
-		case "route and reload":
-			web.Write(include, c.handmade(t))
-			web.Reload()
-		case "garbage":
-			web.Write(include, "set $service_url http://localhost:8081;\n") // which nginx takes, and answers with 502
-			web.Reload()
-		case "remove":
-			web.Remove(include)
-		case "respawn":
-			web.Respawn()
-		case "stop":
-			web.Stop()
-		case "start":
-			_ = web.Start()
-		case "reload":
-			web.Reload()
-		case "pending":
-			web.Pending = []string{"/etc/nginx/conf.d/half-edited.conf"}
-		case "broken":
-			if rapid.IntRange(0, 3).Draw(t, "really") == 0 {
-				web.Broken = "unknown directive in x.conf:3"
-			}
+		default:
+			meddleWithNginx(t, what, web, c)
 		}
 	}
 	for _, h := range c.webs() {
@@ -224,6 +203,35 @@ func (r *run) meddle(t *rapid.T, c, after conf) {
 		r.w.Pass(5) // a program that boots can't be told from one that listens nowhere, and its port may be another slot's now
 	}
 	r.w.Pass(rapid.SampledFrom([]int{0, 5}).Draw(t, "later"))
+}
+
+func meddleWithNginx(t *rapid.T, what string, web *nginxmodel.Model, c conf) {
+	switch what {
+	case "route":
+		web.Write(include, c.handmade(t))
+	case "route and reload":
+		web.Write(include, c.handmade(t))
+		web.Reload()
+	case "garbage":
+		web.Write(include, "set $service_url http://localhost:8081;\n") // which nginx takes, and answers with 502
+		web.Reload()
+	case "remove":
+		web.Remove(include)
+	case "respawn":
+		web.Respawn()
+	case "stop":
+		web.Stop()
+	case "start":
+		_ = web.Start()
+	case "reload":
+		web.Reload()
+	case "pending":
+		web.Pending = []string{"/etc/nginx/conf.d/half-edited.conf"}
+	case "broken":
+		if rapid.IntRange(0, 3).Draw(t, "really") == 0 {
+			web.Broken = "unknown directive in x.conf:3"
+		}
+	}
 }
 
 // leftOver is a program of ours that nobody remembers, in a slot that is free.

@@ -204,7 +204,7 @@ recorded() {
 # tree_awk MODE < FILES: what the configuration says about our file, a fact a line. It reads nginx's own dump (MODE dump),
 # or a list of files (MODE disk, where nginx can't be asked), and follows includes in nginx's order. Of the text nothing
 # leaves but places, the names of files and two plain values.
-#   config PATH · included PATH:LINE · other PATH:LINE · shutdown VALUE · errorlog PATH · unread PATH · pattern GLOB
+#   config PATH · included PATH:LINE · used · other PATH:LINE · shutdown VALUE · errorlog PATH · unread PATH · pattern GLOB
 tree_awk() {
 	awk -v mode="$1" -v main="$CONF" -v confdir="$CONFDIR" -v file="$FILE" -v target="$TARGET" -v form="$FORM" -v name="$NAME" '
 	function plain(p) {
@@ -239,7 +239,13 @@ tree_awk() {
 		val[path, n[path]] = arg
 	}
 	function finish() { if (inword) { W[++nw] = word; if (nw == 1) first = lineno } word = ""; inword = 0 }
-	function statement() {
+	# Is it our variable, or our upstream, by its name?
+	function uses(w) {
+		if (form == "variable") return w ~ ("[$][{]?" name "([^A-Za-z0-9_]|$)")
+		return w == name || w ~ (":\/\/" name "([:\/]|$)")
+	}
+	function statement(  i) {
+		for (i = 2; i <= nw && !used; i++) used = uses(W[i]) && !(i == 2 && W[1] == "set")
 		if (W[1] == "include" && nw > 1) event("I", first, W[2])
 		else if ((W[1] == "set" || W[1] == "auth_request_set") && W[2] == "$" name) event("S", first, "")
 		else if (W[1] == "worker_shutdown_timeout") event("T", first, W[2])
@@ -357,6 +363,7 @@ tree_awk() {
 		for (j = 1; j <= k; j++) print "included " inFrom[j]
 		for (i = 1; i <= o; i++) for (j = 1; j <= k; j++) if (!harmless(i, j)) { print "other " oAt[i]; break }
 		if (log_ != "") print "errorlog " log_
+		if (used) print "used"
 	}' 2>/dev/null
 }
 
