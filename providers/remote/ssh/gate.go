@@ -16,6 +16,9 @@ func newGate(limit int) *gate { return &gate{limit: limit, changed: make(chan st
 
 func (g *gate) acquire(ctx context.Context) error {
 	for {
+		if ctx.Err() != nil { // who was woken by both must not go in
+			return context.Cause(ctx)
+		}
 		g.mu.Lock()
 		if g.inside < g.limit {
 			g.inside++
