@@ -80,9 +80,11 @@ func newBench(t *testing.T, shell string) *bench {
 		}
 	}
 	t.Cleanup(func() { // the test's own context is over by then
-		c := remote.Call{Script: "service/stop", Args: []string{b.name, "green", "KILL", "1", "0", "cut", "", strconv.Itoa(b.port)}}
-		if out, err := b.m.Run(context.Background(), remote.Ticket{Run: "end", Step: "end", Deadline: time.Now().Add(time.Minute)}, c); err != nil {
-			t.Errorf("%s%v", out, err)
+		for _, slot := range []string{"blue", "green"} {
+			c := remote.Call{Script: "service/stop", Args: []string{b.name, slot, "KILL", "1", "0", "cut", "", strconv.Itoa(b.port)}}
+			if out, err := b.m.Run(context.Background(), remote.Ticket{Run: "end", Step: "end", Deadline: time.Now().Add(time.Minute)}, c); err != nil {
+				t.Errorf("%s%v", out, err)
+			}
 		}
 	})
 	return b
