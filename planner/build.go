@@ -16,8 +16,11 @@ func Build(rs []providers.Resource, f remote.Facts, scripts map[string]string) (
 	p := &Plan{Format: Format, Facts: f, Units: map[providers.StepID]string{}, Wait: map[providers.StepID][]providers.StepID{}}
 	unit := units(rs)
 	for _, r := range rs {
-		p.Resources = append(p.Resources, Resource{r.Ref, r.Needs, r.Spec})
-		if r.Diff != nil {
+		p.Resources = append(p.Resources, Resource{r.Ref, r.Needs, r.Spec, r.Gone})
+		switch {
+		case r.Gone && r.Remove != nil:
+			p.Changes = append(p.Changes, r.Remove(f)...)
+		case !r.Gone && r.Diff != nil:
 			p.Changes = append(p.Changes, r.Diff(f)...)
 		}
 	}
@@ -64,16 +67,20 @@ func sign(s *providers.Step, scripts map[string]string) {
 	}
 }
 
-// units joins resources that refer to each other: what fails together is undone together.
+// units joins resources that refer to each other: what fails together is undone together. A gate joins nothing: what it
+// looks at is not deployed with what it guards.
 func units(rs []providers.Resource) map[config.Ref]string {
-	u := map[config.Ref]string{}
+	u, gate := map[config.Ref]string{}, map[config.Ref]bool{}
 	for _, r := range rs {
-		u[r.Ref] = r.Ref.String()
+		u[r.Ref], gate[r.Ref] = r.Ref.String(), r.Judge != nil
 	}
 	for changed := true; changed; {
 		changed = false
 		for _, r := range rs {
 			for _, n := range r.Needs {
+				if gate[r.Ref] || gate[n] {
+					continue
+				}
 				if _, known := u[n]; known && u[n] != u[r.Ref] {
 					m := min(u[n], u[r.Ref])
 					u[n], u[r.Ref], changed = m, m, true

@@ -28,7 +28,11 @@ type want struct {
 
 func (s Spec) want(f remote.Facts) want {
 	w := want{ID: s.Version}
-	if s.Pin == PinLive {
+	switch s.Pin {
+	case PinLive:
+		return w
+	case PinRecorded:
+		w.Why = "it is an earlier one, of which nothing is sent: deploy it from its source again"
 		return w
 	}
 	a := f.Get(s.artifact())

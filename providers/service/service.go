@@ -18,6 +18,7 @@ var scripts embed.FS
 var Kind = providers.Define(providers.Def[Spec]{
 	Kind: "service", Scripts: scripts,
 	Decode: decode, Value: value, Claims: claims, Facts: facts, Diff: diff, Status: status,
+	Record: record, Rollback: rollback,
 })
 
 func value(s Spec) cty.Value {

@@ -217,6 +217,9 @@ func (b *builder) health(h string, after ...providers.StepID) providers.StepID {
 	t := b.target[h].with(id)
 	he := t.Health
 	ms := func(d time.Duration) string { return fmt.Sprint(d.Milliseconds()) }
+	if _, runs := b.live.hosts[h].runs(b.spec, b.target[h]); runs {
+		he.HealthyFor = 0 // it has run since an earlier deployment: one answer now shows that it still can
+	}
 	seconds := max(1, int((he.Timeout+time.Second-1)/time.Second))
 	args := []string{
 		b.spec.Name, t.Name, itoa(t.Port), id, b.spec.digest(t, id), b.spec.Runner, ms(he.Interval), itoa(seconds), ms(he.Deadline),

@@ -40,6 +40,9 @@ func (m *machine) answer(q remote.Query) remote.Answer {
 	switch kind, _, _ := strings.Cut(q.Script, "/"); kind {
 	case "remote":
 		text = fmt.Sprintf(identity, m.h.Name)
+		if q.Script != "remote/identity" {
+			text, status = "", 44 // no run is written down here
+		}
 	case "release":
 		text, status = m.h.Release.Ask(q.Script, q.Args)
 	case "service":
