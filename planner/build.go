@@ -19,7 +19,7 @@ func Build(rs []providers.Resource, f remote.Facts, scripts map[string]string) (
 		p.Resources = append(p.Resources, Resource{r.Ref, r.Needs, r.Spec, r.Gone})
 		switch {
 		case r.Gone && r.Remove != nil:
-			p.Changes = append(p.Changes, r.Remove(f)...)
+			p.Changes = append(p.Changes, ungated(r.Remove(f), rs)...)
 		case !r.Gone && r.Diff != nil:
 			p.Changes = append(p.Changes, r.Diff(f)...)
 		}
@@ -36,6 +36,19 @@ func Build(rs []providers.Resource, f remote.Facts, scripts map[string]string) (
 	var err error
 	p.Order, p.Wait, err = order(steps)
 	return p, err
+}
+
+// ungated drops the gates that the configuration has no longer, of what it has no longer: nobody could open them.
+func ungated(cs []providers.Change, rs []providers.Resource) []providers.Change {
+	for i := range cs {
+		for j := range cs[i].Steps {
+			st := &cs[i].Steps[j]
+			st.Gates = slices.DeleteFunc(slices.Clone(st.Gates), func(g config.Ref) bool {
+				return !slices.ContainsFunc(rs, func(r providers.Resource) bool { return r.Ref == g })
+			})
+		}
+	}
+	return cs
 }
 
 // preflight: where a machine can't run a step at all, or is two of the configuration's, nothing of the unit is begun.

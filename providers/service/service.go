@@ -18,7 +18,7 @@ var scripts embed.FS
 var Kind = providers.Define(providers.Def[Spec]{
 	Kind: "service", Scripts: scripts,
 	Decode: decode, Value: value, Claims: claims, Facts: facts, Diff: diff, Status: status,
-	Record: record, Rollback: rollback,
+	Record: record, Rollback: rollback, Remove: remove,
 })
 
 func value(s Spec) cty.Value {
