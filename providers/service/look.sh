@@ -50,6 +50,21 @@ done
 IFS=$old
 set +f
 
+# A program may have overwritten its environment, to show a title: what start noted then is as good, for it and for what
+# it has forked since.
+read -r boot </proc/sys/kernel/random/boot_id
+for f in "$STATE/projects/$PROJECT/services/$name"/*.proc; do
+	{ read -r b p s m <"$f"; } 2>/dev/null || continue
+	case $all in *" $p "*) continue ;; esac
+	if [ "$b" != "$boot" ] || ! parent "$p" || [ "$start" != "$s" ]; then continue; fi
+	m=${m#"$PROJECT/$name/"}
+	case $m in *[!A-Za-z0-9._+/-]* | */*/*/*) continue ;; */*/*) ;; *) continue ;; esac
+	session=$(cat /proc/[0-9]*/stat 2>/dev/null | awk -v s="$p" '{ p = $1; sub(/.*\) /, ""); if ($4 == s) print p }')
+	for p in $session; do
+		case $all in *" $p "*) ;; *) all="$all$p " marks="$marks$p:$m$nl" ;; esac
+	done
+done
+
 # marked PID: sets slot, release and digest.
 marked() {
 	m=${marks#*"$nl$1:"}

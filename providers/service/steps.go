@@ -231,6 +231,24 @@ func (b *builder) health(h string, after ...providers.StepID) providers.StepID {
 	}, providers.NoOp)
 }
 
+// confirm is the last step before the switches: nginx was checked, which takes a while, and what was found healthy before
+// must be what answers now.
+func (b *builder) confirm(after []providers.StepID) (all []providers.StepID) {
+	if len(after) == 0 {
+		return nil
+	}
+	for _, h := range active(b.spec.Hosts) {
+		id := b.live.hosts[h.Name].id
+		t := b.target[h.Name].with(id)
+		all = append(all, b.add(providers.Step{
+			ID: b.id(h.Name, "confirm"), Host: h.Name, Title: "confirm that " + t.Name + " still runs", After: append([]providers.StepID{b.id(h.Name, "health")}, after...),
+			Do:    remote.Call{Script: "service/confirm", Args: []string{b.spec.Name, t.Name, itoa(t.Port), id, b.spec.digest(t, id), b.spec.Runner}},
+			Limit: time.Minute,
+		}, providers.NoOp))
+	}
+	return all
+}
+
 func join(ns []int) string {
 	s := make([]string, len(ns))
 	for i, n := range ns {
