@@ -7,6 +7,7 @@
 #   listen  PORT PID START OWNER PROGRAM UNIT        OWNER: our slot's name, "-" for a stranger, "?" not permitted to see
 #   unit    SLOT STATE ENABLED MAINPID
 #   link    SLOT TARGET
+#   edited  SLOT HOW                                 the slot's unit was changed by hand
 #   answer  PORT STATUS FIRST-LINES-OF-THE-BODY
 name=$1
 shift
@@ -205,6 +206,25 @@ for s in "$@"; do
 	code=${r%%"$nl"*}
 	r=${r#"$code"}
 	answer "$port" "$code" "${r#"$nl"}"
+done
+
+# A unit that was changed by hand: its copy tells.
+for f in "$STATE/projects/$PROJECT/services/$name"/*.unit; do
+	[ -e "$f" ] || continue
+	slot=${f##*/}
+	slot=${slot%.unit}
+	u="shipctl-$PROJECT-$name-$slot.service"
+	how=
+	if [ ! -e "/etc/systemd/system/$u" ]; then
+		how="$u is gone"
+	elif ! cmp -s "$f" "/etc/systemd/system/$u"; then
+		how="/etc/systemd/system/$u is not as it was written"
+	else
+		for d in /etc/systemd/system /run/systemd/system; do
+			for o in "$d/$u.d"/*.conf; do [ ! -e "$o" ] || how="$o changes it"; done
+		done
+	fi
+	[ -z "$how" ] || printf 'edited\t%s\t%s\n' "$slot" "$how"
 done
 
 case $UNITOF in *" $name "*) ;; *) exit 0 ;; esac

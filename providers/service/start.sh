@@ -75,6 +75,8 @@ start_systemd() {
 		[ -z "$lines" ] || printf '%s\n' "$lines"
 		printf '\n[Install]\nWantedBy=multi-user.target\n'
 	} | write_atomic "/etc/systemd/system/$unit" 644 || die "can't write /etc/systemd/system/$unit"
+	# A copy, by which a change by hand is noticed.
+	cp -f "/etc/systemd/system/$unit" "$home/$slot.unit" || die "can't write $home/$slot.unit"
 	systemctl daemon-reload || die "systemctl daemon-reload failed"
 	systemctl reset-failed "$unit" 2>/dev/null
 	systemctl enable --quiet "$unit" 2>&1 || die "systemctl enable $unit failed"

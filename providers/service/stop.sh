@@ -140,5 +140,5 @@ while lives "$procs"; do
 	[ $tries -lt 50 ] || die "$slot could not be stopped: $(marked | awk '{ print "pid " $1 }' | tr '\n' ' ')"
 	nap
 done
-rm -f "$home/$slot.env" "$home/$slot.proc" "$home/$slot.healthy"
+rm -f "$home/$slot.env" "$home/$slot.unit" "$home/$slot.proc" "$home/$slot.healthy"
 echo stopped
