@@ -96,6 +96,15 @@ func (z *zone) resolve(local int64, nano int, before int64) moment {
 	}
 }
 
+// Local is the moment at which the clocks in loc show what wall shows, whose own zone is disregarded. A time that comes
+// twice is the earlier one, a time that never comes is moved on by as much as the clocks were.
+func Local(wall time.Time, loc *time.Location) time.Time {
+	_, off := wall.Zone()
+	local := wall.Unix() + int64(off)
+	z := &zone{loc: loc}
+	return z.resolve(local, wall.Nanosecond(), z.stretch(local-around).off).time(loc)
+}
+
 // date is a day of the calendar; weekday is 1 (Monday) to 7.
 type date struct {
 	year, month, day int
