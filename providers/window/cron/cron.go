@@ -23,8 +23,8 @@ type Schedule struct {
 // Parse reads an expression: six fields or a macro (@yearly, @annually, @monthly, @weekly, @daily, @midnight, @hourly)
 // as Spring's CronExpression.parse, five fields as crontab(5) of vixie cron, and @reboot, which no time fires. Its
 // errors name the field, what was found there and what is expected. Where Spring or cron would accept something by
-// accident, Parse refuses it when it can't be bounded: a longer expression than 1,000 bytes, more than 64 different
-// parts in a field with L, W or #, digits that are not 0 to 9.
+// accident, Parse refuses it when it can't be bounded: a longer expression than 1,000 bytes, more than 24 different
+// parts with L, W or #, digits that are not 0 to 9.
 func Parse(expr string) (Schedule, error) {
 	if len(expr) > maxLength {
 		return Schedule{}, fmt.Errorf("an expression of %d bytes, expected at most %d", len(expr), maxLength)
@@ -87,7 +87,8 @@ func parseMacro(text string) (Schedule, error) {
 // Next is the first start strictly after the given time, in loc; false when there is none. A start that falls into the
 // hour that a change of the clocks leaves out is left out too, one in the hour that comes twice comes twice. For six
 // fields the answer is Spring's, its oddities and its bound of 366 attempts included; where Spring's answer is not
-// after the time asked for (it then stays at one time for ever), the plain meaning of the fields decides. There is
+// after the time asked for (it then stays at one time for ever), the plain meaning of the fields decides. A search is
+// bounded: it takes some milliseconds at most. There is
 // nothing after the year 9999.
 func (s Schedule) Next(after time.Time, loc *time.Location) (time.Time, bool) {
 	t, ok, _ := s.next(after, loc)

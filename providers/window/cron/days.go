@@ -18,6 +18,8 @@ func parseDays(f field, text, written string) (searcher, []rule, error) {
 	var all list
 	var rules []rule
 	seen := map[string]bool{}
+	lettered := 0
+	var plain set
 	for _, part := range parts {
 		if !strings.ContainsAny(part, letters) {
 			v, err := f.plainDays(part, written)
@@ -27,7 +29,7 @@ func parseDays(f field, text, written string) (searcher, []rule, error) {
 			if key := strconv.FormatUint(uint64(v), 2); !seen[key] {
 				seen[key] = true
 				all = append(all, values{u, v})
-				rules = append(rules, func(d date) bool { return v.has(u.of(d)) })
+				plain |= v
 			}
 			continue
 		}
@@ -37,13 +39,15 @@ func parseDays(f field, text, written string) (searcher, []rule, error) {
 		}
 		if !seen[one.key] {
 			seen[one.key] = true
+			lettered++
 			all = append(all, one)
 			rules = append(rules, one.plain)
 		}
 	}
+	rules = append(rules, func(d date) bool { return plain.has(u.of(d)) })
 	switch {
-	case len(all) > maxPieces:
-		return nil, nil, f.wrong(written, "at most %d different parts", maxPieces)
+	case lettered > maxPieces:
+		return nil, nil, f.wrong(written, "at most %d different parts with a letter or #", maxPieces)
 	case len(all) == 1:
 		return all[0], rules, nil
 	}
@@ -212,6 +216,9 @@ func nthWeekday(weekday, n int) letter {
 	return letter{
 		key: strconv.Itoa(weekday) + "#" + strconv.Itoa(n),
 		adjust: func(z *zone, m moment) (moment, bool) {
+			if n > 5 {
+				return m, false // Spring would look at a year of months to find this out
+			}
 			// Where the month has no such day the search goes on from where the count ended, in a later month.
 			for range 12 {
 				first := unitDay.put(z, m, 1)
@@ -249,7 +256,7 @@ func nearest(n int) letter {
 			}
 			return m, false
 		},
-		plain: func(d date) bool { return nearestFits(d, n) || d.day == 1 && d.weekday == 1 && endedOn(d, n) },
+		plain: func(d date) bool { return nearestFits(d, n) && n <= d.length },
 	}
 }
 
@@ -272,6 +279,3 @@ func nearestFits(d date, n int) bool {
 	}
 	return d.weekday == 1 && n == 1 && d.day == 3
 }
-
-// endedOn says that the month before d, a first day, had n days: an nW on that last Sunday moves to d, as in Spring.
-func endedOn(d date, n int) bool { return dateOf(daysOf(d.year, d.month, 1)-1).day == n }

@@ -7,8 +7,9 @@ import (
 )
 
 const (
-	attempts  = 366 // after which Spring gives up
-	maxPieces = 64  // in a field with L, W or #
+	attempts  = 366    // after which Spring gives up
+	budget    = 40_000 // local times looked at, after which we don't follow Spring any further: some milliseconds
+	maxPieces = 24     // of a field that have L, W or #: a search asks each of them in every attempt
 )
 
 // spring is an expression as Spring evaluates it: the fields are asked one after the other, the weekday first, for a
@@ -23,10 +24,16 @@ type searcher interface {
 	search(z *zone, m moment) (moment, bool)
 }
 
+// next is false when Spring finds none. A moment that is not after the one given is no answer: Spring stands still, or
+// the search was longer than that of any expression that means something.
 func (s *spring) next(z *zone, after time.Time) (moment, bool) {
 	after = after.Add(time.Nanosecond)
 	m := z.at(after.Unix(), after.Nanosecond())
+	start := m
 	for range attempts {
+		if z.work > budget {
+			return z.at(start.unix()-1, 0), true
+		}
 		was := m
 		for _, f := range []searcher{s.weekdays, s.months, s.days, s.hours, s.minutes, s.seconds, values{unitNano, 1}} {
 			var ok bool

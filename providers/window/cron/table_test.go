@@ -58,7 +58,7 @@ func row(t *testing.T, line, want string) {
 	}
 }
 
-func lines(t *testing.T, name string) []string {
+func lines(t testing.TB, name string) []string {
 	t.Helper()
 	b, err := os.ReadFile("testdata/" + name)
 	if err != nil {

@@ -4,8 +4,8 @@ import "time"
 
 const (
 	day     = 24 * 60 * 60
-	around  = 2 * day             // no clock was ever changed by more
-	horizon = (9999 - 1970) * 366 // in days; the zones are not asked beyond
+	around  = 2 * day       // no clock was ever changed by more
+	horizon = 2932897 * day // the end of the year 9999; the zones are not asked beyond
 )
 
 // moment is a local time: seconds since 1970 as the clock on the wall counts them, and how far that clock is ahead of UTC.
@@ -29,18 +29,20 @@ type stretch struct{ start, end, off int64 }
 
 func (s stretch) covers(unix int64) bool { return s.start <= unix && unix < s.end }
 
-// zone is a time zone that remembers where it was asked last, and counts how often.
+// zone is a time zone that remembers what it was asked, and counts how often: a search goes back and forth over a few
+// years, and looking a time up far from now means reading the rule at the end of the zone's file each time.
 type zone struct {
-	loc  *time.Location
-	last stretch
-	work int
+	loc   *time.Location
+	known [32]stretch // by the time asked for, in steps of 64 days
+	work  int
 }
 
 const forever = 1 << 60
 
 func (z *zone) stretch(unix int64) stretch {
-	if z.last.covers(unix) {
-		return z.last
+	known := &z.known[floor(unix, 64*day)&31]
+	if known.covers(unix) {
+		return *known
 	}
 	if far(unix) {
 		return stretch{start: -forever, end: forever}
@@ -55,11 +57,17 @@ func (z *zone) stretch(unix int64) stretch {
 	if !end.IsZero() {
 		s.end = end.Unix()
 	}
-	z.last = s
+	// Where the rule at the end of a zone's file counts, Go takes a year for 365 days: what it says on the last day of a
+	// leap year has ended before. The walk from one change to the next must go on.
+	if s.end <= unix {
+		s.end = time.Date(t.UTC().Year()+1, 1, 1, 0, 0, 0, 0, time.UTC).Unix()
+	}
+	s.start = min(s.start, unix)
+	*known = s
 	return s
 }
 
-func far(unix int64) bool { return unix > horizon*day || unix < -2*horizon*day }
+func far(unix int64) bool { return unix >= horizon || unix < -2*horizon }
 
 // at is the local time at an instant.
 func (z *zone) at(unix int64, nano int) moment {
