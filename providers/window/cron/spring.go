@@ -8,7 +8,7 @@ import (
 
 const (
 	attempts  = 366    // after which Spring gives up
-	budget    = 40_000 // local times looked at, after which we don't follow Spring any further: some milliseconds
+	budget    = 20_000 // local times looked at, after which we don't follow Spring any further: about 3 ms
 	maxPieces = 24     // of a field that have L, W or #: a search asks each of them in every attempt
 )
 
