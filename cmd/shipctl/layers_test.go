@@ -48,7 +48,7 @@ func house() []layer {
 		{"planner", ground, "it orders changes of kinds that it doesn't know, on facts that it doesn't fetch"},
 		{"executor", append(ground, "planner"), "it walks a plan: what a step means is the step's own"},
 		{"cmd/view", append(ground, "planner", "executor"), "a view shows what the work has found, and does none"},
-		{"cmd/shipctl", slices.Concat(ground, machines, []string{"providers/nginx", "providers/all", "planner", "executor", "cmd/view"}), "wiring: it names no kind, they come from providers/all"},
+		{"cmd/shipctl", slices.Concat(ground, machines, []string{"providers/nginx", "providers/window/cron", "providers/all", "planner", "executor", "cmd/view"}), "wiring: it names no kind, they come from providers/all"},
 	}
 }
 

@@ -240,6 +240,16 @@ func ValidateDocument(out io.Writer, diags hcl.Diagnostics, files map[string]*hc
 	return document(out, d)
 }
 
+// PreviewDocument writes the next times of a cron expression.
+func PreviewDocument(out io.Writer, expression, zone string, times []string) error {
+	return document(out, struct {
+		Format     string   `json:"format_version"`
+		Expression string   `json:"expression"`
+		Zone       string   `json:"time_zone"`
+		Times      []string `json:"times"`
+	}{documentFormat, expression, zone, times})
+}
+
 // VersionDocument writes which shipctl this is.
 func VersionDocument(out io.Writer, version, platform, goVersion string) error {
 	return document(out, struct {
