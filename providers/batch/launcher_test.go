@@ -48,7 +48,7 @@ func newBench(t testing.TB, shell string) *bench {
 func applets(t testing.TB) string {
 	t.Helper()
 	dir := t.TempDir()
-	for _, name := range strings.Fields("sh date sleep wc mv id cat true false echo env kill ps ls grep getent su test printf") {
+	for _, name := range strings.Fields("sh date sleep wc mv id cat true false echo env kill ps ls grep getent su test printf rm") {
 		if err := os.Symlink("/usr/bin/busybox", filepath.Join(dir, name)); err != nil {
 			t.Fatal(err)
 		}
@@ -276,5 +276,259 @@ func TestLauncherKilled(t *testing.T) {
 			t.Fatal(err)
 		}
 		b.await("long", "job long idle\nrun long "+fmt.Sprint(start)+" - - 1\n")
+	})
+}
+
+// Two starts at once: refused, side by side, or one after the other.
+func TestConcurrency(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		text := `echo begun; read -r line; echo "$line"`
+		jobs := []Job{sh("forbid", text), sh("allow", text), sh("queue", text)}
+		jobs[1].Concurrency, jobs[2].Concurrency = Allow, Queue
+		b.write(b.spec(jobs...))
+		for _, name := range []string{"forbid", "allow", "queue"} {
+			first := b.start(name)
+			in, err := first.cmd.StdinPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			first.begin()
+			b.await(name, "job "+name+" running")
+			second := b.start(name)
+			second.cmd.Stdin = strings.NewReader("second\n")
+			second.begin()
+			switch name {
+			case "forbid":
+				second.is(75, "", "runs already")
+			case "allow":
+				second.is(0, "begun\nsecond\n", "")
+			}
+			if _, err := in.Write([]byte("first\n")); err != nil {
+				t.Fatal(err)
+			}
+			first.is(0, "begun\nfirst\n", "")
+			if name == "queue" {
+				second.is(0, "begun\nsecond\n", "")
+			}
+		}
+	})
+}
+
+// A child that the job leaves behind still uses the release: the job counts as running.
+func TestChildHoldsLock(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		b.write(b.spec(sh("parent", `sleep 60 >/dev/null 2>&1 </dev/null & echo $!`)))
+		p := b.start("parent").begin()
+		if c := p.end(); c != 0 {
+			t.Fatalf("exit %d: %s", c, p.errs.String())
+		}
+		if got := b.look("parent"); !strings.HasPrefix(got, "job parent running 0 0 -\n") {
+			t.Errorf("with a child: %s", got)
+		}
+		var child int
+		if _, err := fmt.Sscan(p.out.String(), &child); err != nil {
+			t.Fatal(err)
+		}
+		if err := syscall.Kill(child, syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		b.await("parent", "job parent idle")
+	})
+}
+
+// Nothing that is in the way of the records keeps a job from running.
+func TestRunsAllTheSame(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		b.write(b.spec(sh("job", `echo done`)))
+		state := filepath.Join(b.root, "jobs", ".state")
+		breakages := []struct {
+			name, errs string
+			do         func() error
+		}{
+			{"records can't be written", "could not record", func() error {
+				return errors.Join(os.Remove(filepath.Join(state, "job", "runs")), os.Symlink("/dev/full", filepath.Join(state, "job", "runs")))
+			}},
+			{"no directory for records", "could not record", func() error { return os.RemoveAll(filepath.Join(state, "job")) }},
+			{"a hold that can't be read", "does not wait", func() error { return os.WriteFile(filepath.Join(state, "job.hold"), []byte("what\n"), 0o600) }},
+			{"a hold of an earlier boot", "has died", func() error {
+				return os.WriteFile(filepath.Join(state, "job.hold"), []byte("another-boot 99999999 run-1\n"), 0o600)
+			}},
+			{"no state", "runs without a lock", func() error { return os.RemoveAll(state) }},
+		}
+		b.start("job").begin().is(0, "done\n", "")
+		for _, x := range breakages {
+			if err := x.do(); err != nil {
+				t.Fatalf("%s: %v", x.name, err)
+			}
+			b.start("job").begin().is(0, "done\n", x.errs)
+		}
+	})
+}
+
+func (b *bench) step(script string, args ...string) error {
+	_, err := remotetest.Step(b.t, b.m, remote.Call{Script: script, Args: args})
+	return err
+}
+
+// While a deployment stops something, a job waits, is skipped, or does not care; a hold that has passed is none.
+func TestHold(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		jobs := []Job{sh("wait", `echo ran`), sh("skip", `echo ran`), sh("run", `echo ran`)}
+		jobs[1].OnDeployment, jobs[2].OnDeployment = Skip, Run
+		b.write(b.spec(jobs...))
+		names := []string{b.root, "wait", "skip", "run"}
+		hold := func(seconds string) {
+			t.Helper()
+			if err := b.step("batch/hold", append([]string{b.root, seconds, "5"}, names[1:]...)...); err != nil {
+				t.Fatal(err)
+			}
+		}
+		hold("60")
+		b.start("run").begin().is(0, "ran\n", "")
+		b.start("skip").begin().is(75, "", "(run-1) is about to stop")
+		p := b.start("wait").begin()
+		time.Sleep(300 * time.Millisecond)
+		if text := b.look("wait"); !strings.HasPrefix(text, "job wait idle\n") {
+			t.Errorf("while it waits: %s", text)
+		}
+		if err := b.step("batch/unhold", names...); err != nil {
+			t.Fatal(err)
+		}
+		p.is(0, "ran\n", "waits for a deployment (run-1)")
+		hold("1")
+		p = b.start("wait").begin()
+		p.is(0, "ran\n", "has died")
+	})
+}
+
+// A job that starts at the very moment at which a deployment holds jobs is never stopped: either the deployment waits for
+// it, or it begins after unhold.
+func TestHoldRace(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		marker := filepath.Join(t.TempDir(), "inside")
+		b.write(b.spec(sh("job", `: >"$1"; sleep 0.02; rm "$1"`, marker)))
+		waited, begun := 0, 0
+		for i := range 67 { // under each of three shells
+			p := b.start("job").begin()
+			time.Sleep(time.Duration(i%7) * 2 * time.Millisecond)
+			if err := b.step("batch/hold", b.root, "60", "20", "job"); err != nil {
+				t.Fatal(err)
+			}
+			for range 5 { // something is stopped now
+				if _, err := os.Stat(marker); err == nil {
+					t.Fatal("the job runs while something that it relies on is stopped")
+				}
+				time.Sleep(5 * time.Millisecond)
+			}
+			if err := b.step("batch/unhold", b.root, "job"); err != nil {
+				t.Fatal(err)
+			}
+			if c := p.end(); c != 0 {
+				t.Fatalf("exit %d: %s", c, p.errs.String())
+			}
+			if p.errs.Len() > 0 {
+				waited++
+			} else {
+				begun++
+			}
+		}
+		t.Logf("%d times the job waited, %d times the deployment did", waited, begun)
+	})
+}
+
+// Where a job does not end, nothing is held and nobody is told that it may be stopped.
+func TestHoldGivesUp(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		b.write(b.spec(sh("long", `exec sleep 60`), sh("other", `echo ran`)))
+		p := b.start("long").begin()
+		b.await("long", "job long running")
+		var refused *remote.ScriptError
+		if err := b.step("batch/hold", b.root, "60", "1", "other", "long"); !errors.As(err, &refused) || refused.Status != 77 || !strings.Contains(refused.Output, "still running after 1 s: long") {
+			t.Errorf("%v", err)
+		}
+		b.start("other").begin().is(0, "ran\n", "")
+		if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+			t.Fatal(err)
+		}
+		p.end()
+	})
+}
+
+// The command that was there before is in force until the release that the new one is for is current.
+func TestCommandBefore(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		s := b.spec(sh("job", `echo "old $PASSWORD $TZ"; cat VERSION`))
+		s.Env = []Env{{Name: "PASSWORD", Value: remote.Part{Var: "password"}, Print: "1"}, {Name: "TZ", Value: remote.Part{Text: "UTC"}}}
+		b.write(s)
+		next := b.spec(sh("job", `echo "new $PASSWORD $TZ"; cat VERSION`))
+		call := next.call("later", next.Jobs, nil)
+		for range 2 { // its reply was lost
+			if _, err := remotetest.Step(t, b.m, call); err != nil {
+				t.Fatal(err)
+			}
+		}
+		b.start("job").begin().is(0, "old "+remotetest.Password+" UTC\n1\n", "")
+		b.release("2")
+		b.current("2")
+		b.start("job").begin().is(0, "new  \n2\n", "")
+		undo := []string{b.root, "job", digest(next.text(next.Jobs[0])), digest(s.text(s.Jobs[0]))}
+		for range 2 {
+			if err := b.step(scriptUnwrite, undo...); err != nil {
+				t.Fatal(err)
+			}
+		}
+		b.start("job").begin().is(0, "old "+remotetest.Password+" UTC\n2\n", "")
+		left, err := os.ReadFile(filepath.Join(b.root, "jobs", "job"))
+		if err != nil || bytes.Contains(left, []byte(remotetest.Password)) {
+			t.Errorf("the launcher holds the password, or is gone: %v", err)
+		}
+		if info, err := os.Stat(filepath.Join(b.root, "jobs", ".state", "job.env")); err != nil || info.Mode().Perm() != 0o400 {
+			t.Errorf("secrets: %v %v", info, err)
+		}
+	})
+}
+
+// A launcher is replaced, and removed, under a job that runs: the job goes on and ends as it would have.
+func TestReplacedWhileItRuns(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		s := b.spec(sh("job", `read -r line; echo "$line"; exit 3`))
+		b.write(s)
+		p := b.start("job")
+		in, err := p.cmd.StdinPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.begin()
+		b.await("job", "job job running")
+		s.Jobs[0].Command = []string{"true"}
+		b.write(s)
+		if _, err := remotetest.Step(t, b.m, s.call("now", nil, []string{"job"})); err != nil {
+			t.Fatal(err)
+		}
+		if text := b.look("job"); !strings.Contains(text, "job job running") {
+			t.Errorf("removed while it ran: %s", text)
+		}
+		if _, err := in.Write([]byte("goes on\n")); err != nil {
+			t.Fatal(err)
+		}
+		p.is(3, "goes on\n", "")
+		if _, err := os.Stat(filepath.Join(b.root, "jobs", "job")); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("the launcher is still there: %v", err)
+		}
+	})
+}
+
+// Nothing of a value is run as shell text.
+func TestNothingIsRun(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		proof := filepath.Join(t.TempDir(), "proof")
+		evil := fmt.Sprintf("'; : >%s; $(: >%s) `: >%s` \" \\ \n", proof, proof, proof)
+		s := b.spec(Job{Name: "job", Command: []string{"printf", "%s|", evil, "$(echo no)", "*"}})
+		s.Env = []Env{{Name: "A", Value: remote.Part{Text: evil}}}
+		b.write(s)
+		b.start("job", evil).begin().is(0, evil+"|$(echo no)|*|"+evil+"|", "")
+		if _, err := os.Stat(proof); err == nil {
+			t.Error("a value was run")
+		}
 	})
 }
