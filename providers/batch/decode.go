@@ -107,16 +107,11 @@ func (d *decoder) jobs() {
 	if len(d.in.Jobs) == 0 {
 		d.wrong(&d.b.Range, "No jobs", "job \"NAME\" { command = […] } is expected, once for each job.")
 	}
-	seen := map[string]bool{}
 	for _, in := range d.in.Jobs {
 		j := Job{Name: in.Name, at: d.b.At("job", in.Name), Command: d.words(in.Command)}
 		if !regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$`).MatchString(in.Name) {
 			d.wrong(j.at, "Not a job's name", "%q is a file's name: letters, digits, - and _ are expected, beginning with a letter or a digit, 64 at the most.", in.Name)
 		}
-		if seen[in.Name] {
-			d.wrong(j.at, "Job given twice", "There is more than one job %q.", in.Name)
-		}
-		seen[in.Name] = true
 		j.Concurrency = d.choice(in.Concurrency, "concurrency", in.Name, Forbid, Allow, Queue)
 		j.OnDeployment = d.choice(in.OnDeployment, "on_deployment", in.Name, Wait, Skip, Run)
 		d.schedule(&j, in)

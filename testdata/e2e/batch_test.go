@@ -184,7 +184,7 @@ func TestLauncherOnMachine(t *testing.T) {
 	s, m := newBatch(t, 1)
 	s.deploy("1")
 	launcher := "/srv/settlement/jobs/long"
-	edit := fmt.Sprintf(`sed -i 's/^\texec .*/\texec sh -c '\''id -un; echo $HOME; echo oops >\&2; exit 7'\''/' %s`, launcher)
+	edit := fmt.Sprintf(`sed -i '/^# the command$/,/^# end of the command$/s/^\texec .*/\texec sh -c '\''id -un; echo $HOME; echo oops >\&2; exit 7'\''/' %s`, launcher)
 	t.Run("edited by hand", func(t *testing.T) {
 		s := s.with(t)
 		m.Exec(edit)
@@ -205,7 +205,7 @@ func TestLauncherOnMachine(t *testing.T) {
 		m.Exec("cp -a /srv/settlement/jobs/.state/. /tmp/state && mount -t tmpfs -o size=64k tmpfs /srv/settlement/jobs/.state && cp -a /tmp/state/. /srv/settlement/jobs/.state && rm -f /srv/settlement/jobs/.state/long/runs && install -o batch /dev/null /srv/settlement/jobs/.state/long/runs; cat /dev/zero >/srv/settlement/jobs/.state/fill 2>/dev/null; :")
 		defer m.Exec("umount /srv/settlement/jobs/.state")
 		if got := m.Exec(launcher + " 2>&1; echo exit $?"); !strings.Contains(got, "could not record") || !strings.Contains(got, "batch\n/home/batch\n") || !strings.Contains(got, "exit 7") {
-			t.Errorf("%q", got)
+			t.Errorf("%q\n%s", got, m.Exec("df /srv/settlement/jobs/.state; ls -laR /srv/settlement/jobs/.state"))
 		}
 	})
 	t.Run("unreadable", func(t *testing.T) {
