@@ -71,22 +71,28 @@ sc_lock() {
 	done
 }
 
+# sc_uptime: sets sc_up, in seconds, without starting a program.
+sc_uptime() {
+	sc_up=''
+	{ read -r sc_up _; } 2>/dev/null </proc/uptime || :
+	sc_up=${sc_up%.*}
+}
+
 # sc_held: a deployment asks jobs to wait. sc_by: which.
 sc_held() {
 	[ -e "$sc_state.hold" ] || return 1
 	sc_on='' sc_until='' sc_by=''
 	{ read -r sc_on sc_until sc_by; } 2>/dev/null <"$sc_state.hold" || :
-	sc_boot='' sc_up=''
+	sc_boot=''
 	{ read -r sc_boot; } 2>/dev/null </proc/sys/kernel/random/boot_id || :
-	{ read -r sc_up _; } 2>/dev/null </proc/uptime || :
-	sc_up=${sc_up%.*}
+	sc_uptime
 	case $sc_until in
 	'' | *[!0-9]* | ???????????*)
 		[ ! -e "$sc_state.hold" ] || sc_say "could not read $sc_state.hold: does not wait for a deployment"
 		return 1
 		;;
 	esac
-	if [ "$sc_on" != "$sc_boot" ] || [ "$sc_until" -le "$sc_up" ] || [ "$sc_until" -gt $((sc_up + 3600)) ]; then
+	if [ "$sc_on" != "$sc_boot" ] || [ "$sc_until" -le "${sc_up:=0}" ] || [ "$sc_until" -gt $((sc_up + 3600)) ]; then
 		sc_say "a deployment that asked jobs to wait has died (${sc_by:-unknown}): does not wait for it"
 		return 1
 	fi
@@ -175,6 +181,8 @@ for sc_signal in TERM INT HUP QUIT USR1 USR2; do
 done
 
 sc_begin=$(date +%s)
+sc_uptime
+sc_since=${sc_up:-0}
 # A shell gives a program in the background no standard input; a descriptor of its own keeps it.
 if [ -e /proc/self/fd/0 ]; then
 	exec 7<&0
@@ -198,7 +206,9 @@ while [ -n "$sc_got" ]; do # a signal ended the wait, not the job
 	[ "$sc_again" = 127 ] && ! kill -0 "$sc_pid" 2>/dev/null || sc_status=$sc_again
 done
 
-sc_record "end $sc_begin $(date +%s) $sc_status $sc_pid $sc_release"
+# By uptime: no clock that is set makes a run shorter than nothing.
+sc_uptime
+sc_record "end $sc_begin $((sc_begin + ${sc_up:-0} - sc_since)) $sc_status $sc_pid $sc_release"
 case $sc_pid in
 *00) # now and then
 	if [ "$(wc -l 2>/dev/null <"$sc_state/runs")" -gt 500 ] 2>/dev/null; then
