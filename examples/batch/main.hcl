@@ -28,10 +28,24 @@ variable "address" {
   description = "The machine, for SSH."
 }
 
+variable "identity_file" {
+  type        = string
+  default     = null # null: the agent, and what ~/.ssh/config says
+  description = "The private key to log in with."
+}
+
+variable "known_hosts" {
+  type        = string
+  default     = null # null: ~/.ssh/known_hosts; a machine that is not in it is refused
+  description = "The file with the machine's host key."
+}
+
 host "batch-1" {
-  address = var.address
-  user    = "deploy"
-  sudo    = true # a look at all processes is needed to know which release is in use
+  address       = var.address
+  user          = "deploy"
+  sudo          = true # a look at all processes is needed to know which release is in use
+  identity_file = var.identity_file
+  known_hosts   = var.known_hosts
 }
 
 # releases/<version>, current, and jobs/ below the root. A job runs in the release that was current when it began, and

@@ -18,7 +18,7 @@ var scripts embed.FS
 // Kind is the kind "batch".
 var Kind = providers.Define(providers.Def[Spec]{
 	Kind: "batch", Scripts: scripts,
-	Decode: decode, Value: value, Claims: claims, Facts: facts, Diff: diff, Status: status,
+	Decode: decode, Value: value, Claims: claims, Facts: facts, Diff: diff, Status: status, Remove: remove,
 })
 
 // Names of our scripts. Hold and unhold are for others' steps: see hold.sh.

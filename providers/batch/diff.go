@@ -27,6 +27,18 @@ func diff(ref config.Ref, s Spec, f remote.Facts) []providers.Change {
 	return out
 }
 
+// remove takes all launchers of the block away; jobs that run go on.
+func remove(ref config.Ref, s Spec, f remote.Facts) []providers.Change {
+	s.Jobs = nil
+	out := diff(ref, s, f)
+	for i := range out {
+		if len(out[i].Steps) > 0 {
+			out[i].Action, out[i].After = providers.Delete, providers.JSON(nil)
+		}
+	}
+	return out
+}
+
 // hostDiff is the work on one machine.
 type hostDiff struct {
 	s      Spec

@@ -123,6 +123,21 @@ func TestDiffByContent(t *testing.T) {
 	}
 }
 
+func TestRemove(t *testing.T) {
+	s := settlement("42", "close", "report")
+	f := remote.Facts{}
+	f.Put(s.files("batch-1"), seenText(on(s, "42")+"file night "+strings.Repeat("e", 64)+" x tea/night\n"))
+	f.Put(remote.Identity("batch-1"), seenText("uid 0\nhas sha256sum\n"))
+	c := remove(ref, s, f)[0]
+	if c.Action != providers.Delete || len(c.Steps) != 1 || c.Steps[0].Title != "remove launchers of close, report" {
+		t.Errorf("%+v", c)
+	}
+	f.Put(s.files("batch-1"), remote.Answer{Sight: remote.Absent})
+	if c := remove(ref, s, f)[0]; c.Action != providers.NoOp || c.Problem != "" {
+		t.Errorf("%+v", c)
+	}
+}
+
 func TestTitle(t *testing.T) {
 	jobs := settlement("", "a", "b", "c", "d").Jobs
 	for want, got := range map[string]string{

@@ -241,3 +241,24 @@ func TestLauncherOnMachine(t *testing.T) {
 		s.has(s.ok("status"), `long +idle `)
 	})
 }
+
+// TestBatchExample applies the example as it stands: only the address and keys are given. A job's launcher goes with it.
+func TestBatchExample(t *testing.T) {
+	f := fleet.Up(t, "batch-1")
+	m := f.Machine("batch-1")
+	m.Exec("useradd --system batch")
+	s := &site{t: t, fleet: f, dir: t.TempDir()}
+	copyFile(t, "../../examples/batch/main.hcl", filepath.Join(s.dir, "main.hcl"))
+	s.write("machines.hclvars", fmt.Sprintf("address = %q\nidentity_file = %q\nknown_hosts = %q\n", m.Addr, f.KeyFile, f.KnownHosts))
+	s.env = []string{"SHIPCTL_CLI_ARGS=-var-file=machines.hclvars"}
+	if err := os.MkdirAll(filepath.Join(s.dir, "build", "settlement-1"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	s.write("build/settlement-1/close.sh", "echo \"$TZ $SHIPCTL_RELEASE $*\"\n")
+	s.deploy("1")
+	s.settled("1")
+	if got := m.Exec("/srv/settlement/jobs/close; /srv/settlement/jobs/report today"); got != "Asia/Seoul 1 \nAsia/Seoul 1 --report today\n" {
+		t.Errorf("%q", got)
+	}
+	s.has(s.ok("status"), `close +idle .* exit 0 `, `report +idle .* exit 0 `)
+}
