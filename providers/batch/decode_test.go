@@ -94,7 +94,8 @@ func TestDecode(t *testing.T) {
 		Project: "tea", Name: "settlement", RunAs: "batch", Hosts: s.Hosts,
 		Release: Release{Ref: config.Ref{Kind: "release", Name: "settlement"}, Pin: "content", Root: "/srv/settlement", From: "build/x"},
 		Env: []Env{
-			{Name: "N", Value: remote.Part{Text: "3"}}, {Name: "TOKEN", Value: remote.Part{Var: "token"}, Print: s.Env[1].Print},
+			{Name: "N", Value: remote.Part{Text: "3"}},
+			{Name: "TOKEN", Value: remote.Part{Var: "token"}, Print: s.Env[1].Print},
 			{Name: "TZ", Value: remote.Part{Text: "Asia/Seoul"}},
 		},
 		Jobs: []Job{
