@@ -129,6 +129,15 @@ type Status struct {
 	Health  string    // "healthy", "unhealthy: …", "-"
 	Routes  []string  // machines whose nginx sends requests there
 	Note    string
+	Job     string // of a batch: the line is about a job; Health is "running", "idle" or "not known"
+	Runs    []Run  // of a job, the last one first
+}
+
+// Run is a run of a job that is over. A zero End and an Exit of -1: nobody saw how it ended.
+type Run struct {
+	Start, End time.Time
+	Exit       int
+	Release    string
 }
 
 // Resource is a Def with its Spec inside: data and closures, so that nobody above sees the type.

@@ -34,14 +34,14 @@ func TestDrift(t *testing.T) {
 		{"include edited", "web-1", "sed -i 's/:808[12]/:9999/' " + include, `service-url\.inc was edited: it routes to .*:9999`, true},
 		{"nginx not reloaded", "web-1", `sed -i 's/:8081/:X/; s/:8082/:8081/; s/:X/:8082/' ` + include, `nginx has not loaded .*service-url\.inc`, true},
 		{"include gone", "web-1", "rm " + include, `service-url\.inc is gone`, true},
-		{"slot killed", "app-1", "systemctl stop " + unit, `nothing of it runs`, true},
-		{"unit edited", "app-1", "echo '# mine' >>/etc/systemd/system/" + unit, `the unit of slot \w+ was changed by hand`, false},
-		{"unit with a drop-in", "app-1", "mkdir -p /run/systemd/system/" + unit + ".d; printf '[Service]\\nNice=5\\n' >/run/systemd/system/" + unit + ".d/x.conf", `x\.conf changes it`, false},
-		{"unit not enabled", "app-1", "systemctl disable " + unit, `not enabled`, true},
+		{"slot killed", "app-1", "systemctl stop UNIT", `nothing of it runs`, true},
+		{"unit edited", "app-1", "echo '# mine' >>/etc/systemd/system/UNIT", `the unit of slot \w+ was changed by hand`, false},
+		{"unit with a drop-in", "app-1", "mkdir -p /run/systemd/system/UNIT.d; printf '[Service]\\nNice=5\\n' >/run/systemd/system/UNIT.d/x.conf", `x\.conf changes it`, false},
+		{"unit not enabled", "app-1", "systemctl disable UNIT", `not enabled`, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := s.with(t)
-			s.m(c.on).Exec(c.do)
+			s.m(c.on).Exec(strings.ReplaceAll(c.do, "UNIT", unit))
 			r := s.run("drift")
 			if r.code != 2 {
 				t.Errorf("exit %d", r.code)
@@ -135,7 +135,7 @@ func TestPrune(t *testing.T) {
 	}
 	web.Exec("rm -f /etc/nginx/sites-enabled/*; nginx -t && systemctl reload nginx && sleep 1.5")
 	s.ok("apply", "-auto-approve", "-prune")
-	if out := app.Exec("ls /etc/systemd/system | grep shipctl-teatime || true; ls /srv/teatime/releases 2>/dev/null || true; pgrep -f teatime-port || true"); strings.TrimSpace(out) != "" {
+	if out := app.Exec("ls /etc/systemd/system | grep shipctl-teatime || true; ls /srv/teatime/releases 2>/dev/null || true; pgrep -x teatime || true"); strings.TrimSpace(out) != "" {
 		t.Errorf("left on app-1: %s", out)
 	}
 	if out := web.Exec("ls " + include + " 2>/dev/null || true"); out != "" {

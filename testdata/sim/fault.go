@@ -56,7 +56,7 @@ func (f Fault) lost() bool { return f.Kind == LostAfter || f.Kind == DownAfter |
 // Points are the moments at which a script may be killed; "" where it has none of its own but can be half done.
 func Points(script string) (out []string) {
 	kind, verb, _ := strings.Cut(script, "/")
-	if kind == "release" {
+	if kind == "release" || kind == "batch" {
 		return []string{"half"}
 	}
 	for _, p := range slices.Concat(nginxmodel.Points(), servicemodel.Points()) {
@@ -115,7 +115,7 @@ func (w *World) fault(t remote.Ticket, c remote.Call) Fault {
 func undoes(t remote.Ticket, c remote.Call) bool {
 	verb := t.Step[strings.LastIndexByte(t.Step, '/')+1:]
 	switch c.Script {
-	case "nginx/restore", "release/deactivate":
+	case "nginx/restore", "release/deactivate", "batch/unwrite":
 		return true
 	case "service/stop":
 		return verb == "start"
