@@ -70,6 +70,10 @@ func run(ctx context.Context) (err error) {
 	if err := d.run("status"); err != nil {
 		return err
 	}
+	say("What the machine remembers of it.")
+	if err := d.run("history"); err != nil {
+		return err
+	}
 	say("And a plan once more.")
 	if err := d.run("plan"); err != nil {
 		return err
@@ -143,6 +147,7 @@ func (d *demo) run(args ...string) error {
 	ctx, cancel := context.WithTimeout(d.ctx, 2*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, d.shipctl, append([]string{"-chdir=" + d.config}, args...)...)
+	cmd.Env = append(os.Environ(), "XDG_STATE_HOME="+filepath.Join(d.lab.Dir, "journals"))
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	return cmd.Run()
 }
