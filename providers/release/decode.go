@@ -14,6 +14,8 @@ import (
 
 const (
 	versionPattern = `^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$`
+	hookPattern    = `^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$`
+	userPattern    = `^[A-Za-z_][A-Za-z0-9_.-]{0,31}$`
 	segmentPattern = `^[A-Za-z0-9._@+=,~][A-Za-z0-9._@+=,~-]*$`
 )
 
@@ -24,6 +26,8 @@ type block struct {
 	Source    string             `hcl:"source"`
 	Version   *string            `hcl:"version,optional"`
 	Shared    []string           `hcl:"shared,optional"`
+	Before    []hookBlock        `hcl:"before_activate,block"`
+	After     []hookBlock        `hcl:"after_activate,block"`
 	Retention *struct {
 		Keep       *int `hcl:"keep,optional"`
 		KeepFailed *int `hcl:"keep_failed,optional"`
@@ -44,6 +48,7 @@ func decode(b config.Block) (Spec, hcl.Diagnostics) {
 	s.Pin, s.Version = c.version(in.Version)
 	c.shared(in.Shared)
 	s.Retention = c.retention(in)
+	s.BeforeActivate, s.AfterActivate = c.hooks("before_activate", in.Before), c.hooks("after_activate", in.After)
 	return s, append(diags, c.diags...)
 }
 

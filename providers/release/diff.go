@@ -16,6 +16,10 @@ import (
 type state struct {
 	Current  string   `json:"current,omitempty"` // ID, or the link's target where it is none of ours
 	Releases []string `json:"releases"`          // IDs by time of publication
+	// Removes says which releases may go, and why; those in use stay.
+	Removes map[string]string `json:"removes,omitempty"`
+	// Due are commands that should have run after the activation of what is live.
+	Due []string `json:"due,omitempty"`
 }
 
 // want is what the configuration asks for, seen from the controller.
@@ -59,10 +63,16 @@ func diff(ref config.Ref, s Spec, f remote.Facts) []providers.Change {
 	w := s.want(f)
 	out := make([]providers.Change, 0, len(s.Hosts))
 	before, after := []string{}, []string{}
+	var hosts []*hostDiff
 	for _, h := range s.Hosts {
-		d := hostDiff{s: s, w: w, a: providers.Addr{Ref: ref, Host: h.Name}}
-		out = append(out, d.change(f))
+		d := &hostDiff{s: s, w: w, a: providers.Addr{Ref: ref, Host: h.Name}}
+		d.change(f)
+		hosts = append(hosts, d)
 		before, after = appendNew(before, d.from), appendNew(after, d.to)
+	}
+	together(s, hosts)
+	for _, d := range hosts {
+		out = append(out, d.c)
 	}
 	headline := strings.Join(after, ", ")
 	if b := strings.Join(before, ", "); b != headline {
@@ -89,34 +99,42 @@ type hostDiff struct {
 	l        Look
 	c        providers.Change
 	from, to string
+	// moves says that current changes, to a release that is there or that (publishes) comes now.
+	moves, publishes bool
+	after            state
 }
 
-func (d *hostDiff) change(f remote.Facts) providers.Change {
+// change looks at what is there and brings the release to the machine. What depends on other machines follows later.
+func (d *hostDiff) change(f remote.Facts) {
 	d.c = providers.Change{Addr: d.a, Action: providers.NoOp}
 	var why string
 	if d.l, why = d.s.see(d.a.Host, f); why != "" {
 		d.from, d.to = "?", "?"
-		return d.problem(why)
+		d.problem(why)
+		return
 	}
 	b := d.state()
 	d.from = shown(b.Current)
 	d.to = d.from
 	d.c.Before, d.c.After = providers.JSON(b), providers.JSON(b)
 	if why := d.inTheWay(); why != "" {
-		return d.problem(why)
+		d.problem(why)
+		return
 	}
 	if d.s.Pin == PinLive {
-		return d.live(b)
+		d.live(b)
+		return
 	}
 	have, why := d.have()
-	if why != "" {
-		return d.problem(why)
+	if why == "" {
+		why = d.lacks(f, have)
 	}
-	if why := d.lacks(f, have); why != "" {
-		return d.problem(why)
+	if why != "" {
+		d.problem(why)
+		return
 	}
 	d.to = d.w.ID
-	return d.steps(b, have)
+	d.steps(b, have)
 }
 
 func (d *hostDiff) problem(why string) providers.Change {
@@ -143,6 +161,7 @@ func (d *hostDiff) state() state {
 	for _, p := range d.l.Releases {
 		b.Releases = append(b.Releases, p.ID)
 	}
+	b.Due = d.left()
 	return b
 }
 
@@ -159,12 +178,15 @@ func (d *hostDiff) inTheWay() string {
 	return ""
 }
 
-func (d *hostDiff) live(b state) providers.Change {
+func (d *hostDiff) live(b state) {
 	if d.l.Current.Kind == "none" {
-		return d.problem(fmt.Sprintf("there is no release in %s on %s yet: say which one to deploy, as with -var version=…", d.s.Root, d.a.Host))
+		d.problem(fmt.Sprintf("there is no release in %s on %s yet: say which one to deploy, as with -var version=…", d.s.Root, d.a.Host))
+		return
 	}
 	d.c.Line = "release " + b.Current
-	return d.c
+	d.w.ID = d.l.CurrentID(d.s.Root)
+	d.after = b
+	d.after.Due = nil
 }
 
 // have says whether the wanted release is published, or why it can't be.
@@ -216,14 +238,15 @@ func (d *hostDiff) lacks(f remote.Facts, published bool) string {
 	return ""
 }
 
-func (d *hostDiff) steps(b state, published bool) providers.Change {
+func (d *hostDiff) steps(b state, published bool) {
 	id, art := d.w.ID, d.w.Artifact
 	d.c.Line = "release " + id
-	after := state{Current: id, Releases: slices.Clone(b.Releases)}
+	d.after = state{Current: id, Releases: slices.Clone(b.Releases)}
 	if !published {
+		d.publishes = true
 		d.c.Action = providers.Create
 		d.c.Line = fmt.Sprintf("release %s (%s)", id, Size(art.Size))
-		after.Releases = append(after.Releases, id)
+		d.after.Releases = append(d.after.Releases, id)
 		sent := slices.Contains(d.l.Ready, art.SHA256)
 		if !sent {
 			d.upload()
@@ -233,17 +256,12 @@ func (d *hostDiff) steps(b state, published bool) providers.Change {
 		d.publish(!sent)
 	}
 	if d.l.CurrentID(d.s.Root) != id {
+		d.moves = true
 		if published {
 			d.c.Action = providers.Update
 			d.c.Line = fmt.Sprintf("release %s (there already)", id)
 		}
-		d.activate(!published)
 	}
-	if d.c.Action != providers.NoOp {
-		after.Releases = d.prune(after.Releases)
-	}
-	d.c.After = providers.JSON(after)
-	return d.c
 }
 
 func (d *hostDiff) add(st providers.Step) {
@@ -281,21 +299,6 @@ func (d *hostDiff) publish(sent bool) {
 	}
 	if sent {
 		st.After = []providers.StepID{d.a.Step("upload")}
-	}
-	d.add(st)
-}
-
-func (d *hostDiff) activate(publish bool) {
-	st := providers.Step{
-		ID: d.a.Step(providers.Activate), Title: "activate release " + d.w.ID, Limit: time.Minute,
-		Do:   remote.Call{Script: scriptActivate, Args: []string{d.s.Root, d.s.key(), d.w.ID}},
-		Undo: &remote.Call{Script: scriptDeactivate, Args: []string{d.s.Root, d.s.key(), d.w.ID}},
-	}
-	if d.l.Current.Kind == "link" {
-		st.Undo.Args = append(st.Undo.Args, d.l.Current.Target)
-	}
-	if publish {
-		st.After = []providers.StepID{d.a.Step(providers.Publish)}
 	}
 	d.add(st)
 }

@@ -71,19 +71,21 @@ func before(activated []string, id string) string {
 	return ""
 }
 
-// prune adds the step that removes what may go, and returns what is expected to stay.
-func (d *hostDiff) prune(releases []string) []string {
+// prune adds the step that removes what may go, after others.
+func (d *hostDiff) prune(after []providers.StepID) {
 	if d.s.Retention == nil {
-		return releases
+		return
 	}
 	var gone []string
+	d.after.Removes = map[string]string{}
 	for _, k := range Keep(*d.s.Retention, d.l, d.s.Root, d.w.ID) {
 		if !k.Keep {
 			gone = append(gone, k.ID)
+			d.after.Removes[k.ID] = k.Why
 		}
 	}
 	if len(gone) == 0 {
-		return releases
+		return
 	}
 	slices.Reverse(gone) // oldest first
 	noun := "release"
@@ -93,8 +95,8 @@ func (d *hostDiff) prune(releases []string) []string {
 	d.add(providers.Step{
 		ID: d.a.Step(providers.Prune), Final: true, Limit: 5 * time.Minute,
 		Title: fmt.Sprintf("remove %s %s unless in use", noun, strings.Join(gone, ", ")),
-		After: []providers.StepID{d.a.Step(providers.Activate), d.a.Step(providers.Publish)},
+		After: after,
 		Do:    remote.Call{Script: scriptPrune, Args: append([]string{d.s.Root, d.s.key()}, gone...)},
 	})
-	return slices.DeleteFunc(releases, func(id string) bool { return slices.Contains(gone, id) })
+	d.after.Releases = slices.DeleteFunc(d.after.Releases, func(id string) bool { return slices.Contains(gone, id) })
 }

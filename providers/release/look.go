@@ -14,9 +14,10 @@ import (
 type Look struct {
 	Root      string // physical
 	Current   Link
-	Releases  []Published // by time of publication, those that nothing is recorded of first
-	Activated []string    // IDs, oldest first, each as often as it was activated
-	Ready     []string    // SHA-256 of uploads that are not published
+	Releases  []Published         // by time of publication, those that nothing is recorded of first
+	Activated []string            // IDs, oldest first, each as often as it was activated
+	Due       map[string][]string // by ID: commands that should have run after its activation
+	Ready     []string            // SHA-256 of uploads that are not published
 }
 
 // Link is what <root>/current is.
@@ -52,6 +53,8 @@ func parseLook(text string) (Look, error) {
 			if validID(rest) {
 				l.Activated = append(l.Activated, rest)
 			}
+		case "due":
+			l.due(rest)
 		case "ready":
 			if validSHA256(rest) {
 				l.Ready = append(l.Ready, rest)
@@ -73,6 +76,17 @@ func parseLook(text string) (Look, error) {
 	}
 	slices.SortStableFunc(l.Releases, func(a, b Published) int { return a.Seq - b.Seq })
 	return l, nil
+}
+
+func (l *Look) due(rest string) {
+	id, name, _ := strings.Cut(rest, " ")
+	if !validID(id) || !regexp.MustCompile(hookPattern).MatchString(name) {
+		return
+	}
+	if l.Due == nil {
+		l.Due = map[string][]string{}
+	}
+	l.Due[id] = append(l.Due[id], name)
 }
 
 func (l *Look) release(rest string) error {

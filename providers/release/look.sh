@@ -4,6 +4,7 @@
 #   current none | link TARGET | directory | file | odd
 #   release ID SHA256 SEQ FORM NAME      what is recorded of it, "- - - -" where nothing is
 #   activated ID                         oldest first, an ID as often as it was
+#   due ID NAME                          a command that should have run after the activation of ID, and did not
 #   ready SHA256                         an upload that is not published
 # No forks but one for the link: this is asked on every plan.
 
@@ -63,6 +64,10 @@ done
 
 if [ -f "$records/.history" ]; then
 	while read -r id; do printf 'activated %s\n' "$id"; done <"$records/.history"
+fi
+
+if [ -f "$records/.after" ]; then
+	while read -r id name; do printf 'due %s %s\n' "$id" "$name"; done <"$records/.after"
 fi
 
 for file in releases/.ready-*; do

@@ -36,4 +36,5 @@ const (
 	scriptActivate   = "release/activate"
 	scriptDeactivate = "release/deactivate"
 	scriptPrune      = "release/prune"
+	scriptHook       = "release/hook"
 )

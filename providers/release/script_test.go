@@ -52,6 +52,8 @@ type box struct {
 	state string
 	root  string
 	wrap  string // put before a script, as `ulimit -f 1`
+	step  string // its ID
+	input string // $INPUT
 }
 
 func newBox(t testing.TB, sh shell) *box {
@@ -68,20 +70,29 @@ type result struct {
 
 func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
 
+// functions are what stands in front of a step's script.
+func functions(t interface{ Fatal(args ...any) }) string {
+	prelude, err := os.ReadFile("../remote/prelude.sh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	step, err := os.ReadFile("../remote/step.sh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(prelude) + string(step)
+}
+
 // text is a script as it is sent, frames and locks aside.
 func (b *box) text(name string, args ...string) string {
 	b.t.Helper()
-	prelude, err := os.ReadFile("../remote/prelude.sh")
-	if err != nil {
-		b.t.Fatal(err)
-	}
 	body, err := scripts.ReadFile(strings.TrimPrefix(name, "release/") + ".sh")
 	if err != nil {
 		b.t.Fatal(err)
 	}
 	// The prelude adds the usual directories to PATH: busybox is to have none but its own.
-	text := string(prelude) + "\nPATH=" + quote(b.sh.path) + "\n" + b.wrap + "\n" +
-		"STATE=" + quote(b.state) + " PROJECT=tea RUN=r1 STEP=s INPUT=\n__main() {\n" + string(body) + "\n}\n__main"
+	text := functions(b.t) + "\nPATH=" + quote(b.sh.path) + "\n" + b.wrap + "\n" +
+		"STATE=" + quote(b.state) + " PROJECT=tea RUN=r1 STEP=" + quote(b.step) + " INPUT=" + quote(b.input) + "\n__main() {\n" + string(body) + "\n}\n__main"
 	for _, a := range args {
 		text += " " + quote(a)
 	}

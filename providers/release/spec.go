@@ -33,6 +33,9 @@ type Spec struct {
 	// Retired machines get no release; a service still has to be taken off them.
 	Retired []config.HostValue `json:"retired,omitempty"`
 	Shared  []string           `json:"shared,omitempty"`
+	// Hooks, in the order in which they run.
+	BeforeActivate []Hook `json:"before_activate,omitempty"`
+	AfterActivate  []Hook `json:"after_activate,omitempty"`
 	// Retention is nil where nothing is ever removed.
 	Retention *Retention `json:"retention,omitempty"`
 
