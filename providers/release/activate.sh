@@ -11,19 +11,19 @@ shift 3
 # history: what was activated, of each release that is still here the last time at least.
 history() {
 	[ -f "$records/.history" ] || return 0
-	while read -r was; do
-		[ -f "$records/$was" ] && printf '%s\n' "$was"
-	done <"$records/.history" | awk '{ l[NR] = $0; last[$0] = NR } END { for (i = 1; i <= NR; i++) if (i > NR - 49 || last[l[i]] == i) print l[i] }'
+	while read -r was at; do
+		[ -f "$records/$was" ] && printf '%s %s\n' "$was" "$at"
+	done <"$records/.history" | awk '{ l[NR] = $0; id[NR] = $1; last[$1] = NR } END { for (i = 1; i <= NR; i++) if (i > NR - 49 || last[id[i]] == i) print l[i] }'
 }
 
 mkdir -p "$records" || die "could not make $records"
 # Links that a run which died has left.
 rm -f current.shipctl-*
 # Recorded before it is done: an activation that is not recorded would make a good release look like a failed one.
-if [ "$(tail -n 1 "$records/.history" 2>/dev/null)" != "$id" ]; then
+if [ "$(awk 'END { print $1 }' "$records/.history" 2>/dev/null)" != "$id" ]; then
 	{
 		history
-		printf '%s\n' "$id"
+		printf '%s %s\n' "$id" "$(date +%s)"
 	} | write_atomic "$records/.history" 644 || die "could not record the activation in $records"
 fi
 if [ $# -gt 0 ]; then

@@ -10,7 +10,7 @@ cd -P "$1" 2>/dev/null || exit 0
 shift 3
 [ $# = 0 ] || shift
 rm -f current.shipctl-*
-if [ "$(tail -n 1 "$history" 2>/dev/null)" = "$id" ]; then
+if [ "$(awk 'END { print $1 }' "$history" 2>/dev/null)" = "$id" ]; then
 	sed '$d' "$history" | write_atomic "$history" 644 || die "could not correct $history"
 fi
 now=$(readlink current 2>/dev/null)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/shipctl/shipctl/config"
 	"github.com/shipctl/shipctl/providers"
+	"github.com/shipctl/shipctl/providers/release/fetch"
 	"github.com/shipctl/shipctl/providers/remote"
 )
 
@@ -37,6 +38,13 @@ func (s Spec) want(f remote.Facts) want {
 		return w
 	case PinRecorded:
 		w.Why = "it is an earlier one, of which nothing is sent: deploy it from its source again"
+		return w
+	}
+	if remoteSource(s.Source) {
+		var err error
+		if w.Artifact, err = declared(s.Source, s.SHA256); err != nil {
+			w.Why, w.Broken = fmt.Sprintf("the source %s: %v", shownSource(s.Source), err), true
+		}
 		return w
 	}
 	a := f.Get(s.artifact())
@@ -208,7 +216,7 @@ func (d *hostDiff) have() (published bool, why string) {
 			d.s.within("releases", w.ID), host)
 	case w.Why == "" && p.SHA256 != w.Artifact.SHA256:
 		return false, fmt.Sprintf("release %s on %s has other content: SHA-256 %s there, %s in %s. A release never changes: give the new content another version.",
-			w.ID, host, p.SHA256, w.Artifact.SHA256, d.s.Source)
+			w.ID, host, p.SHA256, w.Artifact.SHA256, shownSource(d.s.Source))
 	case w.Why == "" && p.Form == FormFile && p.Name != w.Artifact.Name:
 		return false, fmt.Sprintf("release %s on %s holds this content as %s, and the source is called %s now. A release never changes: give it another version.",
 			w.ID, host, p.Name, w.Artifact.Name)
@@ -245,13 +253,16 @@ func (d *hostDiff) steps(b state, published bool) {
 	if !published {
 		d.publishes = true
 		d.c.Action = providers.Create
-		d.c.Line = fmt.Sprintf("release %s (%s)", id, Size(art.Size))
+		d.c.Line = fmt.Sprintf("release %s (%s)", id, d.extent())
 		d.after.Releases = append(d.after.Releases, id)
 		sent := slices.Contains(d.l.Ready, art.SHA256)
-		if !sent {
+		if same := d.same(); !sent && same.ID != "" {
+			d.c.Line = fmt.Sprintf("release %s (the content of %s)", id, same.ID)
+			d.link(same)
+		} else if !sent {
 			d.upload()
 		} else {
-			d.c.Line = fmt.Sprintf("release %s (%s, sent already)", id, Size(art.Size))
+			d.c.Line = fmt.Sprintf("release %s (%s, sent already)", id, d.extent())
 		}
 		d.publish(!sent)
 	}
@@ -269,9 +280,17 @@ func (d *hostDiff) add(st providers.Step) {
 	d.c.Steps = append(d.c.Steps, st)
 }
 
+// extent is how much a release is, or where it comes from.
+func (d *hostDiff) extent() string {
+	if d.w.Artifact.Remote {
+		return "from " + shownSource(d.s.Source)
+	}
+	return Size(d.w.Artifact.Size)
+}
+
 func (d *hostDiff) upload() {
 	art := d.w.Artifact
-	d.add(providers.Step{
+	st := providers.Step{
 		ID: d.a.Step("upload"), Title: fmt.Sprintf("upload %s, %s", art.Name, Size(art.Size)),
 		// Ten minutes, and as long as it takes at 256 KiB a second.
 		Limit: 10*time.Minute + time.Duration(art.Size/(256<<10))*time.Second,
@@ -279,6 +298,32 @@ func (d *hostDiff) upload() {
 			Script: scriptUpload, File: d.s.Source, FileSHA256: art.SHA256, FileSize: art.Size,
 			Args: []string{d.s.Root, d.s.key(), d.w.ID, art.SHA256, strconv.FormatInt(art.Size, 10), strconv.FormatInt(art.room(), 10)},
 		},
+	}
+	if art.Remote {
+		st.Title, st.Limit = fmt.Sprintf("upload %s from %s", art.Name, shownSource(d.s.Source)), fetch.Deadline+2*time.Hour
+		st.Do.File, st.Do.FileSize = fetched(d.s.Source, art.SHA256), 0
+		st.Do.Args = append(st.Do.Args[:4], "-", "-")
+	}
+	d.add(st)
+}
+
+// same is a release of another name whose content is what is wanted, and can be proved to be: of an archive the machine
+// has what came out of it only.
+func (d *hostDiff) same() Published {
+	art := d.w.Artifact
+	for _, p := range slices.Backward(d.l.Releases) {
+		if art.Form == FormFile && p.Form == FormFile && p.SHA256 == art.SHA256 && p.Name != "" && !strings.Contains(p.Name, "/") {
+			return p
+		}
+	}
+	return Published{}
+}
+
+func (d *hostDiff) link(from Published) {
+	art := d.w.Artifact
+	d.add(providers.Step{
+		ID: d.a.Step("upload"), Title: fmt.Sprintf("take %s from release %s", art.Name, from.ID), Limit: 10 * time.Minute,
+		Do: remote.Call{Script: scriptLink, Args: []string{d.s.Root, d.s.key(), art.SHA256, from.ID, from.Name}},
 	})
 }
 
@@ -288,10 +333,14 @@ func (d *hostDiff) publish(sent bool) {
 	if paths == "" {
 		paths = "-" // an empty argument is easily lost
 	}
+	limit := 5*time.Minute + time.Duration(art.Unpacked/10e6)*time.Second
+	if art.Remote {
+		limit = time.Hour
+	}
 	st := providers.Step{
 		ID: d.a.Step(providers.Publish), Title: "publish release " + d.w.ID,
 		// Unpacking and writing to the disk, at 10 MB a second.
-		Limit: 5*time.Minute + time.Duration(art.Unpacked/10e6)*time.Second,
+		Limit: limit,
 		Do: remote.Call{
 			Script: scriptPublish,
 			Args:   append([]string{d.s.Root, d.s.key(), d.w.ID, art.SHA256, art.Form, art.Name, paths}, d.s.Shared...),

@@ -17,44 +17,57 @@ type Decision struct {
 	Why  string
 }
 
-// Keep decides what stays once id is published and activated. A removal is a proposal: what is in use on the machine
-// stays in any case, which prune.sh sees at the last moment. Releases that nothing is recorded of are not ours.
-func Keep(r Retention, l Look, root, id string) []Decision {
+// Keep decides what stays once id, of so many bytes, is published and activated; newest first, by the recorded order of
+// publication. A removal is a proposal: what is in use on the machine stays in any case, which prune.sh sees at the last
+// moment. Releases that nothing is recorded of are not ours. Those of unknown size count as nothing.
+func Keep(r Retention, l Look, root, id string, size int64) []Decision {
 	previous := l.CurrentID(root)
 	if previous == id {
 		previous = before(l.Activated, id)
 	}
-	var all []string
+	all := []Published{}
 	for _, p := range l.Releases {
-		if p.ID != id && p.SHA256 != "" {
-			all = append(all, p.ID)
+		if p.ID == id {
+			size = p.Size
+		} else if p.SHA256 != "" {
+			all = append(all, p)
 		}
 	}
-	all = append(all, id)
-	slices.Reverse(all) // newest first
+	all = append(all, Published{ID: id, Size: size})
+	slices.Reverse(all)
 	out := make([]Decision, 0, len(all))
-	good, failed := 0, 0
-	for _, x := range all {
-		d := Decision{ID: x, Keep: true}
-		worked := x == id || slices.Contains(l.Activated, x)
+	good, failed, total := 0, 0, int64(0)
+	for _, p := range all { // what stays in any case counts first
+		if p.ID == id || p.ID == previous {
+			total += p.Size
+		}
+	}
+	for _, p := range all {
+		d := Decision{ID: p.ID, Keep: true}
+		worked := p.ID == id || slices.Contains(l.Activated, p.ID)
 		if worked {
 			good++
 		} else {
 			failed++
 		}
 		switch {
-		case x == id:
+		case p.ID == id:
 			d.Why = "live"
-		case x == previous:
+		case p.ID == previous:
 			d.Why = "was live before"
-		case worked && good <= r.Keep:
-			d.Why = fmt.Sprintf("one of the newest %d", r.Keep)
-		case worked:
+		case worked && good > r.Keep:
 			d.Keep, d.Why = false, fmt.Sprintf("older than the newest %d", r.Keep)
-		case failed <= r.KeepFailed:
-			d.Why = fmt.Sprintf("one of the newest %d that were never activated", r.KeepFailed)
-		default:
+		case !worked && failed > r.KeepFailed:
 			d.Keep, d.Why = false, "never activated"
+		case r.MaxSize > 0 && total+p.Size > r.MaxSize:
+			d.Keep, d.Why = false, fmt.Sprintf("with it there would be more than %s", Size(r.MaxSize))
+		case worked:
+			d.Why = fmt.Sprintf("one of the newest %d", r.Keep)
+		default:
+			d.Why = fmt.Sprintf("one of the newest %d that were never activated", r.KeepFailed)
+		}
+		if d.Keep && p.ID != id && p.ID != previous {
+			total += p.Size
 		}
 		out = append(out, d)
 	}
@@ -78,7 +91,7 @@ func (d *hostDiff) prune(after []providers.StepID) {
 	}
 	var gone []string
 	d.after.Removes = map[string]string{}
-	for _, k := range Keep(*d.s.Retention, d.l, d.s.Root, d.w.ID) {
+	for _, k := range Keep(*d.s.Retention, d.l, d.s.Root, d.w.ID, d.w.Artifact.Unpacked) {
 		if !k.Keep {
 			gone = append(gone, k.ID)
 			d.after.Removes[k.ID] = k.Why

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -135,13 +136,19 @@ func (b *box) fails(want string, stdin []byte, name string, args ...string) {
 
 func (b *box) spec() Spec { return Spec{Name: "tea", Pin: PinVersion, Root: b.root} }
 
+// timeless takes the times and sizes out of what look prints.
+func timeless(text string) string {
+	text = regexp.MustCompile(`\nsize [^\n]*`).ReplaceAllString(text, "")
+	return regexp.MustCompile(`(?m)^(activated \S+) \d+$`).ReplaceAllString(text, "$1")
+}
+
 func (b *box) lookText() string {
 	b.t.Helper()
 	r := b.run(nil, scriptLook, b.root, b.spec().key())
 	if r.status != 0 {
 		return fmt.Sprintf("exit %d", r.status)
 	}
-	return strings.ReplaceAll(r.out, b.root, "ROOT")
+	return timeless(strings.ReplaceAll(r.out, b.root, "ROOT"))
 }
 
 func (b *box) expect(want ...string) {

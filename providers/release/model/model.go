@@ -124,6 +124,7 @@ func (m *Model) step(script string, args []string, payloadSHA string, half bool)
 		"release/activate":   func() (string, error) { return "", m.activate(args, half) },
 		"release/deactivate": func() (string, error) { return m.deactivate(args, half) },
 		"release/prune":      func() (string, error) { return m.prune(args, half) },
+		"release/link":       func() (string, error) { return m.link(args, half) },
 		"release/hook":       func() (string, error) { return m.hook(args, half) },
 	}
 	if steps[script] == nil {
@@ -154,6 +155,25 @@ func (m *Model) upload(args []string, payloadSHA string, half bool) (string, err
 	clear(r.ready)
 	if half || payloadSHA != sha {
 		return "", errors.New("the upload broke off")
+	}
+	r.ready[sha] = true
+	return "", nil
+}
+
+func (m *Model) link(args []string, half bool) (string, error) {
+	sha, from := args[2], args[3]
+	r := m.roots[args[0]]
+	switch {
+	case r == nil || len(r.releases) == 0 && len(r.ready) == 0:
+		return "", errors.New("could not enter")
+	case r.ready[sha]:
+		return "", nil
+	case !r.releases[from] || r.records[from].sha != sha || r.records[from].name != args[4]:
+		return "", errors.New("it is not there any more")
+	}
+	clear(r.ready)
+	if half {
+		return "", errors.New("died before the rename")
 	}
 	r.ready[sha] = true
 	return "", nil
@@ -298,8 +318,12 @@ func (m *Model) hook(args []string, half bool) (string, error) {
 
 func (m *Model) prune(args []string, half bool) (string, error) {
 	r := m.roots[args[0]]
-	if r == nil || len(r.releases) == 0 {
+	all := len(args) > 2 && args[2] == "-all"
+	if r == nil || len(r.releases) == 0 && !all {
 		return "", nil
+	}
+	if m.Unprivileged && all {
+		return "", errors.New("nothing removed")
 	}
 	if m.Unprivileged {
 		return "nothing removed", nil
@@ -316,13 +340,22 @@ func (m *Model) prune(args []string, half bool) (string, error) {
 		}
 	}
 	var out []string
-	for _, id := range args[2:] {
+	ids := args[2:]
+	if all {
+		ids = slices.Sorted(maps.Keys(r.records))
+	}
+	for _, id := range ids {
 		switch {
+		case !r.releases[id] && all:
+			delete(r.records, id)
 		case !r.releases[id]:
-		case id == live || id == previous || (m.Busy != nil && m.Busy(dir+id)):
+		case !all && (id == live || id == previous) || (m.Busy != nil && m.Busy(dir+id)):
 			out = append(out, "kept "+id)
 		default:
 			delete(r.releases, id)
+			if id == live {
+				r.kind, r.target = "none", ""
+			}
 			if half {
 				return "", errors.New("died before the removal")
 			}
@@ -330,5 +363,24 @@ func (m *Model) prune(args []string, half bool) (string, error) {
 			out = append(out, "removed "+id)
 		}
 	}
+	if all {
+		m.forget(args[0])
+	}
 	return strings.Join(out, "\n"), nil
+}
+
+// forget is the end of a removal of everything, where nothing was kept.
+func (m *Model) forget(path string) {
+	r := m.roots[path]
+	if len(r.records) > 0 {
+		return
+	}
+	r.history, r.due = nil, nil
+	clear(r.ready)
+	if dir := path + "/releases/"; r.kind == "link" && strings.HasPrefix(r.target, dir) && !r.releases[strings.TrimPrefix(r.target, dir)] {
+		r.kind, r.target = "none", ""
+	}
+	if len(r.releases) == 0 && r.kind == "none" {
+		delete(m.roots, path)
+	}
 }
