@@ -41,7 +41,6 @@ take() {
 	tmp=.upload-$RUN-$$
 	trap 'rm -f "$tmp"' EXIT
 	trap 'exit 1' HUP INT TERM PIPE
-	(: >"$tmp") 2>/dev/null || die "could not write to $PWD: is it read-only? Nothing was written."
 	sum=$(tee "$tmp" | sha256sum) || die "could not compute a SHA-256"
 	got=$(stat -c %s "$tmp") || die "$PWD/$tmp is gone"
 	[ "$got" -eq "$size" ] || broke "$got"
@@ -78,7 +77,9 @@ fi
 
 # We hold the machine's step lock: nobody else is uploading, so what lies here was left by a run that died, or
 # superseded by this one.
-rm -f .upload-* .ready-*
+rm -f .upload-* .ready-* 2>/dev/null
+why=$( (: >".upload-$RUN-$$") 2>&1) || die "could not write to $PWD: ${why##*: }. Nothing was written."
+rm -f ".upload-$RUN-$$"
 enough
 (take) || exit 1
 [ -f "$ready" ] || die "$PWD/$ready is gone"

@@ -160,7 +160,7 @@ func TestDiskFull(t *testing.T) {
 	m.Exec("mv /usr/bin/df.real /usr/bin/df")
 
 	m.Exec("mount -o remount,ro /srv/site")
-	s.has(s.fails(6, "apply", "-auto-approve", "-detailed-exitcode", "-var", "version=2"), `read-only`)
+	s.has(s.fails(6, "apply", "-auto-approve", "-detailed-exitcode", "-var", "version=2"), `could not write to /srv/site/releases: Read-only file system. Nothing was written`)
 	clean()
 
 	m.Exec("mount -o remount,rw,size=64m /srv/site")
