@@ -719,3 +719,18 @@ func TestDiffRecreateOrder(t *testing.T) {
 	}
 	want(t, steps[id("app-2", "stop-blue")].After, id("app-1", "health"))
 }
+
+// TestRollbackRecreate: between one slot and two, a rollback never runs two.
+func TestRollbackRecreate(t *testing.T) {
+	for name, s := range map[string]Spec{"to one slot": rollback(teatime(), teatime(oneSlot)), "from one slot": rollback(teatime(oneSlot), teatime())} {
+		t.Run(name, func(t *testing.T) {
+			if !s.recreates() || len(s.Slots) != 1 {
+				t.Fatalf("strategy %q, %d slots", s.Strategy, len(s.Slots))
+			}
+			compare(t, see(s).runs("app-1", "blue", "41").routes("web-1", blue).routes("web-2", blue), []string{
+				"app-1? nothing serves from the stop until the new program is healthy (100 s at most); if it does not get so, the old one is started again",
+				"app-1 stop blue (pid 2181)", "app-1 start blue on :8081", "app-1 wait until blue is healthy (100 s at most)",
+			})
+		})
+	}
+}
