@@ -41,8 +41,9 @@ func (c *cli) execute(ctx context.Context, m *made, l *executor.Lease, a applyAr
 	if err := b.begin(ctx); err != nil {
 		return fmt.Errorf("the run can't be written down, so nothing was begun\n%w", err)
 	}
+	stops := c.checkpoints()
 	out := executor.Run(ctx, m.plan, executor.Env{
-		Run: l.ID, Epoch: l.Epoch, Dial: m.machines, Gate: closed, Emit: r.emit, Now: c.now, Pause: pause, Parallelism: a.parallelism,
+		Run: l.ID, Epoch: l.Epoch, Dial: stops.dial(m.machines), Gate: closed, Emit: stops.emit(r.emit), Now: c.now, Pause: pause, Parallelism: a.parallelism,
 	})
 	if err := b.end(context.WithoutCancel(ctx), out, r.traced()); err != nil {
 		r.progress.Note("What was done could not be written down everywhere; the next apply does that: " + err.Error())

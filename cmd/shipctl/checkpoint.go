@@ -1,0 +1,129 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"sync"
+
+	"github.com/shipctl/shipctl/executor"
+	"github.com/shipctl/shipctl/planner"
+	"github.com/shipctl/shipctl/providers/remote"
+)
+
+// checkpointEnv names a Unix socket that a test listens on. Without it no checkpoint exists.
+const checkpointEnv = "SHIPCTL_CHECKPOINTS"
+
+// checkpoints are the moments at which a test looks on, or breaks something: before a script that changes a machine is
+// sent, between its effect and its reply, and after the reply was taken in. Steps, their undoing and the lease have
+// them. At each, one line goes to the socket, and the run goes on there when one comes back: empty, or "fail TEXT" for
+// a script that says no, or "lost" for a reply that never came.
+type checkpoints struct {
+	socket string
+
+	mu      sync.Mutex
+	undoing map[string]bool
+}
+
+// checkpoint is what the socket is told.
+type checkpoint struct {
+	Step   string `json:"step"`
+	Moment string `json:"moment"` // before, effect or after
+	Undo   bool   `json:"undo,omitempty"`
+}
+
+// checkpoints of this run; nil, and free, where no test looks on.
+func (c *cli) checkpoints() *checkpoints {
+	if socket := c.env(checkpointEnv); socket != "" {
+		return &checkpoints{socket: socket, undoing: map[string]bool{}}
+	}
+	return nil
+}
+
+// dial gives machines that stop at the checkpoints.
+func (k *checkpoints) dial(dial planner.Dial) planner.Dial {
+	if k == nil {
+		return dial
+	}
+	return func(ctx context.Context, host string) (remote.Machine, error) {
+		m, err := dial(ctx, host)
+		if err != nil {
+			return nil, err
+		}
+		return stopping{m, k}, nil
+	}
+}
+
+// emit stops after a step, when the run knows how it ended.
+func (k *checkpoints) emit(emit func(executor.Event)) func(executor.Event) {
+	if k == nil {
+		return emit
+	}
+	return func(e executor.Event) {
+		emit(e)
+		switch e.State {
+		case executor.Undoing:
+			k.mu.Lock()
+			k.undoing[string(e.Step.ID)] = true
+			k.mu.Unlock()
+		case executor.Done, executor.Failed, executor.Undone, executor.NotDone:
+			_ = k.reach(context.Background(), string(e.Step.ID), "after") // it is too late for another reply
+		}
+	}
+}
+
+func (k *checkpoints) reach(ctx context.Context, step, moment string) error {
+	k.mu.Lock()
+	p := checkpoint{step, moment, k.undoing[step]}
+	k.mu.Unlock()
+	var d net.Dialer
+	conn, err := d.DialContext(ctx, "unix", k.socket)
+	if err != nil {
+		return fmt.Errorf("%s: %w", checkpointEnv, err)
+	}
+	defer conn.Close()
+	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
+	if err := json.NewEncoder(conn).Encode(p); err != nil {
+		return fmt.Errorf("%s: %w", checkpointEnv, err)
+	}
+	reply, err := bufio.NewReader(conn).ReadString('\n')
+	if err != nil {
+		return fmt.Errorf("%s: %w", checkpointEnv, err)
+	}
+	reply = strings.TrimSuffix(reply, "\n")
+	switch text, fails := strings.CutPrefix(reply, "fail "); {
+	case reply == "":
+		return nil
+	case fails:
+		return &remote.ScriptError{Script: step, Status: 1, Output: text}
+	case reply == "lost":
+		return errors.New("the reply was lost")
+	}
+	return fmt.Errorf("%s: %q is no reply", checkpointEnv, reply)
+}
+
+// stopping is a machine with checkpoints around what is run on it. The lease's heartbeat has none: it comes when it
+// comes.
+type stopping struct {
+	remote.Machine
+	checkpoints *checkpoints
+}
+
+// Run implements remote.Machine.
+func (m stopping) Run(ctx context.Context, t remote.Ticket, c remote.Call) ([]byte, error) {
+	if t.Step == "lease/renew" {
+		return m.Machine.Run(ctx, t, c)
+	}
+	if err := m.checkpoints.reach(ctx, t.Step, "before"); err != nil {
+		return nil, err
+	}
+	out, err := m.Machine.Run(ctx, t, c)
+	if other := m.checkpoints.reach(ctx, t.Step, "effect"); other != nil {
+		return nil, other
+	}
+	return out, err
+}
