@@ -16,5 +16,7 @@ if [ "$(tail -n 1 "$records/.history" 2>/dev/null)" != "$id" ]; then
 		printf '%s\n' "$id"
 	} | write_atomic "$records/.history" 644 || die "could not record the activation in $records"
 fi
+# Until prune has run, plans go on asking for it: a run may die between the two.
+: >"$records/.prune" || die "could not write to $records"
 switch_link "$PWD/releases/$id" "$PWD/current" || die "could not point $PWD/current to release $id"
 [ "$(readlink current)" = "$PWD/releases/$id" ] || die "$PWD/current points to $(readlink current), not to release $id"

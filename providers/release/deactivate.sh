@@ -4,7 +4,7 @@
 
 history=$STATE/projects/$PROJECT/releases/$2/.history id=$3
 cd -P "$1" 2>/dev/null || exit 0
-rm -f current.shipctl-*
+rm -f current.shipctl-* "$STATE/projects/$PROJECT/releases/$2/.prune"
 if [ "$(tail -n 1 "$history" 2>/dev/null)" = "$id" ]; then
 	sed '$d' "$history" | write_atomic "$history" 644 || die "could not correct $history"
 fi

@@ -261,8 +261,15 @@ func (d *hostDiff) steps(b state, published bool) providers.Change {
 		}
 		d.activate(!published)
 	}
-	if d.c.Action != providers.NoOp {
+	switch {
+	case d.c.Action != providers.NoOp:
 		after.Releases = d.prune(after.Releases)
+	case d.l.PruneDue: // a run ended before its last step
+		after.Releases = d.prune(after.Releases)
+		if len(d.c.Steps) > 0 {
+			d.c.Action = providers.Update
+			d.c.Line = fmt.Sprintf("release %s (older ones are still to be removed)", id)
+		}
 	}
 	d.c.After = providers.JSON(after)
 	return d.c

@@ -16,6 +16,7 @@ type Look struct {
 	Current   Link
 	Releases  []Published // by time of publication, those that nothing is recorded of first
 	Activated []string    // IDs, oldest first, each as often as it was activated
+	PruneDue  bool        // since the last activation, nobody has looked for what may go
 	Ready     []string    // SHA-256 of uploads that are not published
 }
 
@@ -52,6 +53,8 @@ func parseLook(text string) (Look, error) {
 			if validID(rest) {
 				l.Activated = append(l.Activated, rest)
 			}
+		case "prune":
+			l.PruneDue = true
 		case "ready":
 			if validSHA256(rest) {
 				l.Ready = append(l.Ready, rest)

@@ -4,6 +4,7 @@
 #   current none | link TARGET | directory | file | odd
 #   release ID SHA256 SEQ FORM NAME      what is recorded of it, "- - - -" where nothing is
 #   activated ID                         oldest first, an ID as often as it was
+#   prune due                            since the last activation, nobody has looked for what may go
 #   ready SHA256                         an upload that is not published
 # No forks but one for the link: this is asked on every plan.
 
@@ -64,6 +65,8 @@ done
 if [ -f "$records/.history" ]; then
 	while read -r id; do printf 'activated %s\n' "$id"; done <"$records/.history"
 fi
+
+[ ! -f "$records/.prune" ] || printf 'prune due\n'
 
 for file in releases/.ready-*; do
 	sha=${file#releases/.ready-}

@@ -91,9 +91,13 @@ previous=$(awk -v live="$live" '$1 != live { p = $1 } END { print p }' "$records
 
 if [ "$(id -u)" != 0 ]; then
 	printf 'nothing removed: without root it can not be seen whether a process uses a release\n'
+	rm -f "$records/.prune"
 	exit 0
 fi
-look || exit 0
+if ! look; then
+	rm -f "$records/.prune"
+	exit 0
+fi
 
 for id in "$@"; do
 	case $id in [!A-Za-z0-9]* | *[!A-Za-z0-9._+-]* | '') die "$id is not the name of a release" ;; esac
@@ -122,3 +126,4 @@ for dir in .remove-*; do
 	printf 'removed %s\n' "$id"
 done
 sync_path .
+rm -f "$records/.prune"

@@ -34,6 +34,11 @@ func (p planned) name() string {
 	return regexp.MustCompile(`/stop-(blue|green)$`).ReplaceAllString(p.ID, "/stop")
 }
 
+// verb is the step in a subtest's name.
+func (p planned) verb() string {
+	return p.Host + " " + p.name()[strings.LastIndexByte(p.name(), '/')+1:]
+}
+
 // crash is a column of the matrix: what goes wrong at a step.
 type crash struct {
 	name string
@@ -135,11 +140,6 @@ type matrix struct {
 	want    map[int]string    // by parity: the state after an undisturbed one
 }
 
-const matrixKeep = `
-  retention {
-    keep = 1
-  }`
-
 // newMatrix boots a fleet whose machines are reached through proxies.
 func newMatrix(t *testing.T, hcl string, names ...string) *matrix {
 	t.Helper()
@@ -211,8 +211,8 @@ type outcome struct {
 
 // run is one cell: the fault, and then an apply that meets none.
 func (x *matrix) run1(t *testing.T, step planned, k crash) outcome {
-	x = x.with(t)
 	x.next()
+	x = x.with(t)
 	for _, s := range x.steps[x.version%2] {
 		if s.name() == step.name() {
 			step = s
@@ -371,10 +371,25 @@ func content(m *fleet.Machine, path string) string {
 	return ""
 }
 
-// plain takes out what differs from one deployment to the next.
+// plain takes out what differs from one deployment to the next although both end the same.
 func (x *matrix) plain(s string) string {
-	names := strings.NewReplacer(fmt.Sprintf("v%d", x.version), "vNEW", fmt.Sprintf("v%d", x.version-1), "vOLD")
-	return names.Replace(s)
+	s = strings.NewReplacer(fmt.Sprintf("v%d", x.version), "vNEW", fmt.Sprintf("v%d", x.version-1), "vOLD").Replace(s)
+	for _, r := range [][2]string{
+		{`(?m)^\S+ (/var)?/tmp/systemd-private-.*\n`, ""},
+		{`(?m)^\S+ \S+\.run\.\d{8}T\d{6}Z\w+\.\S* .*\n(\t.*\n)*`, ""}, // what the last runs would have put back
+		{`\d{8}T\d{6}Z[A-Z0-9]{8}`, "RUN"},
+		{`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ`, "TIME"},
+		{`\b[0-9a-f]{64}\b`, "SHA256"},
+		{`\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b`, "BOOT"},
+		{`(vNEW|vOLD)/[0-9a-f]{12}`, "$1/DIGEST"},
+		{`(?m)^\t(epoch|id|who|boot|until|since|master|worker)( .*)?\n`, ""}, // leases, and who served when
+		{`(?m)^\tv\d+\n`, ""},                                                // the names of releases that were removed
+		{`SHA256 \d+ tar`, "SHA256 N tar"},                                   // the how manieth
+		{`(?m)^\tRUN .*/.*\n`, ""},                                           // the last step
+	} {
+		s = regexp.MustCompile(r[0]).ReplaceAllString(s, r[1])
+	}
+	return s
 }
 
 func sortedKeys(m map[string]string) []string {
@@ -410,32 +425,169 @@ func difference(want, got string) string {
 	return b.String()
 }
 
-// TestCrashMatrix: at each checkpoint of a deployment, each fault.
+// scene is a configuration that the matrix is made of.
+type scene struct {
+	name     string
+	machines []string
+	hcl      string
+	fleets   int // that share its cells
+}
+
+func scenes() []scene {
+	retention := "version = var.version\n\n  retention {\n    keep = 1\n  }"
+	both := strings.NewReplacer("version = var.version", retention, `interval    = "200ms"`, `interval    = "50ms"`, `healthy_for = "500ms"`, `healthy_for = "100ms"`).
+		Replace(service(`variable = "service_url"`, program("--abrupt")+"\n  stop {\n    grace = \"2s\"\n  }"))
+	alone, _, _ := strings.Cut(both, "\nservice \"teatime\"")
+	return []scene{
+		{"blue/green with two nginx machines", []string{"app-1", "web-1", "web-2"}, both, 2},
+		{"a release with retention", []string{"app-1"}, alone, 1},
+	}
+}
+
+// TestCrashMatrix: at each checkpoint of a deployment, each fault. The table is printed, and docs/crash-matrix.md must have
+// its rows and columns; with SHIPCTL_MATRIX_DOC=1 it is written there.
 func TestCrashMatrix(t *testing.T) {
-	hcl := strings.Replace(service(`variable = "service_url"`, program("--abrupt")+"\n  stop {\n    grace = \"2s\"\n  }"), `version = var.version`, "version = var.version\n"+matrixKeep, 1)
-	hcl = strings.NewReplacer(`interval    = "200ms"`, `interval    = "50ms"`, `healthy_for = "500ms"`, `healthy_for = "100ms"`).Replace(hcl)
-	x := newMatrix(t, hcl, "app-1", "web-1", "web-2")
-	for range 3 {
+	var tables []*table
+	t.Run("fleets", func(t *testing.T) {
+		for _, sc := range scenes() {
+			tb := &table{scene: sc, cells: map[string]map[string]outcome{}}
+			tables = append(tables, tb)
+			for i := range sc.fleets {
+				t.Run(fmt.Sprintf("%s %d", strings.ReplaceAll(sc.name, "/", "-"), i+1), func(t *testing.T) {
+					t.Parallel()
+					tb.fill(t, i)
+				})
+			}
+		}
+	})
+	var all strings.Builder
+	for _, tb := range tables {
+		tb.complete(t)
+		all.WriteString(tb.String())
+	}
+	t.Logf("\n%s", all.String())
+	documented(t, all.String())
+}
+
+// table is what came of a scene's cells.
+type table struct {
+	scene scene
+
+	mu    sync.Mutex
+	steps []planned
+	cells map[string]map[string]outcome // by step and fault
+}
+
+// fill runs every cell that is the fleet's share.
+func (tb *table) fill(t *testing.T, share int) {
+	x := newMatrix(t, tb.scene.hcl, tb.scene.machines...)
+	for range 3 { // until there is something to stop and to remove
 		x.next()
 		x.ok(x.apply()...)
 	}
 	x.reference()
 	x.reference()
-	for range 2 {
-		w := x.want[(x.version+1)%2]
-		x.reference()
-		t.Logf("noise:\n%s", difference(w, x.want[x.version%2]))
-	}
-	for _, s := range x.steps[0] {
-		t.Logf("%s", s.name())
-	}
-	for _, step := range x.steps[0] {
+	steps := x.steps[0]
+	tb.mu.Lock()
+	tb.steps = steps
+	tb.mu.Unlock()
+	n := 0
+	for _, step := range steps {
 		for _, k := range crashes() {
-			t.Run(step.name()+" "+k.name, func(t *testing.T) {
-				begin := time.Now()
+			if t.Failed() && os.Getenv("SHIPCTL_MATRIX_STOP") != "" {
+				return
+			}
+			if n++; n%tb.scene.fleets != share || !chosen(n) {
+				continue
+			}
+			t.Run(step.verb()+", "+k.name, func(t *testing.T) {
 				o := x.run1(t, step, k)
-				t.Logf("%v %s", o, time.Since(begin))
+				tb.mu.Lock()
+				defer tb.mu.Unlock()
+				if tb.cells[step.name()] == nil {
+					tb.cells[step.name()] = map[string]outcome{}
+				}
+				tb.cells[step.name()][k.name] = o
 			})
 		}
 	}
+}
+
+// chosen: all cells.
+func chosen(int) bool { return true }
+
+// complete: no cell is missing.
+func (tb *table) complete(t *testing.T) {
+	if len(tb.steps) == 0 {
+		t.Errorf("%s: no steps", tb.scene.name)
+	}
+	for _, step := range tb.steps {
+		for _, k := range crashes() {
+			if _, ok := tb.cells[step.name()][k.name]; !ok {
+				t.Errorf("%s: the cell %s, %s is missing", tb.scene.name, step.name(), k.name)
+			}
+		}
+	}
+}
+
+// String is the table in Markdown.
+func (tb *table) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "## %s%s\n\n| step |", strings.ToUpper(tb.scene.name[:1]), tb.scene.name[1:])
+	for _, k := range crashes() {
+		fmt.Fprintf(&b, " %s |", k.name)
+	}
+	b.WriteString("\n|---|" + strings.Repeat("---|", len(crashes())) + "\n")
+	for _, step := range tb.steps {
+		fmt.Fprintf(&b, "| `%s` |", step.name())
+		for _, k := range crashes() {
+			o, ok := tb.cells[step.name()][k.name]
+			text := o.first
+			switch {
+			case !ok:
+				text = "-"
+			case o.lost > 0:
+				text += fmt.Sprintf(", %d lost", o.lost)
+			}
+			fmt.Fprintf(&b, " %s |", text)
+		}
+		b.WriteString("\n")
+	}
+	return b.String() + "\n"
+}
+
+// documented compares the table's rows and columns with docs/crash-matrix.md.
+func documented(t *testing.T, tables string) {
+	t.Helper()
+	const doc, mark = "../../docs/crash-matrix.md", "<!-- the tables -->\n\n"
+	raw, err := os.ReadFile(doc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	head, was, ok := strings.Cut(string(raw), mark)
+	if !ok {
+		t.Fatalf("%s has no %q", doc, mark)
+	}
+	if os.Getenv("SHIPCTL_MATRIX_DOC") != "" && !t.Failed() {
+		if err := os.WriteFile(doc, []byte(head+mark+strings.TrimSpace(tables)+"\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if got, want := frame(was), frame(tables); got != want {
+		t.Errorf("the steps and faults in %s are not those of the plan (SHIPCTL_MATRIX_DOC=1 writes them):\n%s", doc, difference(want, got))
+	}
+}
+
+// frame is a table without its cells.
+func frame(text string) string {
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		if strings.HasPrefix(line, "| `") {
+			line, _, _ = strings.Cut(line[3:], "`")
+			line += "\n"
+		}
+		b.WriteString(line)
+	}
+	return strings.TrimSpace(b.String())
 }

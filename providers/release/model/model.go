@@ -27,6 +27,7 @@ type root struct {
 	records  map[string]record // by ID
 	history  []string          // activations, oldest first
 	ready    map[string]bool   // uploads, by SHA-256
+	prune    bool              // due since an activation
 	kind     string            // of current
 	target   string
 }
@@ -106,6 +107,9 @@ func (m *Model) Ask(script string, args []string) (text string, status int) {
 	}
 	for _, id := range r.history {
 		fmt.Fprintf(&b, "activated %s\n", id)
+	}
+	if r.prune {
+		b.WriteString("prune due\n")
 	}
 	for _, sha := range slices.Sorted(maps.Keys(r.ready)) {
 		fmt.Fprintf(&b, "ready %s\n", sha)
@@ -202,6 +206,7 @@ func (m *Model) activate(args []string, half bool) error {
 	if len(r.history) == 0 || r.history[len(r.history)-1] != id {
 		r.history = append(r.history[max(0, len(r.history)-49):], id)
 	}
+	r.prune = true
 	if r.kind != "none" && r.kind != "link" {
 		return errors.New("current is not a symbolic link")
 	}
@@ -218,6 +223,7 @@ func (m *Model) deactivate(args []string, half bool) (string, error) {
 	if r == nil {
 		return "", nil
 	}
+	r.prune = false
 	if n := len(r.history); n > 0 && r.history[n-1] == id {
 		r.history = r.history[:n-1]
 	}
@@ -240,6 +246,7 @@ func (m *Model) prune(args []string, half bool) (string, error) {
 		return "", nil
 	}
 	if m.Unprivileged {
+		r.prune = false
 		return "nothing removed", nil
 	}
 	dir := args[0] + "/releases/"
@@ -268,5 +275,6 @@ func (m *Model) prune(args []string, half bool) (string, error) {
 			out = append(out, "removed "+id)
 		}
 	}
+	r.prune = false
 	return strings.Join(out, "\n"), nil
 }
