@@ -6,40 +6,44 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 
 	"github.com/shipctl/shipctl/executor"
 	"github.com/shipctl/shipctl/planner"
 	"github.com/shipctl/shipctl/providers/remote"
 )
 
-// checkpointEnv names a Unix socket that a test listens on. Without it no checkpoint exists.
+// checkpointEnv names a folder with a named pipe "points" that a test reads. Without it no checkpoint exists.
 const checkpointEnv = "SHIPCTL_CHECKPOINTS"
 
 // checkpoints are the moments at which a test looks on, or breaks something: before a script that changes a machine is
 // sent, between its effect and its reply, and after the reply was taken in. Steps, their undoing and the lease have
-// them. At each, one line goes to the socket, and the run goes on there when one comes back: empty, or "fail TEXT" for
-// a script that says no, or "lost" for a reply that never came.
+// them. At each, one line goes into the pipe, and the run goes on there when one comes back in a pipe of its own: empty,
+// or "fail TEXT" for a script that says no, or "lost" for a reply that never came.
 type checkpoints struct {
-	socket string
+	dir string
 
 	mu      sync.Mutex
+	count   int
 	undoing map[string]bool
 }
 
-// checkpoint is what the socket is told.
+// checkpoint is what the test is told.
 type checkpoint struct {
 	Step   string `json:"step"`
 	Moment string `json:"moment"` // before, effect or after
 	Undo   bool   `json:"undo,omitempty"`
+	Reply  string `json:"reply"` // the pipe that the reply is read from
 }
 
 // checkpoints of this run; nil, and free, where no test looks on.
 func (c *cli) checkpoints() *checkpoints {
-	if socket := c.env(checkpointEnv); socket != "" {
-		return &checkpoints{socket: socket, undoing: map[string]bool{}}
+	if dir := c.env(checkpointEnv); dir != "" {
+		return &checkpoints{dir: dir, undoing: map[string]bool{}}
 	}
 	return nil
 }
@@ -71,26 +75,13 @@ func (k *checkpoints) emit(emit func(executor.Event)) func(executor.Event) {
 			k.undoing[string(e.Step.ID)] = true
 			k.mu.Unlock()
 		case executor.Done, executor.Failed, executor.Undone, executor.NotDone:
-			_ = k.reach(context.Background(), string(e.Step.ID), "after") // it is too late for another reply
+			_ = k.reach(string(e.Step.ID), "after") // it is too late for another reply
 		}
 	}
 }
 
-func (k *checkpoints) reach(ctx context.Context, step, moment string) error {
-	k.mu.Lock()
-	p := checkpoint{step, moment, k.undoing[step]}
-	k.mu.Unlock()
-	var d net.Dialer
-	conn, err := d.DialContext(ctx, "unix", k.socket)
-	if err != nil {
-		return fmt.Errorf("%s: %w", checkpointEnv, err)
-	}
-	defer conn.Close()
-	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
-	if err := json.NewEncoder(conn).Encode(p); err != nil {
-		return fmt.Errorf("%s: %w", checkpointEnv, err)
-	}
-	reply, err := bufio.NewReader(conn).ReadString('\n')
+func (k *checkpoints) reach(step, moment string) error {
+	reply, err := k.ask(step, moment)
 	if err != nil {
 		return fmt.Errorf("%s: %w", checkpointEnv, err)
 	}
@@ -106,6 +97,31 @@ func (k *checkpoints) reach(ctx context.Context, step, moment string) error {
 	return fmt.Errorf("%s: %q is no reply", checkpointEnv, reply)
 }
 
+func (k *checkpoints) ask(step, moment string) (reply string, err error) {
+	k.mu.Lock()
+	k.count++
+	p := checkpoint{step, moment, k.undoing[step], filepath.Join(k.dir, fmt.Sprintf("reply-%d-%d", os.Getpid(), k.count))}
+	k.mu.Unlock()
+	if err := syscall.Mkfifo(p.Reply, 0o600); err != nil {
+		return "", err
+	}
+	defer os.Remove(p.Reply)
+	out, err := os.OpenFile(filepath.Join(k.dir, "points"), os.O_WRONLY, 0)
+	if err != nil {
+		return "", err
+	}
+	defer out.Close()
+	if err := json.NewEncoder(out).Encode(p); err != nil {
+		return "", err
+	}
+	in, err := os.Open(p.Reply) // when the other side has opened it
+	if err != nil {
+		return "", err
+	}
+	defer in.Close()
+	return bufio.NewReader(in).ReadString('\n')
+}
+
 // stopping is a machine with checkpoints around what is run on it. The lease's heartbeat has none: it comes when it
 // comes.
 type stopping struct {
@@ -118,11 +134,11 @@ func (m stopping) Run(ctx context.Context, t remote.Ticket, c remote.Call) ([]by
 	if t.Step == "lease/renew" {
 		return m.Machine.Run(ctx, t, c)
 	}
-	if err := m.checkpoints.reach(ctx, t.Step, "before"); err != nil {
+	if err := m.checkpoints.reach(t.Step, "before"); err != nil {
 		return nil, err
 	}
 	out, err := m.Machine.Run(ctx, t, c)
-	if other := m.checkpoints.reach(ctx, t.Step, "effect"); other != nil {
+	if other := m.checkpoints.reach(t.Step, "effect"); other != nil {
 		return nil, other
 	}
 	return out, err

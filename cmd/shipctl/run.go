@@ -18,6 +18,7 @@ import (
 type run struct {
 	plan     *planner.Plan
 	progress view.Progress
+	lease    time.Duration // after which it ends by itself
 
 	mu     sync.Mutex
 	states map[providers.StepID]executor.State
@@ -33,7 +34,7 @@ func (r *run) emit(e executor.Event) {
 }
 
 func (c *cli) execute(ctx context.Context, m *made, l *executor.Lease, a applyArgs) error {
-	r := &run{plan: m.plan, progress: c.view(a.compact).Apply(m.plan), states: map[providers.StepID]executor.State{}, traces: map[providers.StepID]planner.Trace{}}
+	r := &run{plan: m.plan, progress: c.view(a.compact).Apply(m.plan), lease: l.Last, states: map[providers.StepID]executor.State{}, traces: map[providers.StepID]planner.Trace{}}
 	c.mu.Lock()
 	c.run = r
 	c.mu.Unlock()
@@ -80,7 +81,7 @@ func ending(p *planner.Plan, o executor.Outcome) error {
 // interrupted says what the first interrupt does.
 func (c *cli) interrupted() {
 	if r := c.running(); r != nil {
-		r.progress.Note("Interrupted: the steps that run are finished, nothing new is begun, and what can be undone is undone. A second interrupt leaves at once.")
+		r.progress.Note("Interrupted: the steps that run are finished, waiting is cut short, nothing new is begun, and what can be undone is undone. A second interrupt leaves at once.")
 	}
 }
 
@@ -98,6 +99,11 @@ func (c *cli) abandon() error {
 		return context.Canceled
 	}
 	out := r.snapshot()
+	text := "Left at once: the steps that run go on to their end on the machines, and nobody waits for them."
+	if r.lease > 0 {
+		text += fmt.Sprintf(" The lease ends by itself within %s.", r.lease)
+	}
+	r.progress.Note(text)
 	r.progress.End(out)
 	return ending(r.plan, out)
 }

@@ -175,7 +175,7 @@ func (f *following) Event(e executor.Event) {
 	if e.State == executor.Done {
 		c.left--
 	}
-	failed := e.State == executor.Failed || e.State == executor.Undone || e.State == executor.NotDone
+	failed := e.State == executor.Failed || e.State == executor.Cut || e.State == executor.Undone || e.State == executor.NotDone
 	switch {
 	case failed && !c.wrong:
 		c.wrong = true
@@ -198,7 +198,7 @@ func (f *following) step(e executor.Event, addr string) {
 	case executor.Done, executor.Undone:
 		step["elapsed_seconds"], step["output"] = e.Elapsed.Seconds(), block(e.Output)
 		f.emit("info", "step_complete", what+": "+string(e.State), fields{"step": step})
-	case executor.Failed, executor.NotDone:
+	case executor.Failed, executor.Cut, executor.NotDone:
 		step["elapsed_seconds"] = e.Elapsed.Seconds()
 		if e.Err != nil {
 			step["error"] = block(e.Err.Error())

@@ -3,10 +3,13 @@ package e2e
 import (
 	"bufio"
 	"encoding/json"
-	"net"
+	"os"
 	"path/filepath"
+	"slices"
 	"sync"
+	"syscall"
 	"testing"
+	"time"
 )
 
 // point is a checkpoint of an apply: before a script is sent, between its effect and its reply ("effect"), and after the
@@ -15,6 +18,7 @@ type point struct {
 	Step   string `json:"step"`
 	Moment string `json:"moment"`
 	Undo   bool   `json:"undo"`
+	Reply  string `json:"reply"` // where it is waited for
 }
 
 // checkpoints are those that the applies of a test come to. What handle does happens while the apply waits there; what
@@ -27,42 +31,40 @@ type checkpoints struct {
 	seen   []point
 }
 
-// watch listens for checkpoints until the test ends.
+// watch looks on until the test ends.
 func watch(t *testing.T) *checkpoints {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "socket")
-	l, err := net.Listen("unix", path)
+	dir := t.TempDir()
+	points := filepath.Join(dir, "points")
+	if err := syscall.Mkfifo(points, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	pipe, err := os.OpenFile(points, os.O_RDWR, 0) // for writing too: it never ends
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &checkpoints{env: "SHIPCTL_CHECKPOINTS=" + path}
+	c := &checkpoints{env: "SHIPCTL_CHECKPOINTS=" + dir}
 	var all sync.WaitGroup
 	all.Go(func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			all.Go(func() { c.serve(conn) })
+		for lines := bufio.NewScanner(pipe); lines.Scan(); {
+			line := slices.Clone(lines.Bytes())
+			all.Go(func() { c.serve(line) })
 		}
 	})
 	t.Cleanup(func() {
-		l.Close()
+		pipe.Close()
 		all.Wait()
 	})
 	return c
 }
 
-func (c *checkpoints) serve(conn net.Conn) {
-	defer conn.Close()
-	line, err := bufio.NewReader(conn).ReadBytes('\n')
-	if err != nil {
-		return
-	}
+func (c *checkpoints) serve(line []byte) {
 	var p point
 	if err := json.Unmarshal(line, &p); err != nil {
 		return
 	}
+	answer := p.Reply
+	p.Reply = ""
 	c.mu.Lock()
 	c.seen = append(c.seen, p)
 	handle := c.handle
@@ -71,7 +73,22 @@ func (c *checkpoints) serve(conn net.Conn) {
 	if handle != nil {
 		reply = handle(p)
 	}
-	_, _ = conn.Write([]byte(reply + "\n"))
+	// Whoever asked may be dead; then nobody reads, and opening it only for writing would wait for ever.
+	if f, err := os.OpenFile(answer, os.O_RDWR, 0); err == nil {
+		_, _ = f.WriteString(reply + "\n")
+		c.keep(f)
+	}
+}
+
+// keep leaves a pipe open until it has been read, or its reader is gone.
+func (c *checkpoints) keep(f *os.File) {
+	for range 1000 {
+		if _, err := os.Lstat(f.Name()); err != nil { // the reader takes it away
+			break
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+	f.Close()
 }
 
 // at sets what happens from now on, and forgets what was seen.

@@ -301,7 +301,7 @@ func (x *matrix) traffic(c *cell) (stop func() int) {
 	if len(targets) == 0 {
 		return func() int { return 0 }
 	}
-	m, err := load.Start(context.Background(), load.Options{Targets: targets, Paths: []string{"/?ms=20"}, Rate: 50 * len(targets), Timeout: 5 * time.Second})
+	m, err := load.Start(context.Background(), load.Options{Targets: targets, Paths: []string{"/?ms=20", "/?ms=20", "/?ms=300", "/?ms=300"}, Rate: 50 * len(targets), Timeout: 5 * time.Second})
 	if err != nil {
 		x.t.Fatal(err)
 	}
@@ -376,6 +376,8 @@ func (x *matrix) plain(s string) string {
 	s = strings.NewReplacer(fmt.Sprintf("v%d", x.version), "vNEW", fmt.Sprintf("v%d", x.version-1), "vOLD").Replace(s)
 	for _, r := range [][2]string{
 		{`(?m)^\S+ (/var)?/tmp/systemd-private-.*\n`, ""},
+		{`(?m)^\S+ /var/lib/shipctl/step\.holder .*\n`, ""},           // which step was last
+		{`(?m)^\S+ \S+\.draining .*\n`, ""},                           // the next switch writes it anew
 		{`(?m)^\S+ \S+\.run\.\d{8}T\d{6}Z\w+\.\S* .*\n(\t.*\n)*`, ""}, // what the last runs would have put back
 		{`\d{8}T\d{6}Z[A-Z0-9]{8}`, "RUN"},
 		{`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ`, "TIME"},
