@@ -24,7 +24,8 @@ type point struct {
 // checkpoints are those that the applies of a test come to. What handle does happens while the apply waits there; what
 // it returns is the apply's reply: "" to go on.
 type checkpoints struct {
-	env string // for shipctl
+	env  string // for shipctl
+	over chan struct{}
 
 	mu     sync.Mutex
 	handle func(point) string
@@ -43,7 +44,7 @@ func watch(t *testing.T) *checkpoints {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &checkpoints{env: "SHIPCTL_CHECKPOINTS=" + dir}
+	c := &checkpoints{env: "SHIPCTL_CHECKPOINTS=" + dir, over: make(chan struct{})}
 	var all sync.WaitGroup
 	all.Go(func() {
 		for lines := bufio.NewScanner(pipe); lines.Scan(); {
@@ -52,6 +53,7 @@ func watch(t *testing.T) *checkpoints {
 		}
 	})
 	t.Cleanup(func() {
+		close(c.over)
 		pipe.Close()
 		all.Wait()
 	})
@@ -80,15 +82,19 @@ func (c *checkpoints) serve(line []byte) {
 	}
 }
 
-// keep leaves a pipe open until it has been read, or its reader is gone.
+// keep leaves a pipe open until its reader, who may be frozen, takes it away, or the test ends.
 func (c *checkpoints) keep(f *os.File) {
-	for range 1000 {
-		if _, err := os.Lstat(f.Name()); err != nil { // the reader takes it away
-			break
+	defer f.Close()
+	for {
+		if _, err := os.Lstat(f.Name()); err != nil {
+			return
 		}
-		time.Sleep(2 * time.Millisecond)
+		select {
+		case <-c.over:
+			return
+		case <-time.After(20 * time.Millisecond): // nothing tells
+		}
 	}
-	f.Close()
 }
 
 // at sets what happens from now on, and forgets what was seen.

@@ -264,6 +264,7 @@ func (c *cell) first() string {
 	watchdog := time.AfterFunc(2*time.Minute, func() { _ = c.cmd.Process.Kill() })
 	_ = c.cmd.Wait()
 	watchdog.Stop()
+	c.asPlanned(c.apply(), result{c.cmd.ProcessState.ExitCode(), out.String()})
 	c.t.Logf("%s, %s (exit %d, %s)\n%s", c.step.ID, c.crash.name, c.cmd.ProcessState.ExitCode(), time.Since(begin).Round(time.Millisecond), out.String())
 	if !slices.Contains(c.points.points(), point{Step: c.step.ID, Moment: c.crash.at}) {
 		c.t.Error("the checkpoint was never come to")
