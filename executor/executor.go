@@ -5,6 +5,7 @@ package executor
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/shipctl/shipctl/config"
@@ -250,5 +251,13 @@ func (r *run) once(ctx context.Context, s providers.Step, c remote.Call, stop <-
 	if r.env.Epoch != nil {
 		t.Epoch = r.env.Epoch(s.Host)
 	}
-	return m.Run(ctx, t, c)
+	out, err := m.Run(ctx, t, c)
+	var said *remote.ScriptError
+	if errors.As(err, &said) && said.Status == takenOver {
+		err = fmt.Errorf("%w: %w", ErrHeld, err)
+	}
+	return out, err
 }
+
+// takenOver is the status of a step, or of a renewal, after another run has taken the lease.
+const takenOver = 76

@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -72,6 +74,8 @@ func ending(p *planner.Plan, o executor.Outcome) error {
 	switch {
 	case o.OK():
 		return nil
+	case slices.ContainsFunc(o.Errors, func(e executor.StepError) bool { return errors.Is(e.Err, executor.ErrHeld) }):
+		return errTakenOver // what is to be done or undone is the other run's
 	case len(view.Unsettled(p, o)) > 0:
 		return errLeft
 	}

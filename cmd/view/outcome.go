@@ -157,6 +157,9 @@ func advice(p *planner.Plan, o executor.Outcome) string {
 	if told {
 		next = "When you want to go on, run"
 	}
+	if slices.ContainsFunc(o.Errors, func(e executor.StepError) bool { return errors.Is(e.Err, executor.ErrHeld) }) {
+		return "Another run took over while this one did not answer: everything after that was refused, and nothing of its work was touched. Run \"shipctl plan\" to see where the machines stand."
+	}
 	if len(Unsettled(p, o)) > 0 {
 		return "Not everything could be finished or undone: see the words in capitals above. " + next + " \"shipctl plan\": it reads from the machines where they stand, and \"shipctl apply\" goes on from there."
 	}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -73,11 +74,11 @@ func (t *terminal) Write(p []byte) (int, error) {
 	return t.out.Write(p)
 }
 
-// said is what the terminal has shown so far.
+// said is what the terminal has shown so far, without colours and without what moves its cursor.
 func (t *terminal) said() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.out.String()
+	return regexp.MustCompile(`\x1b(\[[0-9;?=>]*[A-Za-z]|[=>78])|\r`).ReplaceAllString(t.out.String(), "")
 }
 
 // ctrlC types it: the terminal makes a signal of it.

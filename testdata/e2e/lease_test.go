@@ -116,7 +116,7 @@ func TestLease(t *testing.T) {
 	} {
 		t.Run("frozen in the middle of "+strings.ReplaceAll(at.Step, "/", " "), func(t *testing.T) {
 			s := s.with(t)
-			s.frozenAt(at, []string{"3", "1"}[i], []string{"1", "2"}[i])
+			s.frozenAt(at, []string{"3", "2"}[i], []string{"1", "3"}[i])
 		})
 	}
 }
