@@ -91,7 +91,7 @@ func stream(out string) (c course) {
 // and where all went well none left out. Every apply of a test comes here.
 func (s *site) asPlanned(args []string, r result) {
 	s.t.Helper()
-	if len(args) == 0 || args[0] != "apply" {
+	if len(args) == 0 || args[0] != "apply" && args[0] != "rollback" {
 		return
 	}
 	c := stream(r.out)
