@@ -376,7 +376,7 @@ func content(m *fleet.Machine, path string) string {
 func (x *matrix) plain(s string) string {
 	s = strings.NewReplacer(fmt.Sprintf("v%d", x.version), "vNEW", fmt.Sprintf("v%d", x.version-1), "vOLD").Replace(s)
 	for _, r := range [][2]string{
-		{`(?m)^\S+ /var/lib/shipctl/projects/[^/]+/(history|running) .*\n(\t.*\n)*`, ""}, // who did what when, and how it ended
+		{`(?m)^\S+ /var/lib/shipctl/projects/[^/]+/(history|running|interrupt) .*\n(\t.*\n)*`, ""}, // who did what when, and how it ended
 		{`(?m)^\S+ (/var)?/tmp/systemd-private-.*\n`, ""},
 		{`(?m)^\S+ /var/lib/shipctl/step\.holder .*\n`, ""},           // which step was last
 		{`(?m)^\S+ \S+\.draining .*\n`, ""},                           // the next switch writes it anew
