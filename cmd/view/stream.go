@@ -76,6 +76,7 @@ func (s Stream) Plan(p *planner.Plan) {
 			s.emit("info", "planned_change", fmt.Sprintf("%s: Plan to %s", c.Addr, c.Action), more)
 		}
 	}
+	s.window(p.Windows, fields{"when": "plan"})
 	s.Diagnostics(remarks(p), nil)
 	message := Summary(p)
 	if p.Empty() {
@@ -162,6 +163,14 @@ func (f *following) hook(c *applying, now time.Time) fields {
 func (f *following) Event(e executor.Event) {
 	f.lock.Lock()
 	defer f.lock.Unlock()
+	if !f.ended && len(e.Windows) > 0 {
+		when := fields{"when": "start"}
+		if e.Step.ID != "" {
+			when = fields{"when": "step", "step": e.Step.ID}
+		}
+		f.window(e.Windows, when)
+		return
+	}
 	c := f.changes[e.Step.ID]
 	if f.ended || c == nil {
 		return
@@ -234,6 +243,9 @@ func (f *following) End(o executor.Outcome) {
 		return
 	}
 	f.ended = true
+	if o.Forced != "" {
+		f.emit("warn", "window", "Closed windows were not minded: "+o.Forced, fields{"window": fields{"forced": o.Forced, "when": "end"}})
+	}
 	if o.OK() {
 		f.summary(f.plan, applied(f.plan), "apply")
 		return
