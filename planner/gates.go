@@ -133,3 +133,26 @@ func (p *Plan) once() {
 		}
 	}
 }
+
+// Closing is a time in which a gate will be closed, as far as that is known now. Until is zero where no end is.
+type Closing struct {
+	Ref         config.Ref
+	From, Until time.Time
+	Why         string
+}
+
+// Closings are the next ones of a gate; the first has begun where the gate is closed now.
+func Closings(gate providers.Resource, f remote.Facts, count int) (out []Closing) {
+	c := providers.Case{Places: gate.Places, Facts: f, Begin: true}
+	for len(out) < count {
+		v := gate.Judge(c)
+		if !v.Open {
+			out = append(out, Closing{gate.Ref, v.At, v.Until, v.Why})
+		}
+		if v.Until.IsZero() {
+			break
+		}
+		c.Later += v.Until.Sub(v.At)
+	}
+	return out
+}

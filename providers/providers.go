@@ -100,6 +100,8 @@ type Case struct {
 	// not known, or where only the step at the gate is left. Begin says that nothing has been done yet.
 	Ahead time.Duration
 	Begin bool
+	// Later asks about a moment that is so far ahead, as far as that can be known now: what runs now is taken to be over.
+	Later time.Duration
 }
 
 // Verdict is a gate's answer. The zero value is closed.

@@ -175,3 +175,36 @@ func (c *cli) open(ctx context.Context, g gatekeeper, windows []planner.Window, 
 		*left -= max(c.now().Sub(begun), nap)
 	}
 }
+
+// closings prints when the configured windows are closed next.
+func (c *cli) closings(ctx context.Context, p preview) error {
+	if p.from != "" {
+		return errors.New("-from goes with -expr: the windows are judged from now on, by the machines' clocks")
+	}
+	if p.count < 1 || p.count > maxPreview {
+		return fmt.Errorf("-count is from 1 to %d, not %d", maxPreview, p.count)
+	}
+	from, diags := load(c.options(p.values))
+	if err := c.check(diags, from.config.Files); err != nil {
+		return err
+	}
+	if _, err := chosen(from.resources, nil); err != nil {
+		return err
+	}
+	s, err := opening{from.config.Project, from.settings, from.config.Variables, nil, c.log}.session()
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	gates := planner.Gates(from.resources, nil)
+	facts, _ := planner.Ask(ctx, gates, s.dial) // who could not be asked says so in the facts
+	var all []planner.Closing
+	for _, g := range gates {
+		all = append(all, planner.Closings(g, facts, p.count)...)
+	}
+	if c.document() {
+		return view.ClosingsDocument(c.out, all)
+	}
+	c.text(c.out).Closings(all)
+	return ctx.Err()
+}

@@ -135,3 +135,34 @@ func GateDocument(out io.Writer, ws []planner.Window) error {
 	}
 	return document(out, d)
 }
+
+// Closings prints when windows are closed next, a line each.
+func (t Text) Closings(all []planner.Closing) {
+	for _, c := range all {
+		until := "until nobody knows when"
+		if !c.Until.IsZero() {
+			until = "until " + c.Until.Format(time.RFC3339)
+		}
+		from := "now"
+		if !c.From.IsZero() {
+			from = c.From.Format(time.RFC3339)
+		}
+		t.printf("%s: closed from %s %s: %s\n", gateName(c.Ref), from, until, line(c.Why))
+	}
+}
+
+// ClosingsDocument writes the same as JSON.
+func ClosingsDocument(out io.Writer, all []planner.Closing) error {
+	closings := []fields{}
+	for _, c := range all {
+		f := fields{"addr": c.Ref.String(), "why": c.Why}
+		if !c.From.IsZero() {
+			f["from"] = c.From.Format(time.RFC3339)
+		}
+		if !c.Until.IsZero() {
+			f["until"] = c.Until.Format(time.RFC3339)
+		}
+		closings = append(closings, f)
+	}
+	return document(out, fields{"format_version": documentFormat, "closings": closings})
+}

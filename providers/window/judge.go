@@ -69,7 +69,7 @@ func (b *bench) readClocks() {
 			b.unknown("clock", h, "the clock of %s says %q", h, f[1])
 			continue
 		}
-		r := reading{now: time.Unix(now, 0).UTC()}
+		r := reading{now: time.Unix(now, 0).UTC().Add(b.c.Later)}
 		if loc, err := location(f[2]); err == nil {
 			r.zone = loc
 		}
@@ -192,9 +192,12 @@ func (b *bench) verdict() providers.Verdict {
 	if len(b.hosts) > 0 {
 		v.At = b.clocks[b.hosts[0]].now
 	}
+	if b.c.Later > 0 {
+		b.reasons = slices.DeleteFunc(b.reasons, func(r providers.Reason) bool { return !r.Unknown })
+	}
 	by, starts, outside := b.cal.closed(0)
 	for i, r := range by {
-		b.reasons = append(b.reasons, r.because(starts[i]))
+		b.reasons = append(b.reasons, r.because(starts[i], b.c.Later > 0))
 		v.At = in(v.At, r.loc)
 	}
 	if outside {
@@ -230,7 +233,7 @@ func (b *bench) outside() string {
 }
 
 // because is the reason of a rule that closes the window now.
-func (r rule) because(start time.Time) providers.Reason {
+func (r rule) because(start time.Time, later bool) providers.Reason {
 	out := r.reason
 	start = in(start, r.loc)
 	out.Start = start
@@ -241,7 +244,10 @@ func (r rule) because(start time.Time) providers.Reason {
 		out.Since, out.Start = start, time.Time{}
 		out.Text += fmt.Sprintf(" started at %s and counts as running for %s", stamp(start, r.loc), short(r.lasts))
 	default:
-		out.Text += fmt.Sprintf(" %s %s, in %s", r.verb(), stamp(start, r.loc), short(start.Sub(r.now)))
+		out.Text += " " + r.verb() + " " + stamp(start, r.loc)
+		if !later {
+			out.Text += ", in " + short(start.Sub(r.now))
+		}
 	}
 	return out
 }
