@@ -5,9 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -68,8 +66,8 @@ func (s *site) gate(code int, patterns ...string) {
 	s.has(r.out, patterns...)
 }
 
-// runs says whether the program of a version runs on box-1.
-func (s *site) runs(version string) bool {
+// programOf says whether the program of a version runs on box-1.
+func (s *site) programOf(version string) bool {
 	s.t.Helper()
 	out, _ := s.m("box-1").Try("pgrep -f -- '[-]-version=" + version + " '")
 	return strings.TrimSpace(out) != ""
@@ -99,7 +97,7 @@ func TestWindow(t *testing.T) {
 		if r := apply(); r.code != 3 || strings.Contains(r.out, "done (") {
 			t.Errorf("apply: exit %d, or it ran a step", r.code)
 		}
-		if v := live(s, "box-1"); v != "1" || s.runs("2") {
+		if v := live(s, "box-1"); v != "1" || s.programOf("2") {
 			t.Errorf("version %s is live", v)
 		}
 		if out := box.Exec("ls /srv/teatime/releases"); strings.Contains(out, "2") {
@@ -140,7 +138,7 @@ func TestWindow(t *testing.T) {
 		s := s.with(t)
 		s.clock("box-1", late)
 		r := apply("-force-window=the audit waits", "-json")
-		if r.code != 0 || live(s, "box-1") != "2" || s.runs("3") {
+		if r.code != 0 || live(s, "box-1") != "2" || s.programOf("3") {
 			t.Errorf("exit %d", r.code)
 		}
 		s.has(r.out, `"forced":"the audit waits"`, `"type":"window"`, `Forced, for this reason: the audit waits`)
@@ -175,15 +173,15 @@ func betweenPlanAndStop(s *site) {
 		t.Errorf("exit %d, want 7: held", r.code)
 	}
 	s.has(r.out, `stop blue .*: the window is closed`, `answers 403`, `STILL TO DO +box-1 +stop blue`, `The window closed on the way`)
-	if v := live(s, "box-1"); v != "2" || !s.runs("1") {
-		t.Errorf("version %s is live, the old one runs: %v", v, s.runs("1"))
+	if v := live(s, "box-1"); v != "2" || !s.programOf("1") {
+		t.Errorf("version %s is live, the old one runs: %v", v, s.programOf("1"))
 	}
-	if r := s.run("apply", "-auto-approve", "-detailed-exitcode", "-var", "version=2"); r.code != 3 || !s.runs("1") {
+	if r := s.run("apply", "-auto-approve", "-detailed-exitcode", "-var", "version=2"); r.code != 3 || !s.programOf("1") {
 		t.Errorf("still closed: exit %d", r.code)
 	}
 	box.Exec("rm " + busy)
 	s.deploy("2")
-	if s.runs("1") {
+	if s.programOf("1") {
 		t.Error("the old one was not stopped when the window was open")
 	}
 	s.settled("2")
@@ -320,13 +318,4 @@ func TestWindowSources(t *testing.T) {
 		}
 		batch.Heal()
 	})
-}
-
-func (s *site) read(name string) string {
-	s.t.Helper()
-	b, err := os.ReadFile(filepath.Join(s.dir, name))
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	return string(b)
 }
