@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -281,16 +283,18 @@ func TestWindowSources(t *testing.T) {
 		s := s.with(t)
 		s.write("main.hcl", base+source("systemd_timers {\n    hosts = [host.batch-1]\n    match = \"^settle\"\n  }"))
 		s.clock("batch-1", "")
-		timer := func(in time.Duration, command string) {
-			batch.Exec("systemctl stop settle.timer settle.service 2>/dev/null; systemctl reset-failed 2>/dev/null; true")
-			batch.Exec("systemd-run --unit=settle --timer-property=AccuracySec=1s --on-calendar=@" + strconv.FormatInt(time.Now().Add(in).Unix(), 10) + " " + command)
+		batch.WriteFile("/etc/systemd/system/settle.service", "[Service]\nExecStart=sleep 100\n", 0o644)
+		timer := func(in time.Duration) {
+			at := time.Now().Add(in).UTC().Format("2006-01-02 15:04:05")
+			batch.WriteFile("/etc/systemd/system/settle.timer", "[Timer]\nAccuracySec=1s\nOnCalendar="+at+" UTC\n", 0o644)
+			batch.Exec("systemctl daemon-reload; systemctl restart settle.timer")
 		}
-		timer(19*time.Minute, "sleep 100")
+		timer(19 * time.Minute)
 		s.gate(3, `settle.timer on batch-1 starts at .*, in 1[89]m`)
-		timer(21*time.Minute+20*time.Second, "sleep 100")
+		timer(21*time.Minute + 20*time.Second)
 		s.gate(0, `settle.timer on batch-1`)
-		timer(time.Second, "sleep 100")
-		for range 50 {
+		timer(4 * time.Second)
+		for range 100 {
 			if out, _ := batch.Try("systemctl is-active settle.service"); strings.TrimSpace(out) == "active" {
 				break
 			}
@@ -317,5 +321,91 @@ func TestWindowSources(t *testing.T) {
 			t.Errorf("gate: exit %d", r.code)
 		}
 		batch.Heal()
+	})
+}
+
+// launched is a window on jobs that have launchers, on a machine of their own.
+const launched = `
+release "settlement" {
+  hosts   = [host.batch-1]
+  root    = "/srv/settlement"
+  source  = "build/settlement"
+  version = "1"
+}
+
+batch "settlement" {
+  release = release.settlement
+
+  job "close" {
+    command   = ["sh", "close.sh"]
+    schedule  = "0 13 * * *"
+    time_zone = "Asia/Seoul"
+  }
+}
+
+batch_window "settlement" {
+  before = "20m"
+  jobs   = [batch.settlement]
+}
+`
+
+// TestWindowLauncher: a job that its launcher started closes the window, and none starts while a slot is being stopped.
+func TestWindowLauncher(t *testing.T) {
+	s := newWindow(t, []string{"box-1", "batch-1"}, launched)
+	if err := os.MkdirAll(filepath.Join(s.dir, "build/settlement"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	// The job takes long only where it is told to. What it sees of the old version is in its output.
+	s.write("build/settlement/close.sh", "echo began; [ ! -e /run/long ] || sleep 60; echo ended\n")
+	batch := s.m("batch-1")
+	for _, m := range []string{"box-1", "batch-1"} {
+		s.clock(m, "2026-03-02T12:00:00+09:00")
+	}
+	s.deploy("1")
+	s.settled("1")
+	s.has(s.ok("plan", "-var", "version=2"), `stop blue .*window settlement`)
+	if out := s.ok("plan", "-var", "version=2"); strings.Contains(out, "advisory") {
+		t.Error("launchers are called advisory")
+	}
+	t.Run("runs", func(t *testing.T) {
+		s := s.with(t)
+		batch.Exec("touch /run/long; setsid /srv/settlement/jobs/close >/run/out 2>&1 </dev/null &")
+		for range 100 {
+			if out, _ := batch.Try("cat /run/out"); strings.Contains(out, "began") {
+				break
+			}
+			time.Sleep(50 * time.Millisecond)
+		}
+		s.gate(3, `close runs on batch-1 since`)
+		if r := s.run("apply", "-auto-approve", "-detailed-exitcode", "-var", "version=2"); r.code != 3 || live(s, "box-1") != "1" {
+			t.Errorf("apply: exit %d", r.code)
+		}
+		batch.Exec("rm /run/long; pkill -f '[s]leep 60'; true")
+	})
+	t.Run("soon", func(t *testing.T) {
+		s := s.with(t)
+		s.clock("batch-1", "2026-03-02T12:41:00+09:00")
+		s.gate(3, `close on batch-1 starts at 2026-03-02T13:00:00\+09:00`)
+		s.clock("batch-1", "2026-03-02T12:00:00+09:00")
+	})
+	t.Run("starts again and again", func(t *testing.T) {
+		s := s.with(t)
+		// Every start while the old slot is stopped waits; none is refused, and each ends.
+		batch.WriteFile("/run/starts", "while [ ! -e /run/enough ]; do /srv/settlement/jobs/close; echo \"status $?\"; done\n", 0o644)
+		batch.Exec("rm -f /run/out; setsid sh /run/starts >/run/out 2>&1 </dev/null &")
+		var r result
+		for range 5 { // one that begins while the windows are judged closes them: it is told apart, and tried again
+			if r = s.run("apply", "-auto-approve", "-detailed-exitcode", "-var", "version=2", "-wait-window=1m"); r.code == 0 {
+				break
+			}
+			if r.code != 3 && r.code != 7 {
+				t.Fatalf("exit %d", r.code)
+			}
+		}
+		batch.Exec("touch /run/enough; sleep 2")
+		out := batch.Exec("cat /run/out; ls -A /srv/settlement/jobs/.state")
+		if r.code != 0 || strings.Count(out, "began") != strings.Count(out, "ended") || strings.Contains(out, ".hold") || !strings.Contains(out, "status 0") {
+			t.Errorf("exit %d; %d began, %d ended\n%s", r.code, strings.Count(out, "began"), strings.Count(out, "ended"), out[max(0, len(out)-500):])
+		}
 	})
 }
