@@ -14,6 +14,7 @@ var Kind = providers.Define(providers.Def[Spec]{
 	Kind: "service", Scripts: scripts{files},
 	Decode: decode, Value: value, Claims: claims, Facts: facts, Diff: diff, Status: status,
 	Record: record, Rollback: rollback, Remove: remove,
+	Adopt: adopter(),
 })
 
 func value(s Spec) cty.Value {
