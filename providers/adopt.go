@@ -2,6 +2,7 @@ package providers
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -24,7 +25,7 @@ type Adopter struct {
 type Adoption struct {
 	Hosts  []config.HostValue
 	Facts  remote.Facts
-	Taken  map[string]bool // names that the configuration has already: "release.shop", "variable.version"
+	Taken  map[string]bool // not nil; names that the configuration has already: "release.shop", "variable.version"
 	Wishes []Wish
 	// Private is the address, by machine, by which nginx on another one reaches it.
 	Private map[string]string
@@ -52,8 +53,8 @@ func (a *Adoption) Note(format string, args ...any) {
 	a.Notes = append(a.Notes, n)
 }
 
-// Name makes a name for a block of a kind that nobody has yet: letters, digits, - and _, 32 at most.
-func (a *Adoption) Name(kind, like string) string {
+// Name makes a name that no block of these kinds has yet, and takes it: letters, digits, - and _, 32 at most.
+func (a *Adoption) Name(like string, kinds ...string) string {
 	like = strings.Trim(strings.Map(func(r rune) rune {
 		switch {
 		case r < unicode.MaxASCII && (unicode.IsLetter(r) || unicode.IsDigit(r)), r == '-', r == '_':
@@ -68,13 +69,12 @@ func (a *Adoption) Name(kind, like string) string {
 		like = "app-" + like[:min(len(like), 24)]
 	}
 	name := like
-	for i := 2; a.Taken[kind+"."+name]; i++ {
+	for i := 2; slices.ContainsFunc(kinds, func(k string) bool { return a.Taken[k+"."+name] }); i++ {
 		name = fmt.Sprintf("%s-%d", like, i)
 	}
-	if a.Taken == nil {
-		a.Taken = map[string]bool{}
+	for _, k := range kinds {
+		a.Taken[k+"."+name] = true
 	}
-	a.Taken[kind+"."+name] = true
 	return name
 }
 
@@ -84,7 +84,7 @@ func (a *Adoption) Variable(name, comment string, sensitive bool) string {
 	if a.Taken["variable."+name] {
 		return name
 	}
-	name = strings.ReplaceAll(a.Name("variable", name), "-", "_")
+	name = strings.ReplaceAll(a.Name(name, "variable"), "-", "_")
 	b := hclwrite.NewBlock("variable", []string{name})
 	if comment != "" {
 		Comment(b.Body(), "%s", comment)

@@ -111,7 +111,7 @@ func (c *cli) adopt(ctx context.Context, a adoptArgs, hosts []string) error {
 	}
 	var diags hcl.Diagnostics
 	for _, n := range found.Notes {
-		diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagWarning, Summary: "Not everything is described", Detail: n})
+		diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagWarning, Summary: "Not everything could be described", Detail: n})
 	}
 	if len(diags) > 0 {
 		c.text(c.err).Say("")
@@ -318,7 +318,7 @@ func head(names, notes []string) []byte {
 	fmt.Fprintf(&b, "# What shipctl adopt saw on %s. Nothing was changed there. Before the first apply: fill in\n", strings.Join(names, ", "))
 	b.WriteString("# what the comments ask for, and read what \"shipctl plan\" says.\n")
 	for _, n := range notes {
-		b.WriteString("# Not described: " + providers.Printable(n) + "\n")
+		b.WriteString("# Note: " + providers.Printable(n) + "\n")
 	}
 	b.WriteString("\n")
 	return []byte(b.String())

@@ -55,7 +55,10 @@ func ParseSights(text string) (s Sights) {
 			}
 			s.Found = append(s.Found, u)
 		case f[0] == "proxy" && len(f) == 4:
-			_, addr, _ := strings.Cut(f[3], "://")
+			addr := f[3]
+			if _, rest, ok := strings.Cut(addr, "://"); ok {
+				addr = rest
+			}
 			targets = append(targets, addr)
 			s.Proxies = append(s.Proxies, Proxy{Place: f[1] + ":" + f[2], Addr: withPort(addr)})
 		}

@@ -44,7 +44,7 @@ reduce() {
 		}
 		if (W[1] == "set" && nw == 3 && W[2] ~ /^[$][A-Za-z0-9_]+$/ && W[3] ~ /^https?:\/\/[][A-Za-z0-9_.:-]+\/?$/)
 			out("set", "\t" substr(W[2], 2) "\t" W[3])
-		else if (W[1] == "proxy_pass" && nw == 2 && match(W[2], /^https?:\/\/[][$}{A-Za-z0-9_.:-]+/))
+		else if (W[1] == "proxy_pass" && nw == 2 && match(W[2], /^(https?:\/\/[][$}{A-Za-z0-9_.:-]+|[$][{]?[A-Za-z0-9_]+[}]?)/))
 			out("proxy", "\t" substr(W[2], 1, RLENGTH))
 		nw = 0
 	}

@@ -46,24 +46,29 @@ func describe(a *providers.Adoption) {
 		}
 		roots, dates = parseAdopt(a, h.Name, ans.Text, roots, dates)
 	}
+	// Releases of one configuration that have different versions can't share a variable.
+	v := versions{a, len(a.Wishes)+len(roots)+len(dates) > 1 || a.Taken["variable.version"], nil}
+	for _, l := range roots {
+		v.used = append(v.used, l.root)
+	}
 	for _, w := range a.Wishes {
 		i := slices.IndexFunc(roots, func(l *laid) bool { return l.root == w.Root && w.Root != "" })
 		if i < 0 {
-			fresh(a, w.Name, w.Hosts, "What runs now lies in "+orUnknown(w.Dir)+", which stays as it is. This is a new directory, for releases.")
+			v.fresh(w.Name, w.Hosts, "What runs now lies in "+orUnknown(w.Dir)+", which stays as it is. This is a new directory, for releases.")
 			continue
 		}
-		roots[i].block(a, w.Name, w.Hosts)
+		roots[i].block(v, w.Name, w.Hosts)
 		roots = slices.Delete(roots, i, i+1)
 	}
 	for _, l := range roots {
 		if usable(l.root) {
-			l.block(a, a.Name("release", path.Base(l.root)), l.hosts)
+			l.block(v, a.Name(path.Base(l.root), "release"), l.hosts)
 		} else {
 			a.Note("%s: the releases in %s are not described: a release's root can't be called that", strings.Join(l.hosts, ", "), l.root)
 		}
 	}
 	for _, d := range dates {
-		d.block(a)
+		d.block(v)
 	}
 }
 
@@ -118,9 +123,9 @@ func parseAdopt(a *providers.Adoption, host, text string, roots []*laid, dates [
 	return roots, dates
 }
 
-func (l *laid) block(a *providers.Adoption, name string, hosts []string) {
+func (l *laid) block(v versions, name string, hosts []string) {
 	if !usable(l.root) {
-		fresh(a, name, hosts, "The releases of today lie in "+l.root+", which a release's root can't be called. This is a new directory.")
+		v.fresh(name, hosts, "The releases of today lie in "+l.root+", which a release's root can't be called. This is a new directory.")
 		return
 	}
 	block := hclwrite.NewBlock("release", []string{name})
@@ -129,7 +134,7 @@ func (l *laid) block(a *providers.Adoption, name string, hosts []string) {
 	providers.Comment(b, "the releases that are there stay, and it removes only its own.")
 	b.SetAttributeRaw("hosts", providers.HostRefs(hosts))
 	b.SetAttributeValue("root", cty.StringVal(l.root))
-	source(a, b, name)
+	v.source(b, name)
 	if shared := l.sharedNames(); len(shared) > 0 {
 		var items []hclwrite.Tokens
 		for _, s := range shared {
@@ -137,7 +142,7 @@ func (l *laid) block(a *providers.Adoption, name string, hosts []string) {
 		}
 		b.SetAttributeRaw("shared", providers.List(items...))
 	}
-	a.Blocks = append(a.Blocks, block)
+	v.Blocks = append(v.Blocks, block)
 }
 
 // sharedNames are those that a configuration may have; one that lies in another is left out.
@@ -159,36 +164,48 @@ func revision(s string) string {
 	return " (revision " + s + ")"
 }
 
-func source(a *providers.Adoption, b *hclwrite.Body, name string) {
-	if !a.Taken["variable.version"] {
-		a.Taken["variable.version"] = true
-		v := hclwrite.NewBlock("variable", []string{"version"})
-		v.Body().SetAttributeRaw("type", providers.Word("string"))
-		v.Body().SetAttributeRaw("default", providers.Word("null"))
-		a.Blocks = append(a.Blocks, v)
+// versions adds the variables that say which release is wanted.
+type versions struct {
+	*providers.Adoption
+	several bool
+	used    []string // roots
+}
+
+func (v versions) source(b *hclwrite.Body, name string) {
+	variable := "version"
+	if v.several {
+		variable = strings.ReplaceAll(v.Name(name+"_version", "variable"), "-", "_")
 	}
+	block := hclwrite.NewBlock("variable", []string{variable})
+	block.Body().SetAttributeRaw("type", providers.Word("string"))
+	block.Body().SetAttributeRaw("default", providers.Word("null"))
+	v.Blocks = append(v.Blocks, block)
 	providers.Comment(b, "Fill in: what CI builds, a file, a directory, a .tar.gz or a .zip.")
-	b.SetAttributeRaw("source", providers.Word(fmt.Sprintf(`"build/%s-${coalesce(var.version, "live")}"`, name)))
-	b.SetAttributeRaw("version", providers.Word("var.version"))
+	b.SetAttributeRaw("source", providers.Word(fmt.Sprintf(`"build/%s-${coalesce(var.%s, "live")}"`, name, variable)))
+	b.SetAttributeRaw("version", providers.Word("var."+variable))
 }
 
 // fresh is a release in a directory that shipctl will make.
-func fresh(a *providers.Adoption, name string, hosts []string, why string) {
+func (v versions) fresh(name string, hosts []string, why string) *hclwrite.Body {
 	block := hclwrite.NewBlock("release", []string{name})
 	b := block.Body()
 	providers.Comment(b, "%s", why)
 	b.SetAttributeRaw("hosts", providers.HostRefs(hosts))
-	b.SetAttributeValue("root", cty.StringVal("/srv/"+name))
-	source(a, b, name)
-	a.Blocks = append(a.Blocks, block)
+	root := "/srv/" + name
+	for i := 2; slices.Contains(v.used, root); i++ {
+		root = fmt.Sprintf("/srv/%s-%d", name, i)
+	}
+	b.SetAttributeValue("root", cty.StringVal(root))
+	v.source(b, name)
+	v.Blocks = append(v.Blocks, block)
+	return b
 }
 
-func (d *dated) block(a *providers.Adoption) {
-	name := a.Name("release", strings.TrimRight(strings.TrimRight(path.Base(first(d.links)), "0123456789"), "_-"))
-	fresh(a, name, d.hosts, fmt.Sprintf("Today: %s directories with a time in their name in %s, and %s.", d.count, d.dir, strings.Join(d.links, ", ")))
-	b := a.Blocks[len(a.Blocks)-1].Body()
-	providers.Comment(b, "Those stay as they are. Jobs are to start from /srv/%s/current, or by a batch block, before the old link is", name)
-	providers.Comment(b, "no longer moved.")
+func (d *dated) block(v versions) {
+	name := v.Name(strings.TrimRight(strings.TrimRight(first(d.links), "0123456789"), "_-"), "release")
+	b := v.fresh(name, d.hosts, fmt.Sprintf("Today: %s directories with a time in their name in %s, and %s.", d.count, d.dir, strings.Join(d.links, ", ")))
+	providers.Comment(b, "Those stay as they are. Jobs go on starting from the old links until you change them: to current in root, or to")
+	providers.Comment(b, "the launcher of a batch block.")
 }
 
 // first is the name of the first link's target.

@@ -184,7 +184,7 @@ func (d *adopting) service(w *way) {
 			d.Note("%s is not described: nobody listens on %s", where, show(t))
 		case p.ours:
 			d.Note("%s is not described: shipctl started what listens on %s", where, show(t))
-		case len(p.args) == 0 || slices.ContainsFunc(p.args, func(a string) bool { return !printable(strings.ReplaceAll(a, "\x03", "")) }):
+		case len(p.args) == 0 || slices.ContainsFunc(p.args, func(a string) bool { return !writable(a) }):
 			d.Note("%s is not described: the command line of pid %d on %s holds characters that a configuration can't", where, p.pid, t.host)
 		default:
 			if live == nil {
@@ -216,14 +216,14 @@ func spread(to []place) (hosts []string, ports []int) {
 
 // write is the block.
 func (d *adopting) write(w *way, apps []string, ports []int, p *foundProc) {
-	prog := program{foundProc: p, port: w.to[0].port}
+	prog := adoptee{foundProc: p, port: w.to[0].port}
 	prog.split()
 	for _, t := range w.to {
 		if q, _ := d.seen[t.host].on(t.port); q == p {
 			prog.port = t.port
 		}
 	}
-	name := d.Name("service", prog.name(w.Name))
+	name := d.Name(prog.name(w.Name), "service", "release")
 	d.Wishes = append(d.Wishes, providers.Wish{Name: name, Hosts: apps, Root: prog.root, Dir: prog.dir})
 
 	block := hclwrite.NewBlock("service", []string{name})
@@ -242,8 +242,8 @@ func (d *adopting) write(w *way, apps []string, ports []int, p *foundProc) {
 	d.Blocks = append(d.Blocks, block)
 }
 
-// program is a process with what its directory and its command line say.
-type program struct {
+// adoptee is a process with what its directory and its command line say.
+type adoptee struct {
 	*foundProc
 	port     int
 	root, id string // of Capistrano's layout; "" where it is not in one
@@ -252,7 +252,7 @@ type program struct {
 
 var releaseDir = regexp.MustCompile(`^(/.+)/(?:releases/([^/]+)|current)(?:/(.*))?$`)
 
-func (p *program) split() {
+func (p *adoptee) split() {
 	if m := releaseDir.FindStringSubmatch(p.dir); m != nil && m[2] != "" {
 		p.root, p.id, p.below = m[1], m[2], m[3]
 		return
@@ -277,7 +277,7 @@ func cutPath(word string) (before, p string, ok bool) {
 	return word, "", false
 }
 
-func (p program) name(route string) string {
+func (p adoptee) name(route string) string {
 	if unit := strings.TrimSuffix(p.unit, ".service"); unit != p.unit && !strings.Contains(unit, "@") {
 		return unit
 	}
@@ -292,7 +292,7 @@ func (p program) name(route string) string {
 }
 
 // inRelease makes a path below the directory of the release relative to it. A path that stays would be the old version's.
-func (p program) inRelease(word string, first bool) string {
+func (p adoptee) inRelease(word string, first bool) string {
 	before, at, ok := cutPath(word)
 	if !ok {
 		return word
@@ -313,7 +313,7 @@ func (p program) inRelease(word string, first bool) string {
 }
 
 // pieces replaces the port, and the release where it is named.
-func (p program) pieces(word string) (out []providers.Piece, port bool) {
+func (p adoptee) pieces(word string) (out []providers.Piece, port bool) {
 	pattern := fmt.Sprintf(`[0-9]+|%s`, regexp.QuoteMeta(orElse(p.id, "\x00")))
 	at := 0
 	for _, m := range regexp.MustCompile(pattern).FindAllStringIndex(word, -1) {
@@ -333,7 +333,7 @@ func (p program) pieces(word string) (out []providers.Piece, port bool) {
 
 const leftOut = "REPLACED"
 
-func (d *adopting) command(b *hclwrite.Body, p program) {
+func (d *adopting) command(b *hclwrite.Body, p adoptee) {
 	var words []hclwrite.Tokens
 	port := slices.ContainsFunc(p.env, func(e foundEnv) bool { return e.port })
 	var notes []string
@@ -382,7 +382,7 @@ var usual = regexp.MustCompile(`^(PATH|HOME|PWD|OLDPWD|SHLVL|_|LANG|LANGUAGE|LC_
 var secretName = regexp.MustCompile(`(?i)pass|secret|token|cred|key|auth|url|uri|dsn|conn|cert|salt|sign`)
 
 // environment: names only. The values never left the machine.
-func (d *adopting) environment(b *hclwrite.Body, name string, p program) {
+func (d *adopting) environment(b *hclwrite.Body, name string, p adoptee) {
 	var attrs []hclwrite.ObjectAttrTokens
 	filled := true
 	seen := map[string]bool{}
@@ -428,7 +428,7 @@ func (d *adopting) rights(b *hclwrite.Body, apps []string, p *foundProc) {
 	}
 }
 
-func (d *adopting) slots(b *hclwrite.Body, apps []string, ports []int, p program) {
+func (d *adopting) slots(b *hclwrite.Body, apps []string, ports []int, p adoptee) {
 	why := ""
 	if len(ports) == 1 {
 		var other int
@@ -456,7 +456,7 @@ func (d *adopting) slots(b *hclwrite.Body, apps []string, ports []int, p program
 }
 
 // twin is the port on which the same program, of the same user, listens besides.
-func (d *adopting) twin(apps []string, p program) int {
+func (d *adopting) twin(apps []string, p adoptee) int {
 	if len(apps) != 1 {
 		return 0
 	}
@@ -495,7 +495,7 @@ func health(b *hclwrite.Body) {
 	h := b.AppendNewBlock("health", nil).Body()
 	providers.Comment(h, "Fill in: a path that answers only when the program can serve, best with the slot or the version in the")
 	providers.Comment(h, "body: http { path = \"/…\" }. tcp {} waits for the port to open, no more.")
-	h.AppendNewBlock("tcp", nil)
+	h.AppendUnstructuredTokens(providers.Word("tcp {}\n"))
 }
 
 func route(b *hclwrite.Body, w *way) {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -53,11 +54,12 @@ func (s *site) adopted(hosts ...string) (text, complaint string) {
 // artifacts gives what a configuration of adopt calls NAME-VERSION.
 func (s *site) artifacts(name string) {
 	s.t.Helper()
-	for _, v := range []string{"1", "2", "live"} {
-		if err := os.CopyFS(filepath.Join(s.dir, "build", name+"-"+v), os.DirFS(s.artifact(v))); err != nil {
-			s.t.Fatal(err)
+	for _, v := range []string{"1", "2"} {
+		from := s.artifact(v)
+		if name == "teatime" {
+			continue
 		}
-		if err := os.Chmod(filepath.Join(s.dir, "build", name+"-"+v, "teatime"), 0o755); err != nil {
+		if err := os.Rename(from, filepath.Join(s.dir, "build", name+"-"+v)); err != nil {
 			s.t.Fatal(err)
 		}
 	}
@@ -85,17 +87,127 @@ func steps(out string) (all []string) {
 	return all
 }
 
+// planned fails the test unless the plan's steps are these, a regular expression for each.
+func (s *site) planned(out string, want ...string) {
+	s.t.Helper()
+	got := steps(out)
+	ok := len(got) == len(want)
+	for i := range min(len(got), len(want)) {
+		ok = ok && regexp.MustCompile("^"+want[i]+"$").MatchString(got[i])
+	}
+	if !ok {
+		s.t.Errorf("the plan has the steps\n  %s\nand is to have\n  %s", strings.Join(got, "\n  "), strings.Join(want, "\n  "))
+	}
+}
+
 // TestAdoptS1: a program that a script started, and two nginx machines whose include a script wrote.
 func TestAdoptS1(t *testing.T) {
 	s := newSite(t, []string{"app-1", "web-1", "web-2"}, "")
 	old := byHand(s)
-	text, _ := s.adopted("app-1", "web-1", "web-2")
-	s.has(text, `command = \["./teatime", "--port=\$\{slot.port\}"\]`, `run_as  = "teatime"`, `port = 8081`, `port = 8082`, `file     = "`+include+`"`, `variable = "service_url"`)
+	text, complaint := s.adopted("app-1", "web-1", "web-2")
+	s.has(text, `command = \["./teatime", "--port=\$\{slot.port\}"\]`, `run_as = "teatime"`, `port = 8081`, `port = 8082`,
+		`file     = "`+include+`"`, `variable = "service_url"`, `SLOT +=`)
+	if strings.Contains(text+complaint, "prod1") {
+		t.Error("the value of a variable of the environment was printed")
+	}
 	out := s.fails(1, "plan")
 	s.has(out, `there is no release in /srv/teatime`, `nothing of service.teatime runs here and no release is given`)
 	s.artifacts("teatime")
 	s.has(s.fails(1, "plan", "-var", "version=1"), `port 8081.*pid `+old+`: ./teatime --port=8081`, `-take-over=service.teatime`)
-	s.has(s.ok("plan", "-var", "version=1", "-take-over=service.teatime"), "XX")
+	s.planned(s.ok("plan", "-var", "version=1", "-take-over=service.teatime"),
+		`\S+ upload teatime-1, .*`, `\S+ publish release 1`, `\S+ start green on :8082`, `\S+ wait until green is healthy \(100 s at most\)`,
+		`\S+ check that nginx accepts green`, `\S+ check that nginx accepts green`, `\S+ switch to green`, `\S+ switch to green`, `\S+ activate release 1`,
+		`\S+ drain blue \(30 s at most\)`, `\S+ drain blue \(30 s at most\)`, `\S+ stop pid `+old+`: ./teatime --port=8081, which is taken over`)
+	s.change("tcp {}", "http {\n      path = \"/profile\"\n    }")
+	stop := s.load(webs, "/")
+	s.deploy("1", "-take-over=service.teatime")
+	s.nothingLost(stop())
+	s.settled("1")
 }
 
-var _ = fleet.SiteVariable
+// TestAdoptS3: one machine, nginx and the same program on two ports, each with its profile.
+func TestAdoptS3(t *testing.T) {
+	s := newSite(t, []string{"app-1"}, "")
+	app := s.m("app-1")
+	app.CopyFile(teatime, "/home/deploy/app/service", 0o755)
+	app.WriteFile("/home/deploy/app/start.sh", `#!/bin/sh
+cd /home/deploy/app
+SPRING_PROFILES_ACTIVE=$2 DB_PASSWORD=hunter2hunter2 nohup /home/deploy/app/service --port=$1 --version=old >/dev/null 2>&1 </dev/null &
+`, 0o755)
+	app.Exec("chmod 755 /home/deploy /home/deploy/app")
+	for _, args := range []string{"8081 real1", "8082 real2"} {
+		app.Exec("setpriv --reuid=deploy --regid=deploy --clear-groups /home/deploy/app/start.sh " + args)
+		app.Exec("for i in 1 2 3 4 5 6 7 8 9 10; do ss -Hltn 'sport = :" + args[:4] + "' | grep -q . && exit; sleep 0.5; done; exit 1")
+	}
+	app.WriteFile(include, "set $service_url http://127.0.0.1:8081;\n", 0o644)
+	app.StartNginx(fleet.SiteVariable(include, "service_url"))
+	app.Exec("sleep 3; echo 'set $service_url http://127.0.0.1:8082;' >" + include + "; nginx -s reload") // as the script does: nothing tells what is loaded
+	text, complaint := s.adopted("app-1")
+	s.has(text, `"./service", "--port=\$\{slot.port\}", "--version=old"`)
+	for _, secret := range []string{"hunter", "SPRING_PROFILES_ACTIVE=real"} {
+		if strings.Contains(text+complaint, secret) {
+			t.Errorf("%q was printed", secret)
+		}
+	}
+	s.artifacts("app")
+	s.has(s.fails(1, "plan", "-var", "version=1"), "XX")
+	s.run("plan", "-var", "version=1", "-take-over=service.app")
+	s.has("", "XX")
+}
+
+// capistrano lays out releases as Capistrano does; the newest is live.
+func capistrano(m *fleet.Machine, root string, ids ...string) {
+	for _, id := range ids {
+		dir := root + "/releases/" + id
+		m.CopyFile(teatime, dir+"/teatime", 0o755)
+		m.WriteFile(dir+"/public/index.html", id+"\n", 0o644)
+		m.WriteFile(dir+"/REVISION", "8f3c0de\n", 0o644)
+		m.Exec("mkdir -p " + root + "/shared/log && ln -s " + root + "/shared/log " + dir + "/log && ln -sfn " + dir + " " + root + "/current")
+		m.Exec("echo 'Branch main (at 8f3c0de) deployed as release " + id + " by ann' >>" + root + "/revisions.log")
+	}
+	m.Exec("chown -R deploy: " + root)
+}
+
+// TestAdoptCapistrano: a static site, and a program under systemd behind an upstream.
+func TestAdoptCapistrano(t *testing.T) {
+	s := newSite(t, []string{"app-1"}, "")
+	app := s.m("app-1")
+	capistrano(app, "/var/www/site", "20240101000000", "20240102030405")
+	capistrano(app, "/var/www/shop", "20240505050505", "20240606060606")
+	app.WriteFile("/etc/systemd/system/shop.service", "[Service]\nUser=teatime\nWorkingDirectory=/var/www/shop/current\nEnvironment=PORT=8081\nExecStart=/var/www/shop/current/teatime --port=8081 --version=20240606060606\n[Install]\nWantedBy=multi-user.target\n", 0o644)
+	app.Exec("systemctl enable --now --quiet shop; until ss -Hltn 'sport = :8081' | grep -q .; do sleep 0.1; done")
+	app.WriteFile("/etc/nginx/conf.d/shop.conf", "upstream shop {\n    server 127.0.0.1:8081;\n}\n", 0o644)
+	app.StartNginx("server { listen 80; location / { proxy_pass http://shop; } location /site/ { alias /var/www/site/current/public/; } }")
+	text, _ := s.adopted("app-1")
+	s.has(text, `root += "/var/www/site"`, `root += "/var/www/shop"`, `shared += \["log"\]`, `upstream = "shop"`, `PORT = slot.port`, `"--version=\$\{slot.version\}"`)
+	s.has(s.ok("plan", "-target=release.site"), "No changes.")
+	s.has(s.ok("plan", "-target=release.site", "-var", "site_version=20240102030405"), "No changes.")
+	s.has(s.fails(1, "plan", "-var", "shop_version=20240606060606", "-target=service.shop"), `-take-over=service.shop`)
+	s.planned(s.ok("plan", "-var", "shop_version=20240606060606", "-target=service.shop", "-take-over=service.shop"),
+		`\S+ start green on :8082`, `\S+ wait until green is healthy \(100 s at most\)`, `\S+ check that nginx accepts green`, `\S+ switch to green`,
+		`\S+ drain blue \(30 s at most\)`, `\S+ stop pid \d+: /var/www/shop/current/teatime .*\(shop.service\), which is taken over`)
+	stop := s.load([]string{"app-1"}, "/")
+	s.ok("apply", "-auto-approve", "-var", "shop_version=20240606060606", "-take-over=service.shop")
+	s.nothingLost(stop())
+	s.has(s.ok("plan"), "No changes.")
+	s.has(app.Exec("readlink /var/www/shop/current; ls /var/www/shop/releases"), "20240505050505\n20240606060606\n")
+	if err := os.Rename(s.artifact("1"), filepath.Join(s.dir, "build", "shop-1")); err != nil {
+		t.Fatal(err)
+	}
+	stop = s.load([]string{"app-1"}, "/")
+	s.ok("apply", "-auto-approve", "-var", "shop_version=1")
+	s.nothingLost(stop())
+	s.has(s.ok("plan"), "No changes.")
+}
+
+// TestAdoptS0: directories that are named after a time, behind two links, and a job that runs there.
+func TestAdoptS0(t *testing.T) {
+	s := newSite(t, []string{"batch-1"}, "")
+	m := s.m("batch-1")
+	m.Exec("mkdir -p /data/batch_20240101000000 /data/batch_20240102030405 && ln -s /data/batch_20240102030405 /data/batch && ln -s /data/batch_20240101000000 /data/batch-deploy")
+	text, _ := s.adopted("batch-1")
+	s.has(text, `2 directories with a time in their name in /data`, `/data/batch -> batch_20240102030405`, `root += "/srv/batch"`)
+	s.has(s.fails(1, "plan"), `there is no release in /srv/batch`)
+	s.artifacts("batch")
+	s.planned(s.ok("plan", "-var", "version=1"), `\S+ upload batch-1, .*`, `\S+ publish release 1`, `\S+ activate release 1`)
+}
