@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# What this machine's nginx sends requests to, for whoever writes it down. No arguments. Separated by tabs:
+# What this machine's nginx sends requests to, for whoever writes it down: adopt [BINARY CONFIG PREFIX]. Separated by tabs:
 #   set       FILE LINE NAME VALUE            set $NAME VALUE, where VALUE is an address and nothing else
 #   upstream  FILE LINE NAME PLAIN SERVER…    PLAIN is 1 where it holds nothing but "server ADDRESS;"
 #   proxy     FILE LINE TARGET                proxy_pass, without the path
@@ -7,7 +7,7 @@
 #   down WHY                                  nginx does not run: its files are not read
 # Its text may hold secrets: nothing else of it leaves the machine.
 
-BINARY=nginx CONFIG='' PREFIX='' FILE=/
+BINARY=${1:-nginx} CONFIG=${2:-} PREFIX=${3:-} FILE=/
 installed || absent
 if ! master; then
 	printf 'down\t%s\n' "$PIDNOTE"

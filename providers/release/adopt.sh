@@ -7,8 +7,6 @@
 #   denied   DIR                              may not be looked into
 #   end
 
-tab=$(printf '\t')
-
 # candidate DIR: what may hold releases.
 candidate() {
 	case $1 in *[[:cntrl:]]*) return ;; esac

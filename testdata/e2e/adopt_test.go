@@ -150,9 +150,14 @@ SPRING_PROFILES_ACTIVE=$2 DB_PASSWORD=hunter2hunter2 nohup /home/deploy/app/serv
 		}
 	}
 	s.artifacts("app")
-	s.has(s.fails(1, "plan", "-var", "version=1"), "XX")
-	s.run("plan", "-var", "version=1", "-take-over=service.app")
-	s.has("", "XX")
+	// The previous version is up on the idle port, as S3 leaves it: nobody but a person may stop it.
+	out := s.fails(1, "plan", "-var", "version=1", "-take-over=service.app")
+	s.has(out, `port 8081, where blue is to run, is held by pid \d+: /home/deploy/app/service --port=8081 --version=old, which shipctl did not start`)
+	app.Exec("kill " + s.pid(8081))
+	s.planned(s.ok("plan", "-var", "version=1", "-take-over=service.app"),
+		`\S+ upload app-1, .*`, `\S+ check that nginx accepts green`, `\S+ publish release 1`, `\S+ switch to green`, `\S+ drain the earlier workers .*`,
+		`\S+ start blue on :8081`, `\S+ wait until blue is healthy .*`, `\S+ check that nginx accepts blue`, `\S+ switch to blue`, `\S+ activate release 1`,
+		`\S+ drain green .*`, `\S+ stop pid \d+: /home/deploy/app/service --port=8082 --version=old, which is taken over`)
 }
 
 // capistrano lays out releases as Capistrano does; the newest is live.
