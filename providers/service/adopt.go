@@ -494,7 +494,7 @@ func health(b *hclwrite.Body) {
 	b.AppendNewline()
 	h := b.AppendNewBlock("health", nil).Body()
 	providers.Comment(h, "Fill in: a path that answers only when the program can serve, best with the slot or the version in the")
-	providers.Comment(h, "body: http { path = \"/…\" }. tcp {} waits for the port to open, no more.")
+	providers.Comment(h, "body: http { path = \"/…\" }. This one waits for the port to open, no more.")
 	h.AppendUnstructuredTokens(providers.Word("tcp {}\n"))
 }
 
