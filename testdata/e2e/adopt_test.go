@@ -116,7 +116,7 @@ func TestAdoptS1(t *testing.T) {
 	s.has(s.fails(1, "plan", "-var", "version=1"), `port 8081.*pid `+old+`: ./teatime --port=8081`, `-take-over=service.teatime`)
 	s.planned(s.ok("plan", "-var", "version=1", "-take-over=service.teatime"),
 		`\S+ upload teatime-1, .*`, `\S+ publish release 1`, `\S+ start green on :8082`, `\S+ wait until green is healthy \(100 s at most\)`,
-		`\S+ check that nginx accepts green`, `\S+ check that nginx accepts green`, `\S+ switch to green`, `\S+ switch to green`, `\S+ activate release 1`,
+		`\S+ check that nginx accepts green`, `\S+ check that nginx accepts green`, `\S+ confirm that green still runs`, `\S+ switch to green`, `\S+ switch to green`, `\S+ activate release 1`,
 		`\S+ drain blue \(30 s at most\)`, `\S+ drain blue \(30 s at most\)`, `\S+ stop pid `+old+`: ./teatime --port=8081, which is taken over`)
 	s.change("tcp {}", "http {\n      path = \"/profile\"\n    }")
 	stop := s.load(webs, "/")
@@ -156,7 +156,7 @@ SPRING_PROFILES_ACTIVE=$2 DB_PASSWORD=hunter2hunter2 nohup /home/deploy/app/serv
 	app.Exec("kill " + s.pid(8081))
 	s.planned(s.ok("plan", "-var", "version=1", "-take-over=service.app"),
 		`\S+ upload app-1, .*`, `\S+ check that nginx accepts green`, `\S+ publish release 1`, `\S+ switch to green`, `\S+ drain the earlier workers .*`,
-		`\S+ start blue on :8081`, `\S+ wait until blue is healthy .*`, `\S+ check that nginx accepts blue`, `\S+ switch to blue`, `\S+ activate release 1`,
+		`\S+ start blue on :8081`, `\S+ wait until blue is healthy .*`, `\S+ check that nginx accepts blue`, `\S+ confirm that blue still runs`, `\S+ switch to blue`, `\S+ activate release 1`,
 		`\S+ drain green .*`, `\S+ stop pid \d+: /home/deploy/app/service --port=8082 --version=old, which is taken over`)
 }
 
@@ -189,8 +189,8 @@ func TestAdoptCapistrano(t *testing.T) {
 	s.has(s.ok("plan", "-target=release.site", "-var", "site_version=20240102030405"), "No changes.")
 	s.has(s.fails(1, "plan", "-var", "shop_version=20240606060606", "-target=service.shop"), `-take-over=service.shop`)
 	s.planned(s.ok("plan", "-var", "shop_version=20240606060606", "-target=service.shop", "-take-over=service.shop"),
-		`\S+ start green on :8082`, `\S+ wait until green is healthy \(100 s at most\)`, `\S+ check that nginx accepts green`, `\S+ switch to green`,
-		`\S+ drain blue \(30 s at most\)`, `\S+ stop pid \d+: /var/www/shop/current/teatime .*\(shop.service\), which is taken over`)
+		`\S+ start green on :8082`, `\S+ wait until green is healthy \(100 s at most\)`, `\S+ check that nginx accepts green`,
+		`\S+ confirm that green still runs`, `\S+ switch to green`, `\S+ drain blue \(30 s at most\)`, `\S+ stop pid \d+: /var/www/shop/current/teatime .*\(shop.service\), which is taken over`)
 	stop := s.load([]string{"app-1"}, "/")
 	s.ok("apply", "-auto-approve", "-var", "shop_version=20240606060606", "-take-over=service.shop")
 	s.nothingLost(stop())
