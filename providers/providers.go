@@ -160,6 +160,7 @@ type Def[Spec any] struct {
 	Rollback func(now, then Spec) Spec
 	Local    map[string]func(args []string) remote.Answer  // queries that the controller answers, by script name
 	Open     map[string]func(path string) (Payload, error) // payloads of Call.File, by script name
+	Adopt    Adopter
 }
 
 // Claim is something on a machine that has one owner: "app-1 port 8081", "web-1 file /etc/nginx/conf.d/x.inc".
@@ -218,6 +219,7 @@ type Kind struct {
 	Scripts fs.FS
 	Local   map[string]func(args []string) remote.Answer
 	Open    map[string]func(path string) (Payload, error)
+	Adopt   Adopter
 	Decode  func(config.Block) (Resource, hcl.Diagnostics)
 	// Load makes a resource from a plan file's or a machine's record.
 	Load func(ref config.Ref, needs []config.Ref, spec json.RawMessage) (Resource, error)
@@ -226,7 +228,7 @@ type Kind struct {
 // Define hides the type of a kind's spec.
 func Define[Spec any](d Def[Spec]) Kind {
 	return Kind{
-		Name: d.Kind, Scripts: d.Scripts, Local: d.Local, Open: d.Open,
+		Name: d.Kind, Scripts: d.Scripts, Local: d.Local, Open: d.Open, Adopt: d.Adopt,
 		Decode: func(b config.Block) (Resource, hcl.Diagnostics) {
 			s, diags := d.Decode(b)
 			if diags.HasErrors() {
