@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -23,6 +24,7 @@ import (
 
 var (
 	seedFlag  = flag.Uint64("sim.seed", 0, "replay the history with this seed only, and tell it")
+	atOnce    = flag.Bool("sim.atonce", false, "acquire a lease without waiting for the last step of the run before: what is found then")
 	countFlag = flag.Int("sim.histories", 10_000, "how many histories")
 )
 
@@ -42,6 +44,7 @@ func TestHistories(t *testing.T) {
 		}
 		return
 	}
+	defer debug.SetGCPercent(debug.SetGCPercent(400))
 	table, ends := histories(t, s, *countFlag)
 	t.Logf("%d histories: %v\n%s", *countFlag, ends, table)
 	if *countFlag < 10_000 {
@@ -205,10 +208,11 @@ type history struct {
 func newHistory(s shop, seed uint64) *history {
 	h := &history{seed: seed, rnd: rand.New(rand.NewPCG(seed, 1)), met: map[cell]int{}, ends: map[string]int{}}
 	h.c = base()
-	h.kind = pick(h.rnd, "plain", "plain", "plain", "clear", "evict", "gather", "gather")
+	h.kind = pick(h.rnd, "plain", "plain", "plain", "clear", "evict", "evict", "gather", "gather")
 	h.shape()
 	h.r = &run{tb: tell{}, shop: s, w: world(h.c)}
 	h.r.w.Seed(seed)
+	h.r.w.AcquireAtOnce = *atOnce
 	h.r.w.Unhealthy = func(release string) bool { return release == "45" }
 	return h
 }
@@ -362,7 +366,7 @@ func (h *history) controller(name string, r *rand.Rand) {
 		}
 		c := h.c
 		c.Version = version
-		h.deploy(fmt.Sprintf("%s%d", name, i), c, r, 2)
+		h.deploy(fmt.Sprintf("%s%d", name, i), c, r, 3)
 	}
 }
 
@@ -413,7 +417,7 @@ func (h *history) deploy(name string, c conf, r *rand.Rand, faults int) {
 		if err = l.Take(ctx, hosts, func(error) {}); err == nil {
 			break
 		}
-		if !errors.Is(err, executor.ErrHeld) || try > r.IntN(40) {
+		if !errors.Is(err, executor.ErrHeld) || try > 20+r.IntN(40) {
 			h.ends["no lease"]++
 			return
 		}
@@ -485,6 +489,9 @@ func (h *history) sabotage(ctl *sim.Controller, c conf, p *planner.Plan, r *rand
 			ctl.Break(sim.Fault{Step: x.cause, Kind: sim.FailAfter})
 		}
 		ctl.Break(h.fault(r, c, x))
+		if row := rowOf(string(x.step.ID), x.undo); row == "evict" || row == "stop" || row == "prune" {
+			return // it comes late: let it be reached
+		}
 	}
 }
 
@@ -515,12 +522,20 @@ func cause(steps []providers.Step, i int, undo bool) string {
 func draw(r *rand.Rand, of []target) target {
 	weight := func(t target) int {
 		switch rowOf(string(t.step.ID), t.undo) {
-		case "gather-check", "gather-switch", "gather-drain", "evict", "clear", "prune", "undo activate", "undo check":
-			return 6
-		case "stop", "before", "upload", "publish", "activate":
-			return 2
+		case "evict":
+			return 80
+		case "gather-switch", "gather-drain":
+			return 34
+		case "gather-check", "clear":
+			return 21
+		case "prune", "stop":
+			return 14
+		case "undo start", "undo check", "undo activate", "upload", "publish":
+			return 7
+		case "start", "before":
+			return 5
 		}
-		return 1
+		return 4
 	}
 	total := 0
 	for _, t := range of {

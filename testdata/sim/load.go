@@ -21,7 +21,6 @@ type load struct {
 	undone  bool // something was, since the watch began
 	// strangers may be stopped: there is consent.
 	consent bool
-	parsed  map[string][]string // addresses by what a file says
 
 	Requests int
 	Lost     int
@@ -53,7 +52,7 @@ func (w *World) Watch(routes []nginx.Route, drain int, consent bool) {
 			l.begun[r.Host+" is down"], l.useless[r.Host] = true, true
 			continue
 		}
-		to := w.serves(h.Nginx, r)
+		to := serves(h.Nginx, r)
 		if len(to) == 0 {
 			l.begun[r.Host+" routes nowhere"] = true
 		}
@@ -129,7 +128,7 @@ func (l *load) check(h *Host, r nginx.Route) {
 	if !h.Nginx.Up {
 		return
 	}
-	to := l.w.serves(h.Nginx, r)
+	to := serves(h.Nginx, r)
 	bad(h.Name+" routes nowhere", len(to) == 0)
 	for _, a := range to {
 		status, _ := l.w.answer(h, a)
@@ -253,7 +252,7 @@ func (l *load) served(h *Host, port int) {
 	}
 	for _, r := range l.routes {
 		n := l.w.hosts[r.Host]
-		for _, a := range l.w.serves(n.Nginx, r) {
+		for _, a := range serves(n.Nginx, r) {
 			if app, p := l.w.at(n, a); app == h && p == port && !l.begun[l.w.names(n, a)] {
 				l.w.violation("%s: port %d was stopped while %s sends requests there", h.Name, port, n.Name)
 			}

@@ -41,8 +41,11 @@ type World struct {
 	mu    sync.Mutex
 	hosts map[string]*Host
 	order []*Host // by name
-	now   time.Time
-	rnd   *rand.Rand
+	byIP  map[netip.Addr]*Host
+	// places are addresses that were read.
+	places map[string]netip.AddrPort
+	now    time.Time
+	rnd    *rand.Rand
 
 	// Boot is how many seconds programs take until they listen.
 	Boot int
@@ -68,14 +71,15 @@ type World struct {
 // New is machines on which nothing is, by name and IP address.
 func New(project string, ips map[string]string) *World {
 	w := &World{
-		hosts: map[string]*Host{}, now: time.Date(2026, 1, 1, 10, 0, 0, 0, time.UTC), rnd: rand.New(rand.NewPCG(1, 2)),
+		hosts: map[string]*Host{}, byIP: map[netip.Addr]*Host{}, places: map[string]netip.AddrPort{}, now: time.Date(2026, 1, 1, 10, 0, 0, 0, time.UTC), rnd: rand.New(rand.NewPCG(1, 2)),
 		Boot: 2,
 	}
 	w.main = w.controller("main")
-	w.load = load{w: w, begun: map[string]bool{}, useless: map[string]bool{}, parsed: map[string][]string{}}
+	w.load = load{w: w, begun: map[string]bool{}, useless: map[string]bool{}}
 	for name, ip := range ips {
 		h := &Host{Name: name, IP: ip, Release: releasemodel.New(), Service: servicemodel.New(project), Nginx: nginxmodel.New(project), boot: 1}
 		w.hosts[name] = h
+		w.byIP[netip.MustParseAddr(ip)] = h
 		h.Release.Busy = func(dir string) bool {
 			return slices.ContainsFunc(h.Service.Procs, func(p *servicemodel.Process) bool { return p.Dir == dir })
 		}
@@ -193,19 +197,18 @@ func (w *World) inOrder() []*Host {
 
 // at is the machine and port that an address means on a machine.
 func (w *World) at(from *Host, addr string) (*Host, int) {
-	a, err := netip.ParseAddrPort(addr)
-	if err != nil {
+	a, known := w.places[addr]
+	if !known {
+		a, _ = netip.ParseAddrPort(addr)
+		w.places[addr] = a
+	}
+	if !a.IsValid() {
 		return nil, 0
 	}
 	if a.Addr().IsLoopback() {
 		return from, int(a.Port())
 	}
-	for _, h := range w.hosts {
-		if h.IP == a.Addr().String() {
-			return h, int(a.Port())
-		}
-	}
-	return nil, 0
+	return w.byIP[a.Addr()], int(a.Port())
 }
 
 func (w *World) answer(from *Host, addr string) (int, string) {
@@ -256,7 +259,7 @@ func (w *World) State(rs []nginx.Route, roots ...string) string {
 		}
 		for _, r := range rs {
 			if r.Host == h.Name {
-				fmt.Fprintf(&b, " nginx up %v, file %q, serves %v", h.Nginx.Up, h.Nginx.Disk[r.File], w.serves(h.Nginx, r))
+				fmt.Fprintf(&b, " nginx up %v, file %q, serves %v", h.Nginx.Up, h.Nginx.Disk[r.File], serves(h.Nginx, r))
 			}
 		}
 		b.WriteString("\n")
@@ -279,21 +282,10 @@ func (w *World) files(h *Host, root string) (out string) {
 	return out
 }
 
-// parse remembers what it has read.
-func (w *World) parse(r nginx.Route, text string) []string {
-	key := r.Variable + "\x00" + r.Upstream + "\x00" + text
-	addrs, known := w.load.parsed[key]
-	if !known {
-		addrs, _ = nginx.Parse(r, text)
-		w.load.parsed[key] = addrs
-	}
-	return addrs
-}
-
-func (w *World) serves(n *nginxmodel.Model, r nginx.Route) (out []string) {
+func serves(n *nginxmodel.Model, r nginx.Route) (out []string) {
 	for _, x := range n.Workers {
 		if !x.Leaving {
-			out = append(out, w.parse(r, x.Loaded[r.File])...)
+			out = append(out, n.Parse(r, x.Loaded[r.File])...)
 		}
 	}
 	slices.Sort(out)
