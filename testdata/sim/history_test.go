@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"regexp"
 	"runtime"
 	"runtime/debug"
 	"slices"
@@ -596,33 +597,50 @@ func (h *history) end() {
 	c := h.c
 	c.Version = pick(h.rnd, "42", "43")
 	w.Name(c.Version)
-	ctl := w.Controller("last", nil, nil)
-	p, err := h.plan(c, ctl)
-	if err != nil {
-		h.r.Fatalf("%v", err)
+	if h.kind == "evict" {
+		h.finishTakeOver(c)
 	}
-	if h.kind == "evict" && strings.Contains(said(p), "It was left alone: stop it") {
-		w.StopStrangers() // as the plan says: consent is for what serves, and this served before
-		if p, err = h.plan(c, ctl); err != nil {
-			h.r.Fatalf("%v", err)
+	if out := h.last(c); !out.OK() {
+		h.r.Fatalf("the last apply: %v", out.Errors)
+	}
+	h.r.safe()
+	h.r.settled(c)
+}
+
+// finishTakeOver does what the plan says where a take-over was interrupted and another version is wanted now: consent is
+// for what serves, and the old program may not any more.
+func (h *history) finishTakeOver(c conf) {
+	p := h.r.plan(c)
+	if m := regexp.MustCompile(`Finish it first, with the version that runs beside it \((\d+)\)`).FindStringSubmatch(said(p)); m != nil {
+		c.Version = m[1]
+		h.r.w.Name(c.Version)
+		if out := h.last(c); !out.OK() {
+			h.r.Fatalf("finishing the take-over: %v", out.Errors)
 		}
 	}
+	if strings.Contains(said(p), "It was left alone: stop it") {
+		h.r.w.StopStrangers()
+	}
+}
+
+// last is an apply that nothing disturbs.
+func (h *history) last(c conf) executor.Outcome {
+	w := h.r.w
+	ctl := w.Controller("last", nil, nil)
+	defer ctl.End()
+	p := h.r.plan(c)
 	h.r.sound(p)
 	hosts, first := p.Machines()
-	l := &executor.Lease{ID: "last", Last: time.Hour, Dial: ctl.Dial, First: first}
+	l := &executor.Lease{ID: "last" + c.Version, Last: time.Hour, Dial: ctl.Dial, First: first}
 	if err := l.Take(context.Background(), hosts, func(error) {}); err != nil {
 		h.r.Fatalf("the last lease: %v", err)
 	}
 	out := executor.Run(context.Background(), p, executor.Env{
-		Run: "last", Dial: ctl.Dial, Now: w.Now, Parallelism: 1, Epoch: l.Epoch, Emit: func(executor.Event) {},
+		Run: l.ID, Dial: ctl.Dial, Now: w.Now, Parallelism: 1, Epoch: l.Epoch, Emit: func(executor.Event) {},
 		Pause: func(_ context.Context, d time.Duration) { w.Pass(int(d / time.Second)) },
 	})
 	if err := l.Release(context.Background()); err != nil {
 		h.r.Fatalf("%v", err)
 	}
-	if !out.OK() {
-		h.r.Fatalf("the last apply: %v\n%s", out.Errors, said(p))
-	}
-	h.r.safe()
-	h.r.settled(c)
+	return out
 }
