@@ -168,6 +168,8 @@ func (b *builder) pick(h string) (target Slot, keep *Slot) {
 			switch at := now(sl); {
 			case l.healthy(at):
 				return 2
+			case l.hopeless(at):
+				return 0
 			case l.listens(at.Name, at.Port), b.takeOver && l.held(sl.Port) && b.live.sends(b.spec, h, sl.Port):
 				return 1
 			}

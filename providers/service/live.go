@@ -280,6 +280,13 @@ func (h *hostLive) healthy(sl Slot) bool {
 	return expect{sl.Health.Status, sl.Health.Body}.matches(a.Status, a.Body)
 }
 
+// hopeless: it answers as a gateway does whose program is gone. No nginx is proved to be well by such an answer, whatever an
+// earlier version's health check was.
+func (h *hostLive) hopeless(sl Slot) bool {
+	a, asked := h.seen.Answers[sl.Port]
+	return asked && h.listens(sl.Name, sl.Port) && a.Status > 501
+}
+
 func (h *hostLive) listens(slot string, port int) bool {
 	return slices.ContainsFunc(h.seen.Listeners, func(l Listener) bool { return l.Port == port && l.Owner == slot })
 }
