@@ -104,7 +104,7 @@ func TestStalePlan(t *testing.T) {
 		s := s.with(t)
 		s.ok("plan", "-out=the.plan", "-var", "version=2")
 		s.m("app-1").WriteFile("/usr/local/bin/date", "#!/bin/sh\nexec /bin/date -d '1 hour ago' \"$@\"\n", 0o755) // the clock: the kernel's is the fleet's
-		s.m("app-1").Exec("dd if=/dev/zero of=/srv/room bs=1M count=64 2>/dev/null")                              // free space
+		s.m("app-1").Exec("dd if=/dev/zero of=/srv/room bs=1M count=64 2>/dev/null")                               // free space
 		s.m("app-1").Exec(`mkdir -p /srv/other/releases/7 /var/lib/shipctl/projects/other
 printf 'epoch 7\nid x\nwho y\nurl \nboot %s\nuntil 99999999999\nsince 2026\n' "$(cat /proc/sys/kernel/random/boot_id)" >/var/lib/shipctl/projects/other/lease
 cd /srv/other/releases/7; SHIPCTL=other/api/blue/7/0123456789ab setsid python3 -m http.server 9100 </dev/null >/dev/null 2>&1 &
