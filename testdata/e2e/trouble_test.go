@@ -11,10 +11,11 @@ import (
 	"github.com/shipctl/shipctl/testdata/fleet"
 )
 
-// trouble is a site with version 1 deployed: short times, so that a failure is over soon.
+// trouble is a site with version 1 deployed.
 func trouble(t *testing.T, runner string, flags ...string) *site {
 	t.Helper()
-	hcl := strings.Replace(failing(runner, flags...), `drain = "10s"`, `drain = "2s"`, 1)
+	more := program(flags...) + fmt.Sprintf("\n  runner = %q\n  stop {\n    grace = \"2s\"\n  }", runner)
+	hcl := strings.Replace(service(`variable = "service_url"`, more), `drain = "10s"`, `drain = "2s"`, 1)
 	s := newSite(t, []string{"app-1", "web-1"}, hcl)
 	s.m("web-1").WriteSite(fleet.SiteVariable(include, "service_url"))
 	s.deploy("1")
@@ -116,7 +117,7 @@ func TestLinkTrouble(t *testing.T) {
 	t.Run("sshd restarted", func(t *testing.T) {
 		s := s.with(t)
 		stop := s.load(web, "/?ms=100")
-		cut := s.between("app-1", "start", `exec 9>&-; systemctl restart ssh; pkill -f 'sshd: deploy'; echo cut`)
+		cut := s.between("app-1", "start", `exec 9>&-; systemctl restart ssh; pkill -f '^sshd: deploy'; echo cut`)
 		s.deploy("2", "-lease=5s")
 		s.has(s.await(cut), "cut")
 		s.nothingLost(stop())

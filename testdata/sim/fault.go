@@ -118,7 +118,7 @@ var (
 
 // fault is what goes wrong with this run of a script.
 func (c *Controller) fault(t remote.Ticket, call remote.Call) Fault {
-	i := slices.IndexFunc(c.faults, func(f Fault) bool { return f.Step == t.Step && f.Undo == undoes(t, call) })
+	i := slices.IndexFunc(c.faults, func(f Fault) bool { return f.Step == t.Step && f.Undo == Undoes(t, call) })
 	if i < 0 {
 		return Fault{}
 	}
@@ -130,8 +130,8 @@ func (c *Controller) fault(t remote.Ticket, call remote.Call) Fault {
 	return f
 }
 
-// undoes says that the call is the step's undoing.
-func undoes(t remote.Ticket, c remote.Call) bool {
+// Undoes says that the call is the step's undoing.
+func Undoes(t remote.Ticket, c remote.Call) bool {
 	verb := t.Step[strings.LastIndexByte(t.Step, '/')+1:]
 	switch c.Script {
 	case "nginx/restore", "release/deactivate":

@@ -72,7 +72,7 @@ func (m *machine) Run(_ context.Context, t remote.Ticket, c remote.Call) ([]byte
 		return m.lease(t, c)
 	}
 	f := m.c.fault(t, c)
-	w.load.undone = w.load.undone || undoes(t, c)
+	w.load.undone = w.load.undone || Undoes(t, c)
 	w.ran = append(w.ran, t.Step+" ("+c.Script+")")
 	if f.Kind != "" {
 		w.note("  %s meets %s", m.c.name, f)
