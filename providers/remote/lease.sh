@@ -23,6 +23,13 @@ locked() {
 }
 locked
 
+# number: a leading zero would make it octal, and more digits would not fit.
+number() {
+	case $1 in
+	'' | *[!0-9]* | 0?* | ????????????????*) return 1 ;;
+	esac
+}
+
 has_epoch=0 has_id='' has_who='' has_url='' has_boot='' has_until=0 has_since=''
 if [ -e "$file" ]; then
 	[ -r "$file" ] || die "can't read $file as $(id -un)"
@@ -37,7 +44,9 @@ if [ -e "$file" ]; then
 		since) has_since=$value ;;
 		esac
 	done <"$file"
-	case $has_epoch$has_until in *[!0-9]* | '') die "$file can't be understood: have a look at it, and remove it when no deployment of $PROJECT runs" ;; esac
+	if ! number "$has_epoch" || ! number "$has_until"; then
+		die "$file can't be understood: have a look at it, and remove it when no deployment of $PROJECT runs"
+	fi
 fi
 boot=$(cat /proc/sys/kernel/random/boot_id)
 now=$(now_ms)

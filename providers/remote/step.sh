@@ -35,7 +35,8 @@ __lease() {
 	[ -e "$__f" ] || return 0
 	__epoch=$(sed -n 's/^epoch \([0-9][0-9]*\)$/\1/p' "$__f") || die "can't read $__f as $(id -un)"
 	[ -n "$__epoch" ] || die "$__f does not say which epoch it is"
-	[ "$__epoch" -gt "$EPOCH" ] || return 0
+	# What is no number, or too large for one, is refused as well.
+	[ "$__epoch" -le "$EPOCH" ] 2>/dev/null && return 0
 	printf 'another run took over this machine (lease epoch %s, this run has %s): nothing was changed by %s. Plan again.\n' \
 		"$__epoch" "$EPOCH" "$STEP" >&2
 	exit 76
