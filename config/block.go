@@ -1,6 +1,9 @@
 package config
 
 import (
+	"regexp"
+	"time"
+
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
 )
@@ -37,6 +40,15 @@ type HostValue struct {
 	PrivateAddress string            `cty:"private_address" json:"private_address,omitempty"` // "" when not known
 	Labels         map[string]string `cty:"labels" json:"labels,omitempty"`
 	Retired        bool              `cty:"retired" json:"retired,omitempty"`
+}
+
+// Ignore says that a difference on the machines is known and accepted.
+type Ignore struct {
+	Addr   string         // service.shop, or service.shop["app-1"]
+	Match  *regexp.Regexp // of what is said of the difference; nil: all of it
+	Reason string
+	Until  time.Time // the day after the last one on which it counts, UTC; zero: for ever
+	Range  hcl.Range
 }
 
 // Block is one block of a kind (or one instance of it, after for_each), ready to be decoded: defaults merged, meta

@@ -30,7 +30,8 @@ type Options struct {
 // Configuration is what the files say. Blocks are in the order in which they can be decoded.
 type Configuration struct {
 	Project   string
-	Hosts     []Host // in the order of the files
+	Ignored   []Ignore // of shipctl drift
+	Hosts     []Host   // in the order of the files
 	Blocks    []Block
 	Variables map[string]Variable
 	Files     map[string]*hcl.File // for source snippets, by the name in the ranges
@@ -65,6 +66,8 @@ func Load(o Options) (*Configuration, hcl.Diagnostics) {
 	diags = append(diags, d...)
 	c.Variables = variables
 	c.Project, d = w.project()
+	diags = append(diags, d...)
+	c.Ignored, d = w.ignored()
 	diags = append(diags, d...)
 	diags = append(diags, w.mergeDefaults()...)
 	diags = append(diags, w.link()...)

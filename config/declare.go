@@ -53,7 +53,7 @@ func (w *world) declareSettings(b *hclsyntax.Block) hcl.Diagnostics {
 		return duplicate(b, "the shipctl block", w.settings.DefRange())
 	}
 	w.settings = b
-	return append(labels(b, 0), only(b.Body, "A shipctl block", []string{"project", "required_version"}, nil)...)
+	return append(labels(b, 0), only(b.Body, "A shipctl block", []string{"project", "required_version"}, []string{"ignore_drift"})...)
 }
 
 func (w *world) declareVariable(b *hclsyntax.Block) hcl.Diagnostics {

@@ -16,8 +16,33 @@ type Dial func(ctx context.Context, host string) (remote.Machine, error)
 // Ask puts all questions of all resources: one connection and one script per machine, all machines at once. A machine
 // that could not be asked has an entry in the errors, and answers that say so; the others' answers are there.
 func Ask(ctx context.Context, rs []providers.Resource, dial Dial) (remote.Facts, map[string]error) {
+	facts := remote.Facts{}
+	return facts, askAll(ctx, questions(rs), facts, dial)
+}
+
+// AskMore puts those questions of the resources that the facts don't answer yet. Where there are none, nobody is asked.
+func AskMore(ctx context.Context, rs []providers.Resource, facts remote.Facts, dial Dial) map[string]error {
 	asked := questions(rs)
-	facts, failed := remote.Facts{}, map[string]error{}
+	for host, qs := range asked {
+		qs = slices.DeleteFunc(qs, func(q remote.Query) bool { return facts.Get(q).Sight != remote.NotAsked })
+		if asked[host] = qs; len(qs) == 0 {
+			delete(asked, host)
+		}
+	}
+	return askAll(ctx, asked, facts, dial)
+}
+
+// AskHosts puts one question to each of the machines.
+func AskHosts(ctx context.Context, hosts []string, query func(host string) remote.Query, dial Dial) (remote.Facts, map[string]error) {
+	facts, asked := remote.Facts{}, map[string][]remote.Query{}
+	for _, h := range hosts {
+		asked[h] = []remote.Query{query(h)}
+	}
+	return facts, askAll(ctx, asked, facts, dial)
+}
+
+func askAll(ctx context.Context, asked map[string][]remote.Query, facts remote.Facts, dial Dial) map[string]error {
+	failed := map[string]error{}
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	for host, qs := range asked {
@@ -40,7 +65,7 @@ func Ask(ctx context.Context, rs []providers.Resource, dial Dial) (remote.Facts,
 		})
 	}
 	wg.Wait()
-	return facts, failed
+	return failed
 }
 
 func questions(rs []providers.Resource) map[string][]remote.Query {
@@ -48,7 +73,7 @@ func questions(rs []providers.Resource) map[string][]remote.Query {
 	for _, r := range rs {
 		for _, q := range r.Queries {
 			if len(asked[q.Host]) == 0 && q.Host != remote.Controller {
-				asked[q.Host] = []remote.Query{remote.Identity(q.Host)}
+				asked[q.Host] = []remote.Query{remote.Identity(q.Host), RecordQuery(q.Host)}
 			}
 			same := func(x remote.Query) bool { return x.Key() == q.Key() }
 			if !slices.ContainsFunc(asked[q.Host], same) {

@@ -16,8 +16,11 @@ func Build(rs []providers.Resource, f remote.Facts, scripts map[string]string) (
 	p := &Plan{Format: Format, Facts: f, Units: map[providers.StepID]string{}, Wait: map[providers.StepID][]providers.StepID{}}
 	unit := units(rs)
 	for _, r := range rs {
-		p.Resources = append(p.Resources, Resource{r.Ref, r.Needs, r.Spec})
-		if r.Diff != nil {
+		p.Resources = append(p.Resources, Resource{r.Ref, r.Needs, r.Spec, r.Gone})
+		switch {
+		case r.Gone && r.Remove != nil:
+			p.Changes = append(p.Changes, ungated(r.Remove(f), rs)...)
+		case !r.Gone && r.Diff != nil:
 			p.Changes = append(p.Changes, r.Diff(f)...)
 		}
 	}
@@ -33,6 +36,19 @@ func Build(rs []providers.Resource, f remote.Facts, scripts map[string]string) (
 	var err error
 	p.Order, p.Wait, err = order(steps)
 	return p, err
+}
+
+// ungated drops the gates that the configuration has no longer, of what it has no longer: nobody could open them.
+func ungated(cs []providers.Change, rs []providers.Resource) []providers.Change {
+	for i := range cs {
+		for j := range cs[i].Steps {
+			st := &cs[i].Steps[j]
+			st.Gates = slices.DeleteFunc(slices.Clone(st.Gates), func(g config.Ref) bool {
+				return !slices.ContainsFunc(rs, func(r providers.Resource) bool { return r.Ref == g })
+			})
+		}
+	}
+	return cs
 }
 
 // preflight: where a machine can't run a step at all, or is two of the configuration's, nothing of the unit is begun.
@@ -64,16 +80,20 @@ func sign(s *providers.Step, scripts map[string]string) {
 	}
 }
 
-// units joins resources that refer to each other: what fails together is undone together.
+// units joins resources that refer to each other: what fails together is undone together. A gate joins nothing: what it
+// looks at is not deployed with what it guards.
 func units(rs []providers.Resource) map[config.Ref]string {
-	u := map[config.Ref]string{}
+	u, gate := map[config.Ref]string{}, map[config.Ref]bool{}
 	for _, r := range rs {
-		u[r.Ref] = r.Ref.String()
+		u[r.Ref], gate[r.Ref] = r.Ref.String(), r.Judge != nil
 	}
 	for changed := true; changed; {
 		changed = false
 		for _, r := range rs {
 			for _, n := range r.Needs {
+				if gate[r.Ref] || gate[n] {
+					continue
+				}
 				if _, known := u[n]; known && u[n] != u[r.Ref] {
 					m := min(u[n], u[r.Ref])
 					u[n], u[r.Ref], changed = m, m, true

@@ -66,10 +66,10 @@ func claimedOnce(rs []providers.Resource) (diags hcl.Diagnostics) {
 	return diags
 }
 
-// Load makes resources from a plan's records.
-func Load(p *Plan, kinds []providers.Kind) ([]providers.Resource, error) {
-	out := make([]providers.Resource, 0, len(p.Resources))
-	for _, rec := range p.Resources {
+// Load makes resources from a plan's, or a machine's, records.
+func Load(recorded []Resource, kinds []providers.Kind) ([]providers.Resource, error) {
+	out := make([]providers.Resource, 0, len(recorded))
+	for _, rec := range recorded {
 		kind, ok := find(kinds, rec.Ref.Kind)
 		if !ok {
 			return nil, fmt.Errorf("%s: this shipctl knows no kind %q", rec.Ref, rec.Ref.Kind)
@@ -78,6 +78,7 @@ func Load(p *Plan, kinds []providers.Kind) ([]providers.Resource, error) {
 		if err != nil {
 			return nil, err
 		}
+		r.Gone = rec.Gone
 		out = append(out, r)
 	}
 	return out, nil

@@ -34,6 +34,25 @@ type Plan struct {
 	Wait     map[providers.StepID][]providers.StepID `json:"wait,omitempty"`
 	Targets  []string                                `json:"targets,omitempty"`
 	TakeOver []string                                `json:"take_over,omitempty"`
+	// Command that made it: apply, or rollback.
+	Command   string     `json:"command,omitempty"`
+	Held      []HeldBack `json:"held,omitempty"`
+	ClearHold bool       `json:"clear_hold,omitempty"`
+	Orphans   []OrphanOn `json:"orphans,omitempty"`
+}
+
+// HeldBack is a resource that stays on what it was rolled back to.
+type HeldBack struct {
+	Ref  config.Ref `json:"ref"`
+	Hold Hold       `json:"hold"`
+}
+
+// OrphanOn is a resource that a machine's record has and the configuration has not.
+type OrphanOn struct {
+	Ref  config.Ref `json:"ref"`
+	Host string     `json:"host"`
+	// Why it can't be removed as it is; "" where -prune does.
+	Why string `json:"why,omitempty"`
 }
 
 // Value is a variable's value; of a sensitive one only the name is kept, and by what another value is noticed.
@@ -54,4 +73,5 @@ type Resource struct {
 	Ref   config.Ref      `json:"ref"`
 	Needs []config.Ref    `json:"needs,omitempty"`
 	Spec  json.RawMessage `json:"spec"`
+	Gone  bool            `json:"gone,omitempty"` // it is to be removed
 }

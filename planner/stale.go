@@ -29,6 +29,7 @@ func Stale(was, now *Plan) (out []Difference) {
 	}
 	for _, w := range was.Changes {
 		n := fresh[w.Addr.String()]
+		w.Drift, n.Drift = nil, nil // what is said of the machine, and no step rests on
 		delete(fresh, w.Addr.String())
 		if len(w.Steps) == 0 && len(n.Steps) == 0 && w.Problem == n.Problem {
 			continue

@@ -69,7 +69,10 @@ type Change struct {
 	Before   json.RawMessage `json:"before"`
 	After    json.RawMessage `json:"after"`
 	// Problem says why this change can't be planned: the plan is shown with the others and can't be applied.
-	Problem  string   `json:"problem,omitempty"`
+	Problem string `json:"problem,omitempty"`
+	// Drift is in what the machine is not as the spec left it when it was carried out: one thing each, in words. It is
+	// said whether or not a plan can be made.
+	Drift    []string `json:"drift,omitempty"`
 	Warnings []string `json:"warnings,omitempty"`
 	Steps    []Step   `json:"steps,omitempty"`
 }
@@ -98,8 +101,14 @@ type Def[Spec any] struct {
 	Diff    func(config.Ref, Spec, remote.Facts) []Change // pure
 	Judge   func(config.Ref, Spec, remote.Facts) Verdict  // gates only; pure
 	Status  func(config.Ref, Spec, remote.Facts) []Status // what runs, for people
-	Local   map[string]func(args []string) remote.Answer  // queries that the controller answers, by script name
-	Open    map[string]func(path string) (Payload, error) // payloads of Call.File, by script name
+	Remove  func(config.Ref, Spec, remote.Facts) []Change // what is no longer wanted; pure
+	// Record is the spec with what was unset filled in from the facts, as a machine's record keeps it, and the release
+	// that it stands for ("" where it is not known, or the kind has none). Pure.
+	Record func(config.Ref, Spec, remote.Facts) (Spec, string)
+	// Rollback is now with the release, the command and the environment of then. Pure.
+	Rollback func(now, then Spec) Spec
+	Local    map[string]func(args []string) remote.Answer  // queries that the controller answers, by script name
+	Open     map[string]func(path string) (Payload, error) // payloads of Call.File, by script name
 }
 
 // Claim is something on a machine that has one owner: "app-1 port 8081", "web-1 file /etc/nginx/conf.d/x.inc".
@@ -120,6 +129,15 @@ type Status struct {
 	Health  string    // "healthy", "unhealthy: …", "-"
 	Routes  []string  // machines whose nginx sends requests there
 	Note    string
+	Job     string // of a batch: the line is about a job; Health is "running", "idle" or "not known"
+	Runs    []Run  // of a job, the last one first
+}
+
+// Run is a run of a job that is over. A zero End and an Exit of -1: nobody saw how it ended.
+type Run struct {
+	Start, End time.Time
+	Exit       int
+	Release    string
 }
 
 // Resource is a Def with its Spec inside: data and closures, so that nobody above sees the type.
@@ -133,6 +151,11 @@ type Resource struct {
 	Diff    func(remote.Facts) []Change
 	Judge   func(remote.Facts) Verdict
 	Status  func(remote.Facts) []Status
+	Remove  func(remote.Facts) []Change
+	Record  func(remote.Facts) (spec json.RawMessage, release string)
+	// Rollback makes the resource that is this one with the release, the command and the environment of an earlier spec.
+	Rollback func(then json.RawMessage) (Resource, error)
+	Gone     bool // it is to be removed: Remove takes the place of Diff
 }
 
 // Kind is a Def with its type hidden.
@@ -194,6 +217,25 @@ func bind[Spec any](d Def[Spec], ref config.Ref, needs []config.Ref, s Spec) (Re
 	}
 	if d.Status != nil {
 		r.Status = func(f remote.Facts) []Status { return d.Status(ref, s, f) }
+	}
+	if d.Remove != nil {
+		r.Remove = func(f remote.Facts) []Change { return d.Remove(ref, s, f) }
+	}
+	if d.Record != nil {
+		r.Record = func(f remote.Facts) (json.RawMessage, string) {
+			spec, release := d.Record(ref, s, f)
+			return JSON(spec), release
+		}
+	}
+	r.Rollback = func(raw json.RawMessage) (Resource, error) {
+		var then Spec
+		if err := strict(raw, &then); err != nil {
+			return Resource{}, fmt.Errorf("%s: %w", ref, err)
+		}
+		if d.Rollback != nil {
+			then = d.Rollback(s, then)
+		}
+		return bind(d, ref, needs, then)
 	}
 	return r, nil
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/shipctl/shipctl/cmd/view"
 	"github.com/shipctl/shipctl/config"
@@ -42,10 +43,7 @@ func (c *cli) applyCommand() *cobra.Command {
 	}
 	f := cmd.Flags()
 	a.add(f)
-	f.BoolVar(&a.autoApprove, "auto-approve", false, "don't ask")
-	f.DurationVar(&a.lockTimeout, "lock-timeout", 30*time.Second, "how long to wait for another run on the same machines")
-	f.DurationVar(&a.lease, "lease", 30*time.Second, "after how long without a sign of this run another one may take over; at least 2s")
-	f.BoolVar(&c.detailed, "detailed-exitcode", false, "tell apart how it failed")
+	a.running(c, f)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if len(args) == 0 {
 			return c.apply(cmd.Context(), a)
@@ -61,8 +59,29 @@ func (c *cli) applyCommand() *cobra.Command {
 	return cmd
 }
 
+// running are the flags of what changes machines.
+func (a *applyArgs) running(c *cli, f *pflag.FlagSet) {
+	f.BoolVar(&a.autoApprove, "auto-approve", false, "don't ask")
+	f.DurationVar(&a.lockTimeout, "lock-timeout", 30*time.Second, "how long to wait for another run on the same machines")
+	f.DurationVar(&a.lease, "lease", 30*time.Second, "after how long without a sign of this run another one may take over; at least 2s")
+	f.BoolVar(&c.detailed, "detailed-exitcode", false, "tell apart how it failed")
+}
+
 // apply plans, asks for approval and runs.
 func (c *cli) apply(ctx context.Context, a applyArgs) error {
+	if err := c.canAsk(a); err != nil {
+		return err
+	}
+	m, err := c.make(ctx, a.planning)
+	if err != nil {
+		return err
+	}
+	defer m.session.close()
+	return c.carryOut(ctx, m, a)
+}
+
+// canAsk refuses flags that make no sense, before any machine is asked.
+func (c *cli) canAsk(a applyArgs) error {
 	if err := a.check(); err != nil {
 		return err
 	}
@@ -76,11 +95,11 @@ func (c *cli) apply(ctx context.Context, a applyArgs) error {
 	case !c.interactive():
 		return errors.New("there is nobody to ask\napply asks for approval, and standard input is not a terminal or input is turned off. Give it a plan file or -auto-approve.")
 	}
-	m, err := c.make(ctx, a.planning)
-	if err != nil {
-		return err
-	}
-	defer m.session.close()
+	return nil
+}
+
+// carryOut shows a plan, asks, and runs it.
+func (c *cli) carryOut(ctx context.Context, m *made, a applyArgs) error {
 	v := c.view(a.compact)
 	v.Plan(m.plan)
 	if err := c.sound(m, false); err != nil {
@@ -96,7 +115,7 @@ func (c *cli) apply(ctx context.Context, a applyArgs) error {
 		again = func() error { return c.again(m, v) }
 	}
 	return c.leased(ctx, m, a, again, func(ctx context.Context, l *executor.Lease) error {
-		return c.execute(ctx, m.plan, m.session.dial, l, a.planning)
+		return c.execute(ctx, m, l, a)
 	})
 }
 
@@ -122,14 +141,14 @@ func (c *cli) approved(ctx context.Context) error {
 
 // fresh plans again after the machines had time to change.
 func (c *cli) fresh(ctx context.Context, m *made) error {
-	now := &made{session: m.session, resources: m.resources}
+	now := &made{session: m.session, machines: m.machines, wanted: m.wanted, how: m.how}
 	if err := now.ask(ctx); err != nil {
 		return err
 	}
 	if diags := unreachable(now.failed); len(diags) > 0 {
 		return diagnosed{diags: diags}
 	}
-	m.now = now.plan
+	m.now, m.resources = now.plan, now.resources
 	return stale(m.plan, now.plan)
 }
 
@@ -139,6 +158,7 @@ func (c *cli) again(m *made, v view.View) error {
 	m.plan = m.now
 	p := m.plan
 	p.Tool, p.Project, p.Made, p.Dir, p.VarFiles, p.Variables, p.Hosts = was.Tool, was.Project, was.Made, was.Dir, was.VarFiles, was.Variables, was.Hosts
+	p.Targets, p.TakeOver, p.ClearHold = was.Targets, was.TakeOver, was.ClearHold
 	fmt.Fprintln(c.err, "The machines have changed since: planned again.")
 	v.Plan(p)
 	return c.sound(m, false)
@@ -175,7 +195,7 @@ func (c *cli) applySaved(ctx context.Context, a applyArgs) error {
 	if n := len(p.Problems()); n > 0 {
 		return fmt.Errorf("%s has %d changes that can't be made: plan again", a.file, n)
 	}
-	rs, err := planner.Load(p, all.Kinds())
+	rs, err := planner.Load(p.Resources, all.Kinds())
 	if err != nil {
 		return fmt.Errorf("%s: %w", a.file, err)
 	}
@@ -189,7 +209,7 @@ func (c *cli) applySaved(ctx context.Context, a applyArgs) error {
 		return fmt.Errorf("%s: %w", a.file, err)
 	}
 	defer s.close()
-	m := &made{plan: p, session: s, resources: rs}
+	m := &made{plan: p, session: s, machines: s.dial, wanted: rs, resources: rs, how: how{command: p.Command, clearHold: p.ClearHold}}
 	if err := c.fresh(ctx, m); err != nil { // a stale plan does not even take a lease
 		return err
 	}
@@ -197,7 +217,7 @@ func (c *cli) applySaved(ctx context.Context, a applyArgs) error {
 		if c.global.json {
 			c.view(a.compact).Plan(p)
 		}
-		return c.execute(ctx, m.plan, m.session.dial, l, a.planning)
+		return c.execute(ctx, m, l, a)
 	})
 }
 

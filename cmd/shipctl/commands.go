@@ -41,8 +41,9 @@ func (c *cli) root() *cobra.Command {
 	f.BoolVar(&c.global.input, "input", true, "ask on the terminal; -input=false: never")
 	f.BoolVar(&c.global.json, "json", false, "output for programs")
 	f.StringVar(&c.global.logLevel, "log-level", "", "trace, debug, info, warn or error: a log on standard error (or SHIPCTL_LOG_PATH)")
-	root.AddCommand(c.initCommand(), c.fmtCommand(), c.validateCommand(), c.planCommand(), c.applyCommand(), c.unlockCommand(), c.factsCommand(),
-		c.showCommand(), c.statusCommand(), c.graphCommand(), c.versionCommand())
+	root.AddCommand(c.initCommand(), c.fmtCommand(), c.validateCommand(), c.planCommand(), c.applyCommand(), c.rollbackCommand(), c.driftCommand(), c.historyCommand(),
+		c.unlockCommand(), c.factsCommand(),
+		c.showCommand(), c.statusCommand(), c.graphCommand(), c.windowCommand(), c.versionCommand())
 	for _, sub := range root.Commands() {
 		sub.DisableFlagsInUseLine = true
 	}
@@ -57,7 +58,7 @@ func noCommand(cmd *cobra.Command, args []string) error {
 	if s := cmd.SuggestionsFor(args[0]); len(s) > 0 {
 		text += fmt.Sprintf(" Did you mean %q?", s[0])
 	}
-	return fmt.Errorf("%s\nSee \"shipctl -help\".", text)
+	return fmt.Errorf("%s\nSee \"%s -help\".", text, cmd.CommandPath())
 }
 
 // noArguments and atMostOne word cobra's checks.

@@ -140,21 +140,28 @@ func TestCommandsAreDocumented(t *testing.T) {
 		if cmd.Name() == "apply" { // it refers to plan's
 			body += sections["plan"]
 		}
-		cmd.LocalNonPersistentFlags().VisitAll(func(f *pflag.Flag) {
-			if f.Name != "help" && !strings.Contains(body+global, "-"+f.Name) {
-				t.Errorf("%s: -%s is not mentioned", cmd.Name(), f.Name)
-			}
-		})
-		saysJSON(t, cmd, sections[cmd.Name()])
+		said := []*cobra.Command{cmd}
+		if cmd.Name() != "completion" && cmd.HasSubCommands() {
+			said = cmd.Commands()
+		}
+		for _, cmd := range said {
+			cmd.LocalNonPersistentFlags().VisitAll(func(f *pflag.Flag) {
+				if f.Name != "help" && !strings.Contains(body+global, "-"+f.Name) {
+					t.Errorf("%s: -%s is not mentioned", cmd.Name(), f.Name)
+				}
+			})
+		}
+		saysJSON(t, said, sections[cmd.Name()])
 	}
 }
 
-func saysJSON(t *testing.T, cmd *cobra.Command, body string) {
+func saysJSON(t *testing.T, cmds []*cobra.Command, body string) {
 	t.Helper()
 	want := map[string]string{jsonStream: "a **stream**", jsonDocument: "a **document**"}
 	for format, text := range want {
-		if is := cmd.Annotations[annotationJSON] == format; is != strings.Contains(body, text) {
-			t.Errorf("%s: -json is a %s: %v, the text says otherwise", cmd.Name(), format, is)
+		speaks := func(c *cobra.Command) bool { return c.Annotations[annotationJSON] == format }
+		if is := slices.ContainsFunc(cmds, speaks); is != strings.Contains(body, text) {
+			t.Errorf("%s: -json is a %s: %v, the text says otherwise", cmds[0].CommandPath(), format, is)
 		}
 	}
 }

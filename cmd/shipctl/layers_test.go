@@ -48,7 +48,7 @@ func house() []layer {
 		{"planner", ground, "it orders changes of kinds that it doesn't know, on facts that it doesn't fetch"},
 		{"executor", append(ground, "planner"), "it walks a plan: what a step means is the step's own"},
 		{"cmd/view", append(ground, "planner", "executor"), "a view shows what the work has found, and does none"},
-		{"cmd/shipctl", slices.Concat(ground, machines, []string{"providers/nginx", "providers/all", "planner", "executor", "cmd/view"}), "wiring: it names no kind, they come from providers/all"},
+		{"cmd/shipctl", slices.Concat(ground, machines, []string{"providers/nginx", "providers/window/cron", "providers/all", "planner", "executor", "cmd/view"}), "wiring: it names no kind, they come from providers/all"},
 	}
 }
 
@@ -57,6 +57,8 @@ func props() []layer {
 	return []layer{
 		{"config/configtest", []string{"config"}, "a harness of tests"},
 		{"providers/remote/remotetest", []string{"providers/remote", "providers/remote/local", "providers/remote/ssh"}, "a harness of tests"},
+		{"providers/remote/model", nil, "a stand-in for scripts, for tests"},
+		{"providers/batch/model", nil, "a stand-in for scripts, for tests"},
 		{"providers/nginx/model", []string{"providers", "providers/remote", "providers/nginx"}, "a stand-in for scripts, for tests"},
 		{"providers/release/model", []string{"providers", "providers/remote", "providers/release"}, "a stand-in for scripts, for tests"},
 		{"providers/service/model", []string{"providers", "providers/remote", "providers/nginx", "providers/nginx/model", "providers/service"}, "a stand-in for scripts, for tests"},

@@ -20,7 +20,7 @@ import (
 // seen before may have been changed by whoever held it then; again, where it is not nil, agrees to what is there now.
 func (c *cli) leased(ctx context.Context, m *made, a applyArgs, again func() error, f func(context.Context, *executor.Lease) error) error {
 	id := c.now().UTC().Format("20060102T150405Z") + rand.Text()[:8]
-	if m.plan.Empty() {
+	if m.plan.Empty() && len(m.plan.Unrecorded(m.resources)) == 0 {
 		return f(ctx, &executor.Lease{ID: id})
 	}
 	hosts, first := m.plan.Machines()

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -26,6 +27,8 @@ type planning struct {
 	values
 	targets, takeOver []string
 	pendingNginx      bool
+	clearHold         bool
+	prune, destroy    bool
 	compact           bool
 	parallelism       int
 	known             remote.Facts // from a file
@@ -36,18 +39,24 @@ func (p *planning) add(f *pflag.FlagSet) {
 	f.StringArrayVar(&p.targets, "target", nil, "only this resource (`ADDR`: service.teatime) and what it refers to; may be repeated")
 	f.StringArrayVar(&p.takeOver, "take-over", nil, "let the service `ADDR` replace a program that somebody else started on its port; may be repeated")
 	f.BoolVar(&p.pendingNginx, "allow-pending-nginx", false, "reload nginx also where that brings other files to life that were changed since it last did")
+	f.BoolVar(&p.clearHold, "clear-hold", false, "go forward again with what was rolled back")
+	f.BoolVar(&p.prune, "prune", false, "remove also what an earlier apply put on the machines and the configuration no longer has")
+	f.BoolVar(&p.destroy, "destroy", false, "remove everything that the configuration describes")
 	f.BoolVar(&p.compact, "compact", false, "leave the steps out")
 	f.IntVar(&p.parallelism, "parallelism", 10, "how many steps run at once; machines are asked all at once")
 }
 
 // shaping are the flags that a saved plan has no room for.
 func shaping() []string {
-	return []string{"var", "var-file", "target", "take-over", "allow-pending-nginx"}
+	return []string{"var", "var-file", "target", "take-over", "allow-pending-nginx", "clear-hold", "prune", "destroy"}
 }
 
 func (p planning) check() error {
 	if p.parallelism < 1 {
 		return fmt.Errorf("-parallelism=%d: at least 1", p.parallelism)
+	}
+	if p.prune && len(p.targets) > 0 {
+		return errors.New("-prune is about the whole configuration: it can't be used with -target")
 	}
 	return nil
 }
@@ -126,41 +135,6 @@ func (c *cli) plan(ctx context.Context, a planArgs) error {
 	return nil
 }
 
-// made is a plan, what could not be asked for it, and the session that asked.
-type made struct {
-	plan      *planner.Plan
-	failed    map[string]error
-	session   *session
-	resources []providers.Resource
-	now       *planner.Plan // of the last look, after plan was made
-	facts     remote.Facts  // instead of the machines' own; nil: they are asked
-}
-
-func (c *cli) make(ctx context.Context, a planning) (*made, error) {
-	o := c.options(a.values)
-	p, diags := load(o)
-	if err := c.check(diags, p.config.Files); err != nil {
-		return nil, err
-	}
-	rs, err := planner.Select(p.resources, a.targets)
-	if err != nil {
-		return nil, err
-	}
-	if err := known("take-over", a.takeOver, p.resources); err != nil {
-		return nil, err
-	}
-	s, err := opening{p.config.Project, p.settings, p.config.Variables, a.consents(), c.log}.session()
-	if err != nil {
-		return nil, err
-	}
-	m := &made{session: s, resources: rs, facts: a.known}
-	if err := m.ask(ctx); err != nil {
-		s.close()
-		return nil, err
-	}
-	return m, c.header(m.plan, o, p, a)
-}
-
 // known refuses an address that means nothing: a consent to nothing was meant for something.
 func known(flag string, addrs []string, rs []providers.Resource) error {
 	for _, a := range addrs {
@@ -173,21 +147,6 @@ func known(flag string, addrs []string, rs []providers.Resource) error {
 		}
 	}
 	return nil
-}
-
-// ask asks the machines and plans.
-func (m *made) ask(ctx context.Context) error {
-	dial := m.session.dial
-	if m.facts != nil {
-		dial = planner.Offline(m.facts, m.session.controller)
-	}
-	facts, failed := planner.Ask(ctx, m.resources, dial)
-	if err := ctx.Err(); err != nil {
-		return fmt.Errorf("asking the machines: %w", err)
-	}
-	p, err := planner.Build(m.resources, facts, m.session.scripts)
-	m.plan, m.failed = p, failed
-	return err
 }
 
 func (c *cli) header(p *planner.Plan, o config.Options, from *project, a planning) error {
@@ -204,7 +163,7 @@ func (c *cli) header(p *planner.Plan, o config.Options, from *project, a plannin
 	}
 	p.Variables = recorded(from.config.Variables)
 	p.Hosts = (&session{settings: from.settings}).hosts(p)
-	p.Targets, p.TakeOver = a.targets, a.takeOver
+	p.Targets, p.TakeOver, p.ClearHold = a.targets, a.takeOver, a.clearHold
 	return nil
 }
 

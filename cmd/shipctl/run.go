@@ -21,25 +21,34 @@ type run struct {
 
 	mu     sync.Mutex
 	states map[providers.StepID]executor.State
+	traces map[providers.StepID]planner.Trace
 }
 
 func (r *run) emit(e executor.Event) {
 	r.mu.Lock()
 	r.states[e.Step.ID] = e.State
+	r.trace(e)
 	r.mu.Unlock()
 	r.progress.Event(e)
 }
 
-func (c *cli) execute(ctx context.Context, p *planner.Plan, dial planner.Dial, l *executor.Lease, a planning) error {
-	r := &run{plan: p, progress: c.view(a.compact).Apply(p), states: map[providers.StepID]executor.State{}}
+func (c *cli) execute(ctx context.Context, m *made, l *executor.Lease, a applyArgs) error {
+	r := &run{plan: m.plan, progress: c.view(a.compact).Apply(m.plan), states: map[providers.StepID]executor.State{}, traces: map[providers.StepID]planner.Trace{}}
 	c.mu.Lock()
 	c.run = r
 	c.mu.Unlock()
-	out := executor.Run(ctx, p, executor.Env{
-		Run: l.ID, Epoch: l.Epoch, Dial: dial, Gate: closed, Emit: r.emit, Now: c.now, Pause: pause, Parallelism: a.parallelism,
+	b := c.books(m, l, a)
+	if err := b.begin(ctx); err != nil {
+		return fmt.Errorf("the run can't be written down, so nothing was begun\n%w", err)
+	}
+	out := executor.Run(ctx, m.plan, executor.Env{
+		Run: l.ID, Epoch: l.Epoch, Dial: m.machines, Gate: closed, Emit: r.emit, Now: c.now, Pause: pause, Parallelism: a.parallelism,
 	})
+	if err := b.end(context.WithoutCancel(ctx), out, r.traced()); err != nil {
+		r.progress.Note("What was done could not be written down everywhere; the next apply does that: " + err.Error())
+	}
 	r.progress.End(out)
-	return ending(p, out)
+	return ending(m.plan, out)
 }
 
 // closed: no kind of this shipctl is a gate, and what can't be judged is closed.

@@ -83,7 +83,9 @@ func applying(t *testing.T) (dir string, c *cli, out *output, cancel func(), end
 	p, dial := waiting(dir)
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- c.execute(ctx, p, dial, &executor.Lease{ID: "test"}, planning{parallelism: 1}) }()
+	go func() {
+		done <- c.execute(ctx, &made{plan: p, machines: dial}, &executor.Lease{ID: "test"}, applyArgs{planning: planning{parallelism: 1}})
+	}()
 	there(t, filepath.Join(dir, "running"))
 	return dir, c, out, stop, done
 }

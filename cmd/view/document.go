@@ -34,6 +34,7 @@ type planDocument struct {
 	Planned       values              `json:"planned_values"`
 	Changes       []resourceChange    `json:"resource_changes"`
 	Steps         []stepDocument      `json:"steps"`
+	Notes         []string            `json:"notes,omitempty"`
 	Timestamp     string              `json:"timestamp"`
 	Applyable     bool                `json:"applyable"`
 	Complete      bool                `json:"complete"`
@@ -112,7 +113,7 @@ func PlanDocument(out io.Writer, p *planner.Plan) error {
 	d := planDocument{
 		FormatVersion: PlanFormat, Version: p.Tool, Project: p.Project, Timestamp: p.Made.UTC().Format(time.RFC3339),
 		Applyable: !problems && !p.Empty(), Complete: len(p.Targets) == 0, Errored: problems,
-		Variables: map[string]variable{}, Planned: values{module{[]plannedResource{}}}, Changes: []resourceChange{}, Steps: []stepDocument{},
+		Variables: map[string]variable{}, Planned: values{module{[]plannedResource{}}}, Changes: []resourceChange{}, Steps: []stepDocument{}, Notes: Notes(p),
 	}
 	for name, v := range p.Variables {
 		if v.Value == nil || v.Sensitive {
@@ -237,6 +238,16 @@ func ValidateDocument(out io.Writer, diags hcl.Diagnostics, files map[string]*hc
 		d.All = append(d.All, toJSON(x, files))
 	}
 	return document(out, d)
+}
+
+// PreviewDocument writes the next times of a cron expression.
+func PreviewDocument(out io.Writer, expression, zone string, times []string) error {
+	return document(out, struct {
+		Format     string   `json:"format_version"`
+		Expression string   `json:"expression"`
+		Zone       string   `json:"time_zone"`
+		Times      []string `json:"times"`
+	}{documentFormat, expression, zone, times})
 }
 
 // VersionDocument writes which shipctl this is.

@@ -8,6 +8,12 @@ import (
 
 // View is what a command shows on its way. Human and Stream are views.
 type View interface {
+	PlanView
+	Drift(Drift)
+}
+
+// PlanView shows a plan and what becomes of it.
+type PlanView interface {
 	Plan(*planner.Plan)
 	Diagnostics(hcl.Diagnostics, map[string]*hcl.File)
 	Apply(*planner.Plan) Progress // begins to follow

@@ -38,6 +38,9 @@ func markdownChanges(p *planner.Plan) string {
 	} else {
 		fmt.Fprintf(&b, "**%s**\n", Summary(p))
 	}
+	for _, n := range Notes(p) {
+		fmt.Fprintf(&b, "\n:warning: %s\n", code(n))
+	}
 	for _, g := range groups(p) {
 		fmt.Fprintf(&b, "\n%s\n\n|   | machine | change |\n|---|---|---|\n", code(strings.TrimPrefix(header(g), "# ")))
 		for _, c := range g {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/shipctl/shipctl/config"
 	"github.com/shipctl/shipctl/planner"
@@ -29,6 +30,9 @@ func (t Text) Plan(p *planner.Plan, compact bool) {
 			t.change(c, width)
 		}
 	}
+	for _, n := range Notes(p) {
+		t.printf("\n  %s %s\n", t.paint(yellow, "!"), t.paint(yellow, indent(block(n), "    ")))
+	}
 	if p.Empty() {
 		t.printf("\n%s\n", t.paint(bold+";"+green, noChanges))
 		return
@@ -40,6 +44,31 @@ func (t Text) Plan(p *planner.Plan, compact bool) {
 		}
 	}
 	t.printf("\n%s\n", t.paint(bold, Summary(p)))
+}
+
+// Notes are what a reader must know of a plan beside its changes: what is held, and what the configuration dropped.
+func Notes(p *planner.Plan) (out []string) {
+	for _, h := range p.Held {
+		was := ""
+		if h.Hold.From != "" && h.Hold.From != h.Hold.Release {
+			was = " from " + h.Hold.From
+		}
+		out = append(out, line(fmt.Sprintf("%s is held at release %s: %s rolled it back%s at %s. It stays there, whatever the configuration says, until -clear-hold.",
+			h.Ref, h.Hold.Release, h.Hold.Who, was, h.Hold.Since.UTC().Format(time.RFC3339))))
+	}
+	for _, o := range p.Orphans {
+		switch {
+		case o.Why != "":
+			out = append(out, line(fmt.Sprintf("%s: %s was put there by an earlier apply. It was left as it is: %s.", o.Host, o.Ref, o.Why)))
+		case !removed(p, o):
+			out = append(out, line(fmt.Sprintf("%s: %s was put there by an earlier apply, and the configuration has it no longer. It was left as it is; -prune removes it.", o.Host, o.Ref)))
+		}
+	}
+	return out
+}
+
+func removed(p *planner.Plan, o planner.OrphanOn) bool {
+	return slices.ContainsFunc(p.Resources, func(r planner.Resource) bool { return r.Gone && r.Ref == o.Ref })
 }
 
 // groups are the changes worth showing, by resource, in the plan's order.

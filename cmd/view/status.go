@@ -2,6 +2,7 @@ package view
 
 import (
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -15,10 +16,29 @@ func (t Text) Status(rows []providers.Status, now time.Time) {
 		t.Say("Nothing in this configuration has a status to show.")
 		return
 	}
-	cells := [][]string{{"RESOURCE", "MACHINE", "SLOT", "LIVE", "RELEASE", "PID", "PORT", "SINCE", "HEALTH", "ROUTED FROM"}}
-	for _, s := range rows {
-		cells = append(cells, statusCells(s, now))
+	programs := slices.DeleteFunc(slices.Clone(rows), func(s providers.Status) bool { return s.Job != "" })
+	jobs := slices.DeleteFunc(slices.Clone(rows), func(s providers.Status) bool { return s.Job == "" })
+	if len(programs) > 0 {
+		cells := [][]string{{"RESOURCE", "MACHINE", "SLOT", "LIVE", "RELEASE", "PID", "PORT", "SINCE", "HEALTH", "ROUTED FROM"}}
+		for _, s := range programs {
+			cells = append(cells, statusCells(s, now))
+		}
+		t.statusTable(programs, cells, 8)
 	}
+	if len(programs) > 0 && len(jobs) > 0 {
+		t.Say("")
+	}
+	if len(jobs) > 0 {
+		cells := [][]string{{"RESOURCE", "MACHINE", "JOB", "STATE", "RELEASE", "PID", "SINCE", "LAST RUNS"}}
+		for _, s := range jobs {
+			cells = append(cells, jobCells(s, now))
+		}
+		t.statusTable(jobs, cells, 3)
+	}
+}
+
+// statusTable prints cells, the first line of which is their head; below a row its note. health is a column.
+func (t Text) statusTable(rows []providers.Status, cells [][]string, health int) {
 	width := make([]int, len(cells[0]))
 	for _, row := range cells {
 		for i, c := range row {
@@ -28,13 +48,37 @@ func (t Text) Status(rows []providers.Status, now time.Time) {
 	for n, row := range cells {
 		var b strings.Builder
 		for i, c := range row {
-			b.WriteString(t.statusPaint(n, i, c, pad(c, width[i])) + "  ")
+			b.WriteString(t.statusPaint(n == 0, i == health, c, pad(c, width[i])) + "  ")
 		}
 		t.Say(strings.TrimRight(b.String(), " "))
 		if n > 0 && rows[n-1].Note != "" {
 			t.Say("  " + indent(block(rows[n-1].Note), "  "))
 		}
 	}
+}
+
+// How many runs of a job fit into a line.
+const runsShown = 3
+
+func jobCells(s providers.Status, now time.Time) []string {
+	c := statusCells(s, now)
+	var runs []string
+	for _, r := range s.Runs[:min(runsShown, len(s.Runs))] {
+		runs = append(runs, runCell(r))
+	}
+	last := "-"
+	if len(runs) > 0 {
+		last = strings.Join(runs, "; ")
+	}
+	return []string{c[0], c[1], line(s.Job), c[8], c[4], c[5], c[7], last}
+}
+
+func runCell(r providers.Run) string {
+	begun := r.Start.UTC().Format("2006-01-02T15:04:05Z")
+	if r.Exit < 0 {
+		return begun + " end not seen"
+	}
+	return begun + " exit " + strconv.Itoa(r.Exit) + " (" + took(max(0, r.End.Sub(r.Start))) + ", " + line(r.Release) + ")"
 }
 
 func statusCells(s providers.Status, now time.Time) []string {
@@ -64,13 +108,13 @@ func statusCells(s providers.Status, now time.Time) []string {
 }
 
 // statusPaint colours what a glance looks for: what is live, and what is not healthy.
-func (t Text) statusPaint(row, col int, text, padded string) string {
+func (t Text) statusPaint(head, health bool, text string, padded string) string {
 	switch {
-	case row == 0:
+	case head:
 		return t.paint(bold, padded)
-	case col == 3 && text == "live", col == 8 && text == "healthy":
+	case text == "live", health && (text == "healthy" || text == "running"):
 		return t.paint(green, padded)
-	case col == 8 && text != "-":
+	case health && text != "-" && text != "idle":
 		return t.paint(red, padded)
 	}
 	return padded
@@ -89,6 +133,28 @@ type statusRow struct {
 	Health   string     `json:"health"`
 	Routes   []string   `json:"routes"`
 	Note     string     `json:"note,omitempty"`
+	Job      string     `json:"job,omitempty"`
+	Runs     []runRow   `json:"runs,omitempty"` // of a job, the last one first
+}
+
+type runRow struct {
+	Start   time.Time  `json:"start"`
+	End     *time.Time `json:"end"`  // null: nobody saw it
+	Exit    *int       `json:"exit"` // likewise
+	Seconds *int       `json:"seconds"`
+	Release string     `json:"release"`
+}
+
+func runRows(runs []providers.Run) (out []runRow) {
+	for _, r := range runs {
+		row := runRow{Start: r.Start.UTC(), Release: r.Release}
+		if r.Exit >= 0 {
+			end, took := r.End.UTC(), int(r.End.Sub(r.Start).Seconds())
+			row.End, row.Exit, row.Seconds = &end, &r.Exit, &took
+		}
+		out = append(out, row)
+	}
+	return out
 }
 
 // Unasked is a machine that gave no answers.
@@ -108,7 +174,7 @@ func StatusDocument(out io.Writer, project string, rows []providers.Status, fail
 	for _, s := range rows {
 		r := statusRow{
 			Address: s.Addr.String(), Resource: s.Addr.Ref.String(), Machine: s.Addr.Host, Slot: s.Slot, Live: s.Live, Release: s.Release,
-			PID: s.PID, Port: s.Port, Health: s.Health, Routes: append([]string{}, s.Routes...), Note: s.Note,
+			PID: s.PID, Port: s.Port, Health: s.Health, Routes: append([]string{}, s.Routes...), Note: s.Note, Job: s.Job, Runs: runRows(s.Runs),
 		}
 		if !s.Since.IsZero() {
 			since := s.Since.UTC()

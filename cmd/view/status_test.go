@@ -13,6 +13,11 @@ func rows() []providers.Status {
 	return []providers.Status{
 		{Addr: addr("service", "teatime", "app-1"), Slot: "blue", Live: true, Release: "41", PID: 2113, Port: 8081, Since: at, Health: "healthy", Routes: []string{"web-1", "web-2"}},
 		{Addr: addr("service", "teatime", "서버-2"), Slot: "green", Port: 8082, Health: "unhealthy: " + hostile, Note: "a stranger:\npid 7"},
+		{Addr: addr("batch", "settlement", "batch-1"), Job: "auto-invest", Health: "running", Release: "41", PID: 77, Since: at, Runs: []providers.Run{
+			{Start: at.Add(-time.Hour), End: at.Add(-50 * time.Minute), Exit: 1, Release: "41"}, {Start: at.Add(-2 * time.Hour), Exit: -1, Release: "40"},
+		}},
+		{Addr: addr("batch", "settlement", "batch-1"), Job: "report", Health: "idle"},
+		{Addr: addr("batch", "settlement", "batch-2"), Job: "report", Health: "not known", Note: "may not look"},
 	}
 }
 

@@ -86,6 +86,9 @@ func (s Stream) Plan(p *planner.Plan) {
 
 // remarks are a plan's problems and warnings, which text shows among the changes.
 func remarks(p *planner.Plan) (out hcl.Diagnostics) {
+	for _, n := range Notes(p) {
+		out = append(out, &hcl.Diagnostic{Severity: hcl.DiagWarning, Summary: n})
+	}
 	for _, c := range p.Changes {
 		if c.Problem != "" {
 			out = append(out, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: c.Addr.String() + " can't be planned", Detail: c.Problem})

@@ -16,6 +16,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -33,7 +34,7 @@ type options struct {
 	address, port, version, slot string
 	boot, crash, slow, sleeper   time.Duration
 	ignoreTerm, abrupt           bool
-	unhealthy, orphan            bool
+	unhealthy, orphan, hideEnv   bool
 }
 
 func parse(args []string, env func(string) string) (options, error) {
@@ -51,6 +52,7 @@ func parse(args []string, env func(string) string) (options, error) {
 	f.BoolVar(&o.abrupt, "abrupt", false, "end at once on TERM, requests in flight or not")
 	f.BoolVar(&o.unhealthy, "unhealthy", false, "/health and /profile answer 503")
 	f.BoolVar(&o.orphan, "orphan", false, "leave a child that holds standard output open")
+	f.BoolVar(&o.hideEnv, "hide-env", false, "overwrite the environment in memory, as programs do that show a title in ps")
 	if err := f.Parse(args); err != nil {
 		return o, err
 	}
@@ -79,6 +81,13 @@ func run(ctx context.Context, args []string, env func(string) string, out io.Wri
 		time.Sleep(o.sleeper)
 		return nil
 	}
+	if o.hideEnv {
+		// The variables' strings lie in the memory that is overwritten.
+		o.version, o.slot, o.port = strings.Clone(o.version), strings.Clone(o.slot), strings.Clone(o.port)
+		if err := hideEnvironment(); err != nil {
+			return err
+		}
+	}
 	say := func(format string, a ...any) {
 		fmt.Fprintf(out, "%s teatime %s %s: %s\n", time.Now().Format(time.RFC3339Nano), o.version, o.slot, fmt.Sprintf(format, a...))
 	}
@@ -103,6 +112,33 @@ func run(ctx context.Context, args []string, env func(string) string, out io.Wri
 		return nil
 	}
 	return serve(ctx, o, say)
+}
+
+// hideEnvironment overwrites what /proc/PID/environ shows. Fields 50 and 51 of stat say where it is (proc_pid_stat(5)).
+func hideEnvironment() error {
+	stat, err := os.ReadFile("/proc/self/stat")
+	if err != nil {
+		return err
+	}
+	fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
+	if len(fields) < 49 {
+		return errors.New("the kernel does not say where the environment is")
+	}
+	from, err := strconv.ParseInt(fields[47], 10, 64)
+	if err != nil {
+		return err
+	}
+	to, err := strconv.ParseInt(fields[48], 10, 64)
+	if err != nil {
+		return err
+	}
+	memory, err := os.OpenFile("/proc/self/mem", os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	defer memory.Close()
+	_, err = memory.WriteAt(make([]byte, to-from), from)
+	return err
 }
 
 // leaveChild starts a child that outlives us with our standard output; it ends by itself after ten minutes.

@@ -3,9 +3,10 @@ package all
 
 import (
 	"github.com/shipctl/shipctl/providers"
+	"github.com/shipctl/shipctl/providers/batch"
 	"github.com/shipctl/shipctl/providers/release"
 	"github.com/shipctl/shipctl/providers/service"
 )
 
 // Kinds are all kinds of resources, in the order in which they are documented.
-func Kinds() []providers.Kind { return []providers.Kind{release.Kind, service.Kind} }
+func Kinds() []providers.Kind { return []providers.Kind{release.Kind, service.Kind, batch.Kind} }

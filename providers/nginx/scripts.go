@@ -3,6 +3,7 @@ package nginx
 import (
 	"embed"
 	"io/fs"
+	"strings"
 )
 
 //go:embed *.sh common/*.sh
@@ -20,7 +21,7 @@ func (s scripts) ReadFile(name string) ([]byte, error) {
 		return nil, err
 	}
 	parts := []string{"common", "act", "back"}
-	if name == "look.sh" { // a query should be small
+	if strings.HasPrefix(name, "look.") { // a query should be small
 		parts = parts[:1]
 	}
 	var out []byte

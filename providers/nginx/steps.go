@@ -101,6 +101,18 @@ func (r Route) Steps(m Move) (check, swtch, drain providers.Step) {
 	return check, swtch, drain
 }
 
+// Remove is the step that takes the file away, reloads, and waits for the workers that knew it. It refuses where nginx
+// can't do without the file.
+func (r Route) Remove(id providers.StepID) providers.Step {
+	tag := tagOf(id)
+	return providers.Step{
+		ID: id, Host: r.Host, Title: "remove " + r.File,
+		Do:    remote.Call{Script: "nginx/remove", Args: append(r.args(), tag, seconds(r.Drain))},
+		Undo:  &remote.Call{Script: "nginx/restore", Args: append(r.args(), "", "", "", tag, seconds(r.Drain))},
+		Limit: 90*time.Second + r.Drain,
+	}
+}
+
 // tagOf names a step where only letters and digits may be.
 func tagOf(id providers.StepID) string {
 	sum := sha256.Sum256([]byte(id))

@@ -28,7 +28,11 @@ type want struct {
 
 func (s Spec) want(f remote.Facts) want {
 	w := want{ID: s.Version}
-	if s.Pin == PinLive {
+	switch s.Pin {
+	case PinLive:
+		return w
+	case PinRecorded:
+		w.Why = "it is an earlier one, of which nothing is sent: deploy it from its source again"
 		return w
 	}
 	a := f.Get(s.artifact())
@@ -99,8 +103,10 @@ func (d *hostDiff) change(f remote.Facts) providers.Change {
 	d.to = d.from
 	d.c.Before, d.c.After = providers.JSON(b), providers.JSON(b)
 	if why := d.inTheWay(); why != "" {
+		d.c.Drift = []string{why}
 		return d.problem(why)
 	}
+	d.drift(b)
 	if d.s.Pin == PinLive {
 		return d.live(b)
 	}
@@ -153,6 +159,26 @@ func (d *hostDiff) inTheWay() string {
 		return fmt.Sprintf("%s on %s points to a name that can't be printed. Remove it and plan again.", link, d.a.Host)
 	}
 	return ""
+}
+
+// drift: current, or a release, is not as it was left.
+func (d *hostDiff) drift(b state) {
+	if d.w.ID == "" {
+		return
+	}
+	if _, there := d.l.find(d.w.ID); !there {
+		d.c.Drift = append(d.c.Drift, fmt.Sprintf("release %s is no longer in %s", d.w.ID, d.s.within("releases")))
+	}
+	if d.l.CurrentID(d.s.Root) != d.w.ID {
+		d.c.Drift = append(d.c.Drift, fmt.Sprintf("%s points to %s, and release %s was activated", d.s.within("current"), orNothing(b.Current), d.w.ID))
+	}
+}
+
+func orNothing(current string) string {
+	if current == "" {
+		return "nothing"
+	}
+	return current
 }
 
 func (d *hostDiff) live(b state) providers.Change {

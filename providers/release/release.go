@@ -22,8 +22,9 @@ var Kind = providers.Define(providers.Def[Spec]{
 	Claims:  claims,
 	Facts:   facts,
 	Diff:    diff,
-	Local:   map[string]func([]string) remote.Answer{scriptArtifact: answer},
-	Open:    map[string]func(string) (providers.Payload, error){scriptUpload: Open},
+	Record:  record, Rollback: rollback,
+	Local: map[string]func([]string) remote.Answer{scriptArtifact: answer},
+	Open:  map[string]func(string) (providers.Payload, error){scriptUpload: Open},
 })
 
 // Names of our scripts. The artifact is looked at by the controller itself.

@@ -61,7 +61,7 @@ func (s Spec) artifact() remote.Query {
 
 func facts(_ config.Ref, s Spec) []remote.Query {
 	var q []remote.Query
-	if s.Pin != PinLive {
+	if s.Pin != PinLive && s.Pin != PinRecorded {
 		q = append(q, s.artifact())
 	}
 	for _, h := range s.Hosts {

@@ -19,6 +19,15 @@ var identity string
 //go:embed lease.sh
 var lease string
 
+//go:embed record.sh
+var record string
+
+//go:embed history.sh
+var history string
+
+//go:embed journal.sh
+var journal string
+
 //go:embed step.sh
 var step string
 
@@ -27,7 +36,10 @@ type Library map[string]string
 
 // Scripts collects the *.sh of each kind's folder, and this package's own.
 func Scripts(folders map[string]fs.FS) (Library, error) {
-	lib := Library{"remote/identity": identity, "remote/lease": lease}
+	lib := Library{
+		"remote/identity": identity, "remote/lease": lease,
+		"remote/record": record, "remote/history": history, "remote/journal": journal,
+	}
 	for kind, folder := range folders {
 		if folder == nil {
 			continue

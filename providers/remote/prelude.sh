@@ -78,7 +78,7 @@ listening_sockets() {
 }
 
 # sockets STATE PORT...: "port inode peer" of the TCP sockets (v4 and v6) whose local port is one of PORTs.
-# STATE is 0A for listening, 01 for established. The peer is a dotted IPv4 address, or IPv6 in hex.
+# STATE is 0A for listening, 01 for established. The peer is an IP address, IPv6 in its canonical form (RFC 5952).
 sockets() {
 	[ -r /proc/net/tcp ] || denied '/proc/net/tcp: not permitted to read it'
 	_st=$1
@@ -86,6 +86,23 @@ sockets() {
 	cat /proc/net/tcp /proc/net/tcp6 2>/dev/null | awk -v st="$_st" -v ports="$*" '
 		function byte(s, i) { return 16 * index("123456789ABCDEF", substr(s, i, 1)) + index("123456789ABCDEF", substr(s, i + 1, 1)) }
 		function v4(s) { return byte(s, 7) "." byte(s, 5) "." byte(s, 3) "." byte(s, 1) }
+		function group(x) { x = tolower(x); sub(/^0+/, "", x); return x == "" ? "0" : x }
+		function v6(s,  i, g, run, from, most, out) {
+			for (i = 0; i < 32; i += 8) {
+				g[i / 4] = group(substr(s, i + 7, 2) substr(s, i + 5, 2))
+				g[i / 4 + 1] = group(substr(s, i + 3, 2) substr(s, i + 1, 2))
+			}
+			most = 1
+			for (i = 0; i < 8; i++) {
+				run = g[i] == "0" ? run + 1 : 0
+				if (run > most) { most = run; from = i - run + 1 }
+			}
+			for (i = 0; i < 8; i++) {
+				if (most > 1 && i == from) { out = out "::"; i += most - 1; continue }
+				out = out (out == "" || out ~ /::$/ ? "" : ":") g[i]
+			}
+			return out
+		}
 		BEGIN { n = split(ports, p, " "); for (i = 1; i <= n; i++) want[sprintf("%04X", p[i])] = p[i] }
 		$4 == st {
 			split($2, l, ":")
@@ -93,6 +110,7 @@ sockets() {
 			peer = substr($3, 1, index($3, ":") - 1)
 			if (length(peer) == 8) peer = v4(peer)
 			else if (substr(peer, 1, 24) == "0000000000000000FFFF0000") peer = v4(substr(peer, 25))
+			else peer = v6(peer)
 			print want[l[2]], $10, peer
 		}'
 }

@@ -107,12 +107,42 @@ func (l Library) Questions(s Scene, queries []Query) (string, error) {
 		names[q.Script] = "__q" + strconv.Itoa(len(names))
 		t.function(names[q.Script], body)
 	}
+	if err := l.shared(&t, queries); err != nil {
+		return "", err
+	}
 	for i, q := range queries {
 		t.line(fmt.Sprintf(`printf '\n@%s %d begin\n'`, s.Nonce, i))
 		t.line("( ", names[q.Script], t.words(q.Args), " ) </dev/null 2>&1")
 		t.line(fmt.Sprintf(`printf '\n@%s %d end %%s\n' "$?"`, s.Nonce, i))
 	}
 	return t.close()
+}
+
+// shared looks once at what several queries of a script need: SCRIPT.shared, where there is one, is called in the shell that
+// all queries fork from, with "each" and the arguments of each query, then with "all". It prints nothing, changes nothing
+// but variables, and never exits.
+func (l Library) shared(t *text, queries []Query) error {
+	names := map[string]string{}
+	var order []string
+	for _, q := range queries {
+		if _, ok := l[q.Script+".shared"]; !ok {
+			continue
+		}
+		if names[q.Script] == "" {
+			body, err := l.body(q.Script + ".shared")
+			if err != nil {
+				return err
+			}
+			names[q.Script] = "__s" + strconv.Itoa(len(names))
+			order = append(order, names[q.Script])
+			t.function(names[q.Script], body)
+		}
+		t.line(names[q.Script], " each", t.words(q.Args), " </dev/null >/dev/null 2>&1")
+	}
+	for _, name := range order {
+		t.line(name, " all </dev/null >/dev/null 2>&1")
+	}
+	return nil
 }
 
 // StepScript is the text of a step: for `sh -s`, or, where the call has a File, for Line and what reads that. input is

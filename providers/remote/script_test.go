@@ -88,6 +88,30 @@ func TestQuestionsHaveEachScriptOnce(t *testing.T) {
 	}
 }
 
+// TestQuestionsShare: what the queries of a script share is looked at once, in front of all of them.
+func TestQuestionsShare(t *testing.T) {
+	lib := library(t, map[string]string{
+		"a": `echo "$1 of $all"`, "a.shared": "echo noise\n[ \"$1\" = all ] && all=$each || each=$each$2\n", "b": `echo "b, not ${undefined-there}"`,
+	})
+	everyShell(t, func(t *testing.T, shell string) {
+		text, err := lib.Questions(remote.Scene{Nonce: "0123456789abcdef", Project: "p"}, []remote.Query{
+			{Script: "t/a", Args: []string{"x"}}, {Script: "t/b"}, {Script: "t/a", Args: []string{"y"}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := run(t, shell, text)
+		for _, want := range []string{"x of xy", "b, not there", "y of xy"} {
+			if !strings.Contains(got, want) {
+				t.Errorf("%q is not in %q", want, got)
+			}
+		}
+		if strings.Contains(got, "noise") {
+			t.Errorf("it is printed: %q", got)
+		}
+	})
+}
+
 func TestScriptsThatAreNotMade(t *testing.T) {
 	lib := library(t, map[string]string{"a": "echo"})
 	good := remote.Scene{Nonce: "0123456789abcdef", Project: "p"}

@@ -37,10 +37,10 @@ type pair struct {
 // TestModel holds the model to the scripts: the same sequences give the same.
 func TestModel(t *testing.T) {
 	ops := rapid.SliceOfN(rapid.SampledFrom([]string{
-		"start blue 41", "start blue 42", "start green 41", "start green 42", "start green 43", "health blue 41", "health green 42",
+		"start blue 41", "start blue 42", "start green 41", "start green 42", "start green 43", "health blue 41", "health green 42", "confirm blue 41", "confirm green 42",
 		"stop blue", "stop green", "intrude blue", "intrude green", "evict", "evict another", "crash blue", "crash green",
 		"connect blue", "connect green", "leave", "before well", "before badly",
-	}), 10, 14)
+	}), 11, 15)
 	for seed := range 4 {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
@@ -123,6 +123,8 @@ func (p *pair) do(t *testing.T, op string) {
 		p.settle(t)
 	case "health":
 		err, modelErr = p.both("service/health", "", p.name, slot, port, release, digest, "process", "100", "2", "1000", "0", "http", "/profile", "", "200", "^"+slot+"$", p.dirOf(release), "")
+	case "confirm":
+		err, modelErr = p.both("service/confirm", "", p.name, slot, port, release, digest, "process")
 	case "stop":
 		err, modelErr = p.both("service/stop", "", p.stopArgs(slot)...)
 	case "evict":

@@ -17,6 +17,7 @@ func diff(ref config.Ref, s Spec, f remote.Facts) []providers.Change {
 		takeOver: f.Get(takeOver(ref)).Sight == remote.Seen, pending: f.Get(pendingNginx()).Sight == remote.Seen,
 	}
 	b.enter()
+	b.drift()
 	b.look()
 	if !b.stuck {
 		b.choose()

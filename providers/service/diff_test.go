@@ -218,29 +218,29 @@ func TestDiff(t *testing.T) {
 		want []string
 	}{
 		{"first deployment: nginx runs without the include", see(teatime()).add("app-1").bare("web-1").bare("web-2"), []string{
-			"app-1 start blue on :8081", "app-1 wait until blue is healthy (100 s at most)",
+			"app-1 start blue on :8081", "app-1 wait until blue is healthy (100 s at most)", "app-1 confirm that blue still runs",
 			"web-1 check that nginx accepts blue", "web-1 switch to blue", "web-1 drain the earlier workers (30 s at most)",
 			"web-2 check that nginx accepts blue", "web-2 switch to blue", "web-2 drain the earlier workers (30 s at most)",
 		}},
 		{"first deployment: nginx is down", see(teatime()).down("web-1").down("web-2"), []string{
-			"app-1 start blue on :8081", "app-1 wait until blue is healthy (100 s at most)",
+			"app-1 start blue on :8081", "app-1 wait until blue is healthy (100 s at most)", "app-1 confirm that blue still runs",
 			"web-1 check that nginx accepts blue", "web-1 switch to blue", "web-1 drain the earlier workers (30 s at most)",
 			"web-2 check that nginx accepts blue", "web-2 switch to blue", "web-2 drain the earlier workers (30 s at most)",
 		}},
 		{"blue to green", see(teatime()).runs("app-1", "blue", "41").routes("web-1", blue).routes("web-2", blue), []string{
-			"app-1 start green on :8082", "app-1 wait until green is healthy (100 s at most)", "app-1 stop blue (pid 2181)",
+			"app-1 start green on :8082", "app-1 wait until green is healthy (100 s at most)", "app-1 confirm that green still runs", "app-1 stop blue (pid 2181)",
 			"web-1 check that nginx accepts green", "web-1 switch to green", "web-1 drain blue (30 s at most)",
 			"web-2 check that nginx accepts green", "web-2 switch to green", "web-2 drain blue (30 s at most)",
 		}},
 		{"green to blue, which ran before and is kept", see(teatime(func(s *Spec) { s.Previous = "running" })).
 			runs("app-1", "green", "41").runs("app-1", "blue", "40").routes("web-1", green).routes("web-2", green), []string{
-			"app-1 stop what is left in blue (pid 2181)", "app-1 start blue on :8081", "app-1 wait until blue is healthy (100 s at most)",
+			"app-1 stop what is left in blue (pid 2181)", "app-1 start blue on :8081", "app-1 wait until blue is healthy (100 s at most)", "app-1 confirm that blue still runs",
 			"web-1 check that nginx accepts blue", "web-1 switch to blue", "web-1 drain green (30 s at most)",
 			"web-2 check that nginx accepts blue", "web-2 switch to blue", "web-2 drain green (30 s at most)",
 		}},
 		{"back to what is kept running: one switch", see(teatime(func(s *Spec) { s.Previous = "running" })).
 			runs("app-1", "green", "43").runs("app-1", "blue", "42").routes("web-1", green).routes("web-2", green), []string{
-			"app-1 wait until blue is healthy (100 s at most)",
+			"app-1 wait until blue is healthy (100 s at most)", "app-1 confirm that blue still runs",
 			"web-1 check that nginx accepts blue", "web-1 switch to blue", "web-1 drain green (30 s at most)",
 			"web-2 check that nginx accepts blue", "web-2 switch to blue", "web-2 drain green (30 s at most)",
 		}},
@@ -252,21 +252,21 @@ func TestDiff(t *testing.T) {
 		{"nothing to do, with the machines in another order", see(teatime(two)).runs("app-1", "green", "42").runs("app-2", "green", "42").
 			routes("web-1", "10.0.0.12:8082", green).routes("web-2", green, "10.0.0.12:8082"), nil},
 		{"other settings, no new version", see(teatime(live42)).runsAs("app-1", "green", "42", "another").routes("web-1", green).routes("web-2", green), []string{
-			"app-1 start blue on :8081", "app-1 wait until blue is healthy (100 s at most)", "app-1 stop green (pid 2182)",
+			"app-1 start blue on :8081", "app-1 wait until blue is healthy (100 s at most)", "app-1 confirm that blue still runs", "app-1 stop green (pid 2182)",
 			"web-1 check that nginx accepts blue", "web-1 switch to blue", "web-1 drain green (30 s at most)",
 			"web-2 check that nginx accepts blue", "web-2 switch to blue", "web-2 drain green (30 s at most)",
 		}},
 		{"one nginx is settled already", see(teatime()).runs("app-1", "blue", "41").runs("app-1", "green", "42").routes("web-1", green).routes("web-2", blue), []string{
-			"app-1 wait until green is healthy (100 s at most)", "app-1 stop blue (pid 2181)",
+			"app-1 wait until green is healthy (100 s at most)", "app-1 confirm that green still runs", "app-1 stop blue (pid 2181)",
 			"web-2 check that nginx accepts green", "web-2 switch to green", "web-2 drain blue (30 s at most)",
 		}},
 		{"left behind in the idle slot", see(teatime()).runs("app-1", "blue", "41").runs("app-1", "green", "39").routes("web-1", blue).routes("web-2", blue), []string{
-			"app-1 stop what is left in green (pid 2182)", "app-1 start green on :8082", "app-1 wait until green is healthy (100 s at most)", "app-1 stop blue (pid 2181)",
+			"app-1 stop what is left in green (pid 2182)", "app-1 start green on :8082", "app-1 wait until green is healthy (100 s at most)", "app-1 confirm that green still runs", "app-1 stop blue (pid 2181)",
 			"web-1 check that nginx accepts green", "web-1 switch to green", "web-1 drain blue (30 s at most)",
 			"web-2 check that nginx accepts green", "web-2 switch to green", "web-2 drain blue (30 s at most)",
 		}},
 		{"what is wanted was begun and never switched to", see(teatime()).runs("app-1", "blue", "41").runs("app-1", "green", "42").routes("web-1", blue).routes("web-2", blue), []string{
-			"app-1 wait until green is healthy (100 s at most)", "app-1 stop blue (pid 2181)",
+			"app-1 wait until green is healthy (100 s at most)", "app-1 confirm that green still runs", "app-1 stop blue (pid 2181)",
 			"web-1 check that nginx accepts green", "web-1 switch to green", "web-1 drain blue (30 s at most)",
 			"web-2 check that nginx accepts green", "web-2 switch to green", "web-2 drain blue (30 s at most)",
 		}},
@@ -294,8 +294,8 @@ func TestDiffMixed(t *testing.T) {
 	c := see(teatime(two)).runs("app-1", "blue", "41").runs("app-2", "green", "41").
 		routes("web-1", blue, "10.0.0.12:8082").routes("web-2", blue, "10.0.0.12:8082")
 	compare(t, c, []string{
-		"app-1 start green on :8082", "app-1 wait until green is healthy (100 s at most)", "app-1 stop blue (pid 2181)",
-		"app-2 start blue on :8081", "app-2 wait until blue is healthy (100 s at most)", "app-2 stop green (pid 2182)",
+		"app-1 start green on :8082", "app-1 wait until green is healthy (100 s at most)", "app-1 confirm that green still runs", "app-1 stop blue (pid 2181)",
+		"app-2 start blue on :8081", "app-2 wait until blue is healthy (100 s at most)", "app-2 confirm that blue still runs", "app-2 stop green (pid 2182)",
 		"web-1 check that nginx accepts app-1 green, app-2 blue", "web-1 switch to app-1 green, app-2 blue", "web-1 drain blue, green (30 s at most)",
 		"web-2 check that nginx accepts app-1 green, app-2 blue", "web-2 switch to app-1 green, app-2 blue", "web-2 drain blue, green (30 s at most)",
 	})
@@ -312,7 +312,7 @@ func TestDiffMixed(t *testing.T) {
 func TestDiffGather(t *testing.T) {
 	c := see(teatime()).runs("app-1", "blue", "41").runs("app-1", "green", "40").routes("web-1", blue).routes("web-2", green)
 	want := []string{
-		"app-1 stop what is left in green (pid 2182)", "app-1 start green on :8082", "app-1 wait until green is healthy (100 s at most)", "app-1 stop blue (pid 2181)",
+		"app-1 stop what is left in green (pid 2182)", "app-1 start green on :8082", "app-1 wait until green is healthy (100 s at most)", "app-1 confirm that green still runs", "app-1 stop blue (pid 2181)",
 		"web-1 check that nginx accepts blue", "web-1 switch to blue", "web-1 drain the earlier workers (30 s at most)",
 		"web-1 check that nginx accepts green", "web-1 switch to green", "web-1 drain blue (30 s at most)",
 		"web-2 check that nginx accepts blue", "web-2 switch to blue", "web-2 drain green (30 s at most)",
@@ -396,7 +396,7 @@ func TestDiffStrangers(t *testing.T) {
 			see(s).runs("app-1", "green", "42").stranger("app-1", 8081).unknown("web-1", green, "?").routes("web-2", green).agree("take-over"),
 			[]string{
 				"app-1? port 8081 is held by pid 777: java -jar old.jar, which shipctl did not start: the next deployment needs it",
-				"app-1 wait until green is healthy (100 s at most)",
+				"app-1 wait until green is healthy (100 s at most)", "app-1 confirm that green still runs",
 				"web-1 check that nginx accepts green", "web-1 switch to green", "web-1 drain the earlier workers (30 s at most)",
 			},
 		},
@@ -404,7 +404,7 @@ func TestDiffStrangers(t *testing.T) {
 			"app-1! port 8081, to which nginx sends requests, is held by pid 777: java -jar old.jar, which shipctl did not start. -take-over=service.teatime makes it a step of the plan to stop it, after the traffic has moved",
 		}},
 		{"taken over", see(s).stranger("app-1", 8081).routes("web-1", blue).routes("web-2", blue).agree("take-over"), []string{
-			"app-1 start green on :8082", "app-1 wait until green is healthy (100 s at most)", "app-1 stop pid 777: java -jar old.jar, which is taken over",
+			"app-1 start green on :8082", "app-1 wait until green is healthy (100 s at most)", "app-1 confirm that green still runs", "app-1 stop pid 777: java -jar old.jar, which is taken over",
 			"web-1 check that nginx accepts green", "web-1 switch to green", "web-1 drain blue (30 s at most)",
 			"web-2 check that nginx accepts green", "web-2 switch to green", "web-2 drain blue (30 s at most)",
 		}},
@@ -513,7 +513,7 @@ func TestDiffFirstWeek(t *testing.T) {
 			c.process("app-1", "blue", "42", "x", 8081)
 			return c.routes("web-1", blue).routes("web-2", blue)
 		}(), append([]string{
-			"app-1 start green on :8082", "app-1 wait until green is healthy (100 s at most)", "app-1 stop blue (pid 2181)",
+			"app-1 start green on :8082", "app-1 wait until green is healthy (100 s at most)", "app-1 confirm that green still runs", "app-1 stop blue (pid 2181)",
 		}, replace(green42, "drain blue", "drain azure")...)},
 		{"port changed of the idle slot", see(teatime(func(s *Spec) { s.Slots[1].Port = 9082 })).runs("app-1", "blue", "42").routes("web-1", blue).routes("web-2", blue), nil},
 		{"port changed of the live slot", func() *scene {
@@ -521,7 +521,7 @@ func TestDiffFirstWeek(t *testing.T) {
 			c.process("app-1", "blue", "42", "x", 8081)
 			return c.routes("web-1", blue).routes("web-2", blue)
 		}(), append([]string{
-			"app-1 start green on :8082", "app-1 wait until green is healthy (100 s at most)", "app-1 stop blue (pid 2181)",
+			"app-1 start green on :8082", "app-1 wait until green is healthy (100 s at most)", "app-1 confirm that green still runs", "app-1 stop blue (pid 2181)",
 		}, replace(green42, "drain blue", "drain the earlier workers")...)},
 		{"ports of the slots exchanged: the live one is in the way of both", func() *scene {
 			c := see(teatime(func(s *Spec) { s.Slots[0].Port, s.Slots[1].Port = 8082, 8081 }))
@@ -531,7 +531,7 @@ func TestDiffFirstWeek(t *testing.T) {
 			"app-1! slot blue serves on port 8081, and the configuration leaves no slot free beside it: green :8081 has its port. Give the slots one new name or one new port at a time, with an apply in between",
 		}},
 		{"root moved", see(teatime(func(s *Spec) { s.Release.Root = "/opt/teatime" })).runsAs("app-1", "blue", "42", "older").routes("web-1", blue).routes("web-2", blue), append([]string{
-			"app-1 start green on :8082", "app-1 wait until green is healthy (100 s at most)", "app-1 stop blue (pid 2181)",
+			"app-1 start green on :8082", "app-1 wait until green is healthy (100 s at most)", "app-1 confirm that green still runs", "app-1 stop blue (pid 2181)",
 		}, green42...)},
 		{"a machine taken out, where previous ones are kept", func() *scene {
 			c := see(teatime(two, func(s *Spec) { s.Hosts[1].Retired, s.Previous = true, "running" }))
@@ -543,18 +543,18 @@ func TestDiffFirstWeek(t *testing.T) {
 			c.runs("app-1", "blue", "42").runs("app-2", "blue", "42")
 			return c.routes("web-1", blue, "10.0.0.12:8081").routes("web-2", blue, "10.0.0.12:8081")
 		}(), []string{
-			"app-1 wait until blue is healthy (100 s at most)", "app-2 stop blue (pid 2181)",
+			"app-1 wait until blue is healthy (100 s at most)", "app-1 confirm that blue still runs", "app-2 stop blue (pid 2181)",
 			"web-1 check that nginx accepts blue", "web-1 switch to blue", "web-1 drain the earlier workers (30 s at most)",
 			"web-2 check that nginx accepts blue", "web-2 switch to blue", "web-2 drain the earlier workers (30 s at most)",
 		}},
 		{"a machine added", see(teatime(two)).runs("app-1", "green", "42").routes("web-1", green).routes("web-2", green), []string{
-			"app-1 wait until green is healthy (100 s at most)", "app-2 start blue on :8081", "app-2 wait until blue is healthy (100 s at most)",
+			"app-1 wait until green is healthy (100 s at most)", "app-1 confirm that green still runs", "app-2 start blue on :8081", "app-2 wait until blue is healthy (100 s at most)", "app-2 confirm that blue still runs",
 			"web-1 check that nginx accepts app-1 green, app-2 blue", "web-1 switch to app-1 green, app-2 blue", "web-1 drain the earlier workers (30 s at most)",
 			"web-2 check that nginx accepts app-1 green, app-2 blue", "web-2 switch to app-1 green, app-2 blue", "web-2 drain the earlier workers (30 s at most)",
 		}},
 		{"a slot kept running that a reboot would not bring back", see(teatime()).process("app-1", "blue", "42", teatime().digest(teatime().Slots[0], "42"), 8081).
 			add("app-1", tab("answer", 8081, 200, "blue"), tab("unit", "blue", "active", "disabled", 2181)).routes("web-1", blue).routes("web-2", blue), append([]string{
-			"app-1 start green on :8082", "app-1 wait until green is healthy (100 s at most)", "app-1 stop blue (pid 2181)",
+			"app-1 start green on :8082", "app-1 wait until green is healthy (100 s at most)", "app-1 confirm that green still runs", "app-1 stop blue (pid 2181)",
 		}, green42...)},
 	} {
 		t.Run(tt.name, func(t *testing.T) { compare(t, tt.see, tt.want) })
@@ -587,7 +587,8 @@ func TestDiffOrder(t *testing.T) {
 		other := map[string]string{"app-1": "app-2", "app-2": "app-1"}[app]
 		for _, web := range []string{"web-1", "web-2"} {
 			want(t, steps[id(web, "check")].After, id(app, "health"))
-			want(t, steps[id(web, "switch")].After, id("web-1", "check"), id("web-2", "check"))
+			want(t, steps[id(web, "switch")].After, id("web-1", "check"), id("web-2", "check"), id(app, "confirm"))
+			want(t, steps[id(app, "confirm")].After, id(web, "check"), id(app, "health"))
 			want(t, steps[id(web, "switch")].Before, release(app, providers.Activate))
 			want(t, steps[id(app, "stop-blue")].After, id(web, "drain"), release(app, providers.Activate), release(other, providers.Activate))
 		}

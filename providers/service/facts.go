@@ -17,7 +17,11 @@ type Seen struct {
 	Listeners []Listener
 	Units     []Unit
 	Answers   map[int]Answer // by port
+	Edited    []Edit
 }
+
+// Edit is how a slot's unit is not as we wrote it.
+type Edit struct{ Slot, How string }
 
 // Proc is a process with our marker, the topmost one where it has started others.
 type Proc struct {
@@ -102,7 +106,7 @@ func parse(text string) (Seen, error) {
 }
 
 func (s *Seen) add(kind string, f []string) error {
-	want := map[string]int{"boot": 2, "proc": 6, "listen": 6, "unit": 4, "answer": 3}[kind]
+	want := map[string]int{"boot": 2, "proc": 6, "listen": 6, "unit": 4, "edited": 2, "answer": 3}[kind]
 	if want == 0 || len(f) != want {
 		return fmt.Errorf("%q with %d fields", kind, len(f))
 	}
@@ -127,6 +131,8 @@ func (s *Seen) add(kind string, f []string) error {
 		s.Listeners = append(s.Listeners, Listener{int(num(0)), int(num(1)), num(2), owner, dash(f[4]), dash(f[5])})
 	case "unit":
 		s.Units = append(s.Units, Unit{f[0], f[1], f[2], int(num(3))})
+	case "edited":
+		s.Edited = append(s.Edited, Edit{f[0], f[1]})
 	case "answer":
 		s.Answers[int(num(0))] = Answer{int(num(1)), strings.ReplaceAll(f[2], "\x01", "\n")}
 	}

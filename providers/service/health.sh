@@ -7,52 +7,7 @@ name=$1 slot=$2 port=$3 release=$4 digest=$5 runner=$6 interval=$7 timeout=$8 de
 shift 9
 for_ms=$1 kind=$2 path=$3 host=$4 statuses=$5 body=$6 dir=$7 user=$8
 shift 8
-mark="$PROJECT/$name/$slot/$release/$digest"
-unit="shipctl-$PROJECT-$name-$slot.service"
-log="$STATE/projects/$PROJECT/services/$name/$slot.log"
-
-last_lines() {
-	printf 'Last lines of its log:\n'
-	if [ "$runner" = systemd ]; then
-		# Of this start only: the file is written right before it.
-		since=$(stat -c %Y "$STATE/projects/$PROJECT/services/$name/$slot.env" 2>/dev/null)
-		journalctl -u "$unit" ${since:+--since "@$since"} -n 20 -o cat --no-pager 2>/dev/null | sed 's/^/  | /'
-	else
-		tail -n 20 "$log" 2>/dev/null | sed 's/^/  | /'
-	fi
-}
-
-# listener: who is the process with our marker that listens; WHY where there is none, or where another's socket may
-# answer in its place (on an address of its own, or with SO_REUSEPORT).
-listener() {
-	inodes=$(sockets 0A "$port" | awk '{ print $2 }' | sort -u)
-	[ -n "$inodes" ] || {
-		why="nobody listens on port $port"
-		return 1
-	}
-	# shellcheck disable=SC2086
-	owners=$(socket_owners $inodes)
-	for i in $inodes; do
-		owner "$i" && continue
-		who=
-		return 1
-	done
-}
-
-# owner INODE: a process with our marker holds the socket; its children, which may have another environment, may too.
-owner() {
-	other=
-	for p in $(printf '%s\n' "$owners" | sed -n "s/^$1 //p" | sort -n); do
-		m=$(env_of "$p" SHIPCTL)
-		if [ "$m" = "$mark" ] && s=$(proc_start "$p"); then
-			who="$p $s"
-			return 0
-		fi
-		other="pid $p ($(cmd_of "$p")), which is not release $release of slot $slot${m:+, but $m}"
-	done
-	why="port $port is answered by ${other:-a process that this user may not see}"
-	return 1
-}
+slot
 
 try_http() {
 	answer=$(http_get "$timeout" "http://127.0.0.1:$port$path" "$host" 0)
@@ -100,7 +55,7 @@ gone() {
 		esac
 		return 1
 	else
-		[ -z "$(with_env "SHIPCTL=$mark")" ]
+		[ -z "$(with_env "SHIPCTL=$mark")" ] && ! noted "$home/$slot.proc"
 	fi
 }
 
@@ -115,6 +70,7 @@ while :; do
 			healthy_who=$who since=$now
 		fi
 		if [ $((now - since)) -ge "$for_ms" ]; then
+			note "$home/$slot.healthy" "${who%% *}" "${who##* }" || die "can't write $home/$slot.healthy"
 			printf 'healthy after %s ms (pid %s)\n' $((now - begin)) "${who%% *}"
 			exit 0
 		fi

@@ -7,6 +7,7 @@
 #   listen  PORT PID START OWNER PROGRAM UNIT        OWNER: our slot's name, "-" for a stranger, "?" not permitted to see
 #   unit    SLOT STATE ENABLED MAINPID
 #   link    SLOT TARGET
+#   edited  SLOT HOW                                 the slot's unit was changed by hand
 #   answer  PORT STATUS FIRST-LINES-OF-THE-BODY
 name=$1
 shift
@@ -26,18 +27,17 @@ parent() {
 }
 
 # Linux counts in hundredths of a second here, whatever its own ticks are.
-printf 'boot\t%s\t100\n' "$(sed -n '/^btime /{s///p;q;}' /proc/stat)"
+printf 'boot\t%s\t100\n' "$BTIME"
 
 nl='
 '
 # all: the processes with our marker; marks: "PID:SLOT/RELEASE/DIGEST". A few processes for all of them: a look must be
 # cheap on a busy machine.
 all=' ' marks=$nl
-found=$(grep -azHF -e "$mark" /proc/[0-9]*/environ 2>/dev/null | tr '\n\0' '?\n')
 old=$IFS
 IFS=$nl
 set -f
-for f in $found; do
+for f in $MARKED; do
 	p=${f#/proc/}
 	p=${p%%/*}
 	m=${f#"/proc/$p/environ:$mark"}
@@ -49,6 +49,21 @@ for f in $found; do
 done
 IFS=$old
 set +f
+
+# A program may have overwritten its environment, to show a title: what start noted then is as good, for it and for what
+# it has forked since.
+read -r boot </proc/sys/kernel/random/boot_id
+for f in "$STATE/projects/$PROJECT/services/$name"/*.proc; do
+	{ read -r b p s m <"$f"; } 2>/dev/null || continue
+	case $all in *" $p "*) continue ;; esac
+	if [ "$b" != "$boot" ] || ! parent "$p" || [ "$start" != "$s" ]; then continue; fi
+	m=${m#"$PROJECT/$name/"}
+	case $m in *[!A-Za-z0-9._+/-]* | */*/*/*) continue ;; */*/*) ;; *) continue ;; esac
+	session=$(cat /proc/[0-9]*/stat 2>/dev/null | awk -v s="$p" '{ p = $1; sub(/.*\) /, ""); if ($4 == s) print p }')
+	for p in $session; do
+		case $all in *" $p "*) ;; *) all="$all$p " marks="$marks$p:$m$nl" ;; esac
+	done
+done
 
 # marked PID: sets slot, release and digest.
 marked() {
@@ -82,27 +97,24 @@ for s in "$@"; do
 	ports="$ports${s%% *} "
 done
 
-# listening: "PORT PID" of our own processes, whatever the port: it may have been changed since; and "PORT ?INODE" of the
-# configured ports that none of them holds.
+# listening: "PORT PID" of our own processes, whatever the port: it may have been changed since; of the configured ports
+# also "PORT !PID" of another service's, and "PORT ?INODE" of those that nobody with a marker holds.
 [ -r /proc/net/tcp ] || denied '/proc/net/tcp: not permitted to read it'
-dirs=
-for p in $all; do dirs="$dirs /proc/$p/fd"; done
-# shellcheck disable=SC2012,SC2086
-listening=$({
-	listening_sockets
-	[ -z "$dirs" ] || ls -l $dirs /proc/self/fd 2>/dev/null
-} | awk -v ports="$ports" '
-	NF == 2 && /^[0-9]+ [0-9]+$/ { port[$2] = $1; next }
-	/^\/proc\/[0-9]+\/fd:/ { split($0, a, "/"); pid = a[3]; next }
-	/^\/proc\/self/ { pid = ""; next }
-	pid != "" && match($0, /socket:\[[0-9]+\]/) {
-		i = substr($0, RSTART + 8, RLENGTH - 9)
-		if (!(i in port)) next
-		held[i] = 1
-		if (!((port[i], pid) in seen)) print port[i], pid
-		seen[port[i], pid] = 1
-	}
-	END { for (i in port) if (!(i in held) && index(ports, " " port[i] " ")) print port[i], "?" i }')
+listening=''
+IFS=$nl
+# shellcheck disable=SC2153 # look.shared.sh sets it
+for l in $LISTENING; do
+	who=${l#* }
+	case $all in
+	*" $who "*) ;;
+	*)
+		case $ports in *" ${l%% *} "*) ;; *) continue ;; esac
+		case $who in \?*) ;; *) l="${l%% *} !$who" ;; esac
+		;;
+	esac
+	listening=$listening$l$nl
+done
+IFS=$old
 
 # A look through everybody's open files only for what is left.
 case $listening in *\?*)
@@ -126,9 +138,20 @@ main() {
 	return 1
 }
 
+# ours PORT PID: one line about a process of ours that listens.
+ours() {
+	marked "$2"
+	printf 'listen\t%s\t%s\t%s\t%s\t-\t-\n' "$1" "$2" "$start" "$slot"
+}
+
 # stranger PORT PID PIDS: one line about who listens, unless that is a child of another one of them.
 stranger() {
 	parent "$2" || return 0
+	case $all in *" $2 "*)
+		ours "$1" "$2"
+		return 0
+		;;
+	esac
 	case " $3 " in *" $ppid "*) return 0 ;; esac
 	unit=$(sed -n 's|.*/\([^/]*\.service\)$|\1|p' "/proc/$2/cgroup" 2>/dev/null | head -n 1)
 	[ -n "$unit" ] && have systemctl && main "$2" "$unit" || unit=
@@ -143,24 +166,13 @@ held() {
 	for p in $pids; do stranger "$1" "$p" "$pids"; done
 }
 
-printf '%s\n' "$listening" | while read -r port who; do
+printf '%s' "$listening" | while read -r port who; do
 	case $who in
-	'') ;;
 	\?*) held "$port" "${who#\?}" ;;
-	*)
-		parent "$who" || continue
-		marked "$who"
-		printf 'listen\t%s\t%s\t%s\t%s\t-\t-\n' "$port" "$who" "$start" "$slot"
-		;;
+	!*) stranger "$port" "${who#!}" "" ;;
+	*) if parent "$who"; then ours "$port" "$who"; fi ;;
 	esac
 done | sort -u
-
-# unit SLOT: adds its unit to those that systemd is asked about, once for all.
-units=
-unit() {
-	u="shipctl-$PROJECT-$name-$1.service"
-	grep -qxF "EnvironmentFile=$STATE/projects/$PROJECT/services/$name/$1.env" "/etc/systemd/system/$u" 2>/dev/null && units="$units $u"
-}
 
 # answer PORT STATUS BODY: on one line, its lines put apart by a character that no text has.
 soh=$(printf '\001')
@@ -175,11 +187,8 @@ answer() {
 	printf 'answer\t%s\t%s\t%s\n' "$1" "$2" "$out"
 }
 
-slots=' '
 for s in "$@"; do
 	slot=${s%% *}
-	slots="$slots$slot "
-	unit "$slot"
 	s=${s#* }
 	port=${s%% *}
 	s=${s#* }
@@ -188,36 +197,51 @@ for s in "$@"; do
 	[ "$path" = - ] && continue
 	case " $mains " in *":$slot "*) ;; *) continue ;; esac
 	case "$nl$listening" in *"$nl$port "*) ;; *) continue ;; esac
-	r=$(http_get 2 "http://127.0.0.1:$port$path" "$host" 0 | head -c 600)
+	r=${ANSWERS#*"@$port $path $host$nl"}
+	if [ "$r" != "$ANSWERS" ]; then
+		r=${r%%"$nl@"*}
+	else
+		r=$(http_get 2 "http://127.0.0.1:$port$path" "$host" 0 | head -c 600)
+	fi
 	code=${r%%"$nl"*}
 	r=${r#"$code"}
 	answer "$port" "$code" "${r#"$nl"}"
 done
-# A slot that was renamed since has left its variables here.
-for e in "$STATE/projects/$PROJECT/services/$name"/*.env; do
-	slot=${e##*/}
-	slot=${slot%.env}
-	case $slots in *" $slot "*) ;; *) unit "$slot" ;; esac
+
+# A unit that was changed by hand: its copy tells.
+for f in "$STATE/projects/$PROJECT/services/$name"/*.unit; do
+	[ -e "$f" ] || continue
+	slot=${f##*/}
+	slot=${slot%.unit}
+	u="shipctl-$PROJECT-$name-$slot.service"
+	how=
+	if [ ! -e "/etc/systemd/system/$u" ]; then
+		how="$u is gone"
+	elif ! cmp -s "$f" "/etc/systemd/system/$u"; then
+		how="/etc/systemd/system/$u is not as it was written"
+	else
+		for d in /etc/systemd/system /run/systemd/system; do
+			for o in "$d/$u.d"/*.conf; do [ ! -e "$o" ] || how="$o changes it"; done
+		done
+	fi
+	[ -z "$how" ] || printf 'edited\t%s\t%s\n' "$slot" "$how"
 done
-if [ -n "$units" ] && have systemctl; then
-	# shellcheck disable=SC2086
-	{
-		systemctl show -p Id -p ActiveState -p UnitFileState -p MainPID $units 2>/dev/null
-		echo
-	} | while IFS='=' read -r k v; do
-		case $k in
-		Id)
-			slot=${v#"shipctl-$PROJECT-$name-"}
-			slot=${slot%.service}
-			;;
-		ActiveState) active=$v ;;
-		UnitFileState) enabled=$v ;;
-		MainPID) pid=$v ;;
-		'')
-			[ -z "$slot" ] || printf 'unit\t%s\t%s\t%s\t%s\n' "$slot" "$active" "$enabled" "$pid"
-			slot=
-			;;
-		esac
-	done
-fi
+
+case $UNITOF in *" $name "*) ;; *) exit 0 ;; esac
+printf '%s\n' "$UNITS" | while IFS='=' read -r k v; do
+	case $k in
+	Id)
+		slot=${v#"shipctl-$PROJECT-$name-"}
+		slot=${slot%.service}
+		case $UNITOF in *"$nl$v $name $slot$nl"*) ;; *) slot='' ;; esac
+		;;
+	ActiveState) active=$v ;;
+	UnitFileState) enabled=$v ;;
+	MainPID) pid=$v ;;
+	'')
+		[ -z "$slot" ] || printf 'unit\t%s\t%s\t%s\t%s\n' "$slot" "$active" "$enabled" "$pid"
+		slot=''
+		;;
+	esac
+done
 exit 0

@@ -22,10 +22,10 @@ func (s Spec) route(ref config.Ref, n hostValue) nginx.Route {
 	return r
 }
 
-// reroute moves every nginx that does not lead to the slots yet: all checks, then all switches, then each drains. It
-// returns the drains.
+// reroute moves every nginx that does not lead to the slots yet: all checks, then a last look at the programs, then all
+// switches, then each drains. It returns the drains.
 func (b *builder) reroute(to map[string]Slot, prefix string, after []providers.StepID) (drained []providers.StepID) {
-	var checks []providers.StepID
+	var checks, confirmed []providers.StepID
 	var switches, drains []providers.Step
 	for _, n := range b.spec.Nginx.Hosts {
 		route, live := b.spec.route(b.ref, n), b.live.routes[n.Name]
@@ -58,8 +58,11 @@ func (b *builder) reroute(to map[string]Slot, prefix string, after []providers.S
 		checks = append(checks, b.add(check, b.routeAction(n.Name)))
 		switches, drains = append(switches, swtch), append(drains, drain)
 	}
+	if prefix == "" {
+		confirmed = b.confirm(checks)
+	}
 	for i := range switches {
-		switches[i].After = append(switches[i].After, checks...)
+		switches[i].After = append(append(switches[i].After, checks...), confirmed...)
 		b.add(switches[i], providers.Update)
 	}
 	for i := range drains {

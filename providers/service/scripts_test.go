@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -60,7 +61,7 @@ func freePort(t *testing.T) int {
 
 func newBench(t *testing.T, shell string) *bench {
 	t.Helper()
-	lib, err := remote.Scripts(map[string]fs.FS{"service": scripts})
+	lib, err := remote.Scripts(map[string]fs.FS{"service": scripts{files}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,6 +109,11 @@ func (b *bench) health(deadline time.Duration, body string) (string, error) {
 		b.name, "green", strconv.Itoa(b.port), "42", digest, "process", "100", "2", fmt.Sprint(deadline.Milliseconds()), "0",
 		"http", "/profile", "", "200 204", body, b.dir, "",
 	}})
+}
+
+func (b *bench) confirm() (string, error) {
+	b.t.Helper()
+	return remotetest.Step(b.t, b.m, remote.Call{Script: "service/confirm", Args: []string{b.name, "green", strconv.Itoa(b.port), "42", digest, "process"}})
 }
 
 func (b *bench) stop(grace time.Duration) (string, error) {
@@ -183,6 +189,93 @@ func TestProcessLife(t *testing.T) {
 		}
 		if seen := b.look(); len(seen.Procs)+len(seen.Listeners) != 0 {
 			t.Errorf("after the stop: %+v", seen)
+		}
+	})
+}
+
+// TestHiddenEnvironment: a program that overwrites its environment has no marker. It is known by what start noted.
+func TestHiddenEnvironment(t *testing.T) {
+	eachShell(t, func(t *testing.T, b *bench) {
+		if _, err := b.start("-hide-env"); err != nil {
+			t.Fatal(err)
+		}
+		if out, err := b.health(10*time.Second, "^green$"); err != nil {
+			t.Fatalf("%q, %v", out, err)
+		}
+		seen := b.look()
+		if len(seen.Procs) != 1 || seen.Procs[0].Slot != "green" || len(seen.Listeners) != 1 || seen.Listeners[0].Owner != "green" {
+			t.Fatalf("seen: %+v", seen)
+		}
+		environ, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", seen.Procs[0].PID))
+		if err != nil || bytes.Contains(environ, []byte("SHIPCTL")) {
+			t.Fatalf("the marker is there: %q, %v", environ, err)
+		}
+		if again, err := b.start("-hide-env"); err != nil || !strings.Contains(again, "already runs") {
+			t.Errorf("started twice: %q, %v", again, err)
+		}
+		if out, err := b.confirm(); err != nil || !strings.Contains(out, "still pid") {
+			t.Errorf("confirm: %q, %v", out, err)
+		}
+		if out, err := b.stop(5 * time.Second); err != nil || !strings.Contains(out, "stopped") {
+			t.Errorf("stop: %q, %v", out, err)
+		}
+		if seen := b.look(); len(seen.Procs)+len(seen.Listeners) != 0 {
+			t.Errorf("after the stop: %+v", seen)
+		}
+	})
+}
+
+// TestStopUnrecognised: a slot whose port is held by a program without a marker is not called stopped.
+func TestStopUnrecognised(t *testing.T) {
+	eachShell(t, func(t *testing.T, b *bench) {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", b.port))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		if out, err := b.stop(time.Second); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("is held by pid %d", os.Getpid())) {
+			t.Errorf("%q, %v", out, err)
+		}
+	})
+}
+
+// TestConfirm: what was healthy is what must listen when nginx is about to switch.
+func TestConfirm(t *testing.T) {
+	eachShell(t, func(t *testing.T, b *bench) {
+		if _, err := b.start(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := b.confirm(); err == nil || !strings.Contains(err.Error(), "nothing says which process of green was healthy") {
+			t.Errorf("before it was healthy: %v", err)
+		}
+		if _, err := b.health(10*time.Second, "^green$"); err != nil {
+			t.Fatal(err)
+		}
+		if out, err := b.confirm(); err != nil || !strings.Contains(out, "still pid") {
+			t.Errorf("%q, %v", out, err)
+		}
+		old := b.look().Procs[0]
+		if err := syscall.Kill(old.PID, syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		gone := fmt.Sprintf("ended after it was healthy: pid %d is gone", old.PID)
+		for len(b.look().Procs) > 0 { // until it is
+			continue
+		}
+		if _, err := b.confirm(); err == nil || !strings.Contains(err.Error(), gone+" (nobody listens") {
+			t.Errorf("it crashed: %v", err)
+		}
+		again := exec.Command(program, "-port="+strconv.Itoa(b.port), "-slot=green")
+		again.Env = []string{"SHIPCTL=teatime/" + b.name + "/green/42/" + digest} // as systemd starts it again
+		if err := again.Start(); err != nil {
+			t.Fatal(err)
+		}
+		go func() { _ = again.Wait() }()
+		for len(b.look().Listeners) == 0 {
+			continue
+		}
+		if _, err := b.confirm(); err == nil || !strings.Contains(err.Error(), gone) || !strings.Contains(err.Error(), fmt.Sprintf("and pid %d runs in its place", again.Process.Pid)) {
+			t.Errorf("it is up again: %v", err)
 		}
 	})
 }
@@ -296,6 +389,32 @@ func TestConnected(t *testing.T) {
 	})
 }
 
+// TestConnectedByIPv6: an nginx that was drained may be cut off, by an address of whatever family.
+func TestConnectedByIPv6(t *testing.T) {
+	eachShell(t, func(t *testing.T, b *bench) {
+		if _, err := b.start(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := b.health(10*time.Second, ""); err != nil {
+			t.Fatal(err)
+		}
+		resp, err := http.Get(fmt.Sprintf("http://[::1]:%d/stream?s=30", b.port))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		stop := func(may string) (string, error) {
+			return remotetest.Step(t, b.m, remote.Call{Script: "service/stop", Args: []string{b.name, "green", "TERM", "1", "1", "keep", may, strconv.Itoa(b.port)}})
+		}
+		if _, err := stop("10.0.0.21 2001:db8::21"); err == nil || !strings.Contains(err.Error(), "1 from ::1") {
+			t.Errorf("got %v", err)
+		}
+		if out, err := stop("10.0.0.21 ::1"); err != nil || !strings.Contains(out, "cut off 1 (::1) connections") {
+			t.Errorf("%q, %v", out, err)
+		}
+	})
+}
+
 // TestBeforeStart: its output is shown, its failure too.
 func TestBeforeStart(t *testing.T) {
 	eachShell(t, func(t *testing.T, b *bench) {
@@ -356,4 +475,21 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestShellcheck(t *testing.T) {
+	if _, err := exec.LookPath("shellcheck"); err != nil {
+		t.Fatal("shellcheck is needed: apt-get install shellcheck")
+	}
+	for _, g := range []string{"*.sh", "common/*.sh"} {
+		names, err := filepath.Glob(g)
+		if err != nil || len(names) == 0 {
+			t.Fatal(g, err)
+		}
+		for _, n := range names {
+			if out, err := exec.Command("shellcheck", "-e", "SC2034,SC2154", n).CombinedOutput(); err != nil {
+				t.Errorf("%s", out)
+			}
+		}
+	}
 }

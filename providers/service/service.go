@@ -3,21 +3,17 @@
 package service
 
 import (
-	"embed"
-
 	"github.com/zclconf/go-cty/cty"
 
 	"github.com/shipctl/shipctl/config"
 	"github.com/shipctl/shipctl/providers"
 )
 
-//go:embed *.sh
-var scripts embed.FS
-
 // Kind is the kind "service".
 var Kind = providers.Define(providers.Def[Spec]{
-	Kind: "service", Scripts: scripts,
+	Kind: "service", Scripts: scripts{files},
 	Decode: decode, Value: value, Claims: claims, Facts: facts, Diff: diff, Status: status,
+	Record: record, Rollback: rollback, Remove: remove,
 })
 
 func value(s Spec) cty.Value {

@@ -6,9 +6,7 @@ name=$1 slot=$2 port=$3 release=$4 digest=$5 dir=$6 root=$7 runner=$8 user=$9
 shift 9
 signal=$1 grace=$2 exec_start=$3 lines=$4
 shift 4
-mark="$PROJECT/$name/$slot/$release/$digest"
-unit="shipctl-$PROJECT-$name-$slot.service"
-home="$STATE/projects/$PROJECT/services/$name"
+slot
 
 [ -d "$dir" ] || die "release $release is not on this machine: $dir is missing. Run apply again: it sends the release."
 if [ -n "$user" ] && ! id "$user" >/dev/null 2>&1; then
@@ -16,13 +14,23 @@ if [ -n "$user" ] && ! id "$user" >/dev/null 2>&1; then
 fi
 
 # ours PID: the process carries exactly our marker.
-ours() { [ "$(env_of "$1" SHIPCTL)" = "$mark" ]; }
+ours() { [ "$(mark_of "$1")" = "$mark" ]; }
+
+# begun PID: it is the program by now, and not the shell that makes its environment ready.
+begun() {
+	_c=$(tr '\0' ' ' 2>/dev/null <"/proc/$1/cmdline")
+	case $_c in '' | *'while IFS= read -r line; do'* | "$(tr '\0' ' ' <"/proc/$$/cmdline")") return 1 ;; esac
+}
 
 # running: prints the process of ours that is there.
 running() {
 	for p in $(with_env "SHIPCTL=$mark"); do
 		proc_start "$p" >/dev/null && ours "$p" && printf '%s\n' "$p" && return 0
 	done
+	if noted "$home/$slot.proc" && [ "$MARK" = "$mark" ] && [ -z "$(env_of "$PID" SHIPCTL)" ] && begun "$PID"; then
+		printf '%s\n' "$PID"
+		return 0
+	fi
 	return 1
 }
 
@@ -51,6 +59,7 @@ fi
 
 mkdir -p "$home" "$root/slots" || die "can't make $home and $root/slots"
 chmod 700 "$home"
+rm -f "$home/$slot.proc" "$home/$slot.healthy"
 switch_link "$dir" "$root/slots/$slot" || die "can't point $root/slots/$slot to $dir"
 
 start_systemd() {
@@ -66,6 +75,8 @@ start_systemd() {
 		[ -z "$lines" ] || printf '%s\n' "$lines"
 		printf '\n[Install]\nWantedBy=multi-user.target\n'
 	} | write_atomic "/etc/systemd/system/$unit" 644 || die "can't write /etc/systemd/system/$unit"
+	# A copy, by which a change by hand is noticed.
+	cp -f "/etc/systemd/system/$unit" "$home/$slot.unit" || die "can't write $home/$slot.unit"
 	systemctl daemon-reload || die "systemctl daemon-reload failed"
 	systemctl reset-failed "$unit" 2>/dev/null
 	systemctl enable --quiet "$unit" 2>&1 || die "systemctl enable $unit failed"
@@ -95,6 +106,9 @@ start_process() {
 		env -i PATH="$PATH" HOME="${homedir:-/}" USER="${user:-$(id -un)}" setsid $as sh -c '
 			while IFS= read -r line; do [ -z "$line" ] || export "$line"; done
 			exec "$@" </dev/null' sh "$@" >>"$log" 2>&1 9>&- &
+	# It may hide its marker: a program that shows a title overwrites its environment.
+	child=$!
+	if s=$(proc_start "$child"); then note "$home/$slot.proc" "$child" "$s" || die "can't write $home/$slot.proc"; fi
 }
 
 case $runner in

@@ -217,6 +217,9 @@ func (b *builder) health(h string, after ...providers.StepID) providers.StepID {
 	t := b.target[h].with(id)
 	he := t.Health
 	ms := func(d time.Duration) string { return fmt.Sprint(d.Milliseconds()) }
+	if _, runs := b.live.hosts[h].runs(b.spec, b.target[h]); runs {
+		he.HealthyFor = 0 // it has run since an earlier deployment: one answer now shows that it still can
+	}
 	seconds := max(1, int((he.Timeout+time.Second-1)/time.Second))
 	args := []string{
 		b.spec.Name, t.Name, itoa(t.Port), id, b.spec.digest(t, id), b.spec.Runner, ms(he.Interval), itoa(seconds), ms(he.Deadline),
@@ -226,6 +229,24 @@ func (b *builder) health(h string, after ...providers.StepID) providers.StepID {
 		ID: b.id(h, "health"), Host: h, Title: fmt.Sprintf("wait until %s is healthy (%s at most)", t.Name, short(he.Deadline)), After: after,
 		Do: remote.Call{Script: "service/health", Args: append(args, he.Exec...)}, Limit: he.Deadline + he.Timeout + 30*time.Second,
 	}, providers.NoOp)
+}
+
+// confirm is the last step before the switches: nginx was checked, which takes a while, and what was found healthy before
+// must be what answers now.
+func (b *builder) confirm(after []providers.StepID) (all []providers.StepID) {
+	if len(after) == 0 {
+		return nil
+	}
+	for _, h := range active(b.spec.Hosts) {
+		id := b.live.hosts[h.Name].id
+		t := b.target[h.Name].with(id)
+		all = append(all, b.add(providers.Step{
+			ID: b.id(h.Name, "confirm"), Host: h.Name, Title: "confirm that " + t.Name + " still runs", After: append([]providers.StepID{b.id(h.Name, "health")}, after...),
+			Do:    remote.Call{Script: "service/confirm", Args: []string{b.spec.Name, t.Name, itoa(t.Port), id, b.spec.digest(t, id), b.spec.Runner}},
+			Limit: time.Minute,
+		}, providers.NoOp))
+	}
+	return all
 }
 
 func join(ns []int) string {

@@ -4,15 +4,16 @@
 # that may be cut off after it (nginx machines, which were drained), separated by blanks 8 port of the configuration.
 # Only processes with the slot's marker are stopped, each as PID and start time.
 name=$1 slot=$2 signal=$3 grace=$4 wait=$5 cut=$6 may=$7 port=$8
-mark="SHIPCTL=$PROJECT/$name/$slot/"
-unit="shipctl-$PROJECT-$name-$slot.service"
-home="$STATE/projects/$PROJECT/services/$name"
+slot
 
 # marked: "pid start" of each process of the slot; not of one that has the marker somewhere in another variable.
 marked() {
-	for p in $(with_env "$mark"); do
+	for p in $({
+		with_env "SHIPCTL=$PROJECT/$name/$slot/"
+		titled
+	} | sort -un); do
 		[ "$p" = $$ ] && continue
-		case "SHIPCTL=$(env_of "$p" SHIPCTL)" in "$mark"*) ;; *) continue ;; esac
+		case "$(mark_of "$p")" in "$PROJECT/$name/$slot/"*) ;; *) continue ;; esac
 		s=$(proc_start "$p") && printf '%s %s\n' "$p" "$s"
 	done
 }
@@ -57,8 +58,27 @@ others() {
 # has_unit: there is a unit, and it is this slot's.
 has_unit() { grep -qxF "EnvironmentFile=$home/$slot.env" "/etc/systemd/system/$unit" 2>/dev/null; }
 
+# another PID: it is noted as another slot's, or as what that has forked.
+another() {
+	for note in "$home"/*.proc; do
+		noted "$note" && { [ "$PID" = "$1" ] || [ "$(session_of "$1")" = "$PID" ]; } && return 0
+	done
+	return 1
+}
+
 procs=$(marked)
 if [ -z "$procs" ] && ! has_unit; then
+	# A program that is not known to be of another slot of ours may be this one, unrecognised.
+	for held in $(listeners "$port" | awk '{ print $1 }'); do
+		case $(env_of "$held" SHIPCTL) in "$PROJECT/"*) continue ;; esac
+		if another "$held"; then continue; fi
+		holder="pid $held: $(cmd_of "$held")"
+		[ "$held" != '?' ] || holder='a process that this user may not see'
+		held="nothing with the marker of $slot runs, and port $port is held by $holder. It was left alone"
+		[ "$cut" = cut ] || die "$held: see what it is and stop it, then plan again."
+		printf '%s\n' "$held"
+		exit 0
+	done
 	echo 'nothing runs there'
 	exit 0
 fi
@@ -120,5 +140,5 @@ while lives "$procs"; do
 	[ $tries -lt 50 ] || die "$slot could not be stopped: $(marked | awk '{ print "pid " $1 }' | tr '\n' ' ')"
 	nap
 done
-rm -f "$home/$slot.env"
+rm -f "$home/$slot.env" "$home/$slot.unit" "$home/$slot.proc" "$home/$slot.healthy"
 echo stopped

@@ -74,7 +74,9 @@ flock 9
 
 // What is done between two steps.
 const (
-	untilFree = `until [ -z "$(ss -Hltn 'sport = :8082')" ]; do sleep 0.02; done` // green is gone
+	untilFree    = `until [ -z "$(ss -Hltn 'sport = :8082')" ]; do sleep 0.02; done` // green is gone
+	untilAnother = `who() { ss -Hltnp 'sport = :8082' | sed -n 's/.*pid=\([0-9]*\).*/\1/p'; }
+old=$(who); kill -9 $old; until now=$(who); [ -n "$now" ] && [ "$now" != "$old" ]; do sleep 0.02; done` // it crashed, and systemd has started it again
 	untilTold = `n=0; until [ -e /tmp/go ]; do n=$((n+1)); [ $n -lt 1500 ] || exit 4; sleep 0.02; done; rm /tmp/go`
 )
 

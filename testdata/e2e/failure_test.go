@@ -79,8 +79,22 @@ func TestCrashBeforeSwitch(t *testing.T) {
 				out := s.undone("2")
 				s.await(one)
 				s.await(two)
-				s.has(out, `web-1 .*switch to green … failed`, `:8082 can't be reached from this machine any more`)
+				s.has(out, `app-1 .*confirm that green still runs … failed`, `green \(release 2\) ended after it was healthy: pid \d+ is gone`)
 			})
+			s.write("main.hcl", failing(runner))
+			if runner == "systemd" {
+				t.Run("before the switch, and is up again", func(t *testing.T) {
+					s := s.with(t)
+					up := s.between("app-1", "health", untilAnother)
+					release := s.hold(webs...)
+					go func() {
+						<-up
+						release()
+					}()
+					s.has(s.undone("2"), `web-2 .*check that nginx accepts green`, `confirm that green still runs … failed`,
+						`ended after it was healthy: pid \d+ is gone, and pid \d+ runs in its place\. No nginx was switched`)
+				})
+			}
 			s.still(stop(), "1")
 			s.idle("green", 8082)
 			for _, w := range webs {

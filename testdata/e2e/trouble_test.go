@@ -184,7 +184,7 @@ func TestHeldOpen(t *testing.T) {
 	if took := time.Since(begin); took > 4*time.Minute {
 		t.Errorf("it took %s", took)
 	}
-	s.has(out, `drain blue .*done.*\n?.*1 worker of nginx still had requests after 2 s`, `stop blue .*done.*\n?.*cut off 1 connection`)
+	s.has(out, `drain blue .*done.*\n?.*1 worker of nginx still had requests after 2 s`, `stop blue .*done.*\n?.*cut off 1 .*connection`)
 	text, err := io.ReadAll(r.Body)
 	if strings.Contains(string(text), "end") {
 		t.Errorf("it was not cut off: %v, %q", err, text)

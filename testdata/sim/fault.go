@@ -99,7 +99,7 @@ func (f Fault) lost() bool {
 // Points are the moments at which a script may be killed; "" where it has none of its own but can be half done.
 func Points(script string) (out []string) {
 	kind, verb, _ := strings.Cut(script, "/")
-	if kind == "release" {
+	if kind == "release" || kind == "batch" {
 		return []string{"half"}
 	}
 	for _, p := range slices.Concat(nginxmodel.Points(), servicemodel.Points()) {
@@ -134,7 +134,7 @@ func (c *Controller) fault(t remote.Ticket, call remote.Call) Fault {
 func Undoes(t remote.Ticket, c remote.Call) bool {
 	verb := t.Step[strings.LastIndexByte(t.Step, '/')+1:]
 	switch c.Script {
-	case "nginx/restore", "release/deactivate":
+	case "nginx/restore", "release/deactivate", "batch/unwrite":
 		return true
 	case "service/stop":
 		return verb == "start"

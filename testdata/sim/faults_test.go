@@ -57,6 +57,13 @@ func TestFaults(t *testing.T) {
 	}
 }
 
+// TestFaultsWithJobs: the same with jobs on the release, whose launchers change with it.
+func TestFaultsWithJobs(t *testing.T) {
+	c := base()
+	c.Keep, c.Jobs = 2, true
+	matrix(t, newShop(t), c)
+}
+
 func matrix(t *testing.T, s shop, c conf) {
 	r := deployed(t, s, c)
 	was := r.state(c)

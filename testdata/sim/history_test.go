@@ -148,7 +148,7 @@ func (x table) String() string {
 // rows are the verbs of steps, and those that are undone.
 func rows() []string {
 	return []string{
-		"upload", "publish", "before", "start", "health", "check", "switch", "activate", "drain", "stop", "prune",
+		"upload", "publish", "before", "start", "health", "check", "confirm", "switch", "activate", "drain", "stop", "prune",
 		"clear", "evict", "gather-check", "gather-switch", "gather-drain",
 		"undo start", "undo check", "undo switch", "undo activate",
 	}

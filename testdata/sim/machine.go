@@ -40,12 +40,17 @@ func (m *machine) answer(q remote.Query) remote.Answer {
 	switch kind, _, _ := strings.Cut(q.Script, "/"); kind {
 	case "remote":
 		text = fmt.Sprintf(identity, m.h.Name, m.h.boot)
+		if q.Script != "remote/identity" {
+			text, status = "", 44 // no run is written down here
+		}
 	case "release":
 		text, status = m.h.Release.Ask(q.Script, q.Args)
 	case "service":
 		text, status = m.h.Service.Ask(q.Script, q.Args)
 	case "nginx":
 		text, status = m.h.Nginx.Ask(q.Script, q.Args)
+	case "batch":
+		text, status = m.h.Batch.Ask(q.Script, q.Args)
 	default:
 		text, status = "nobody answers "+q.Script, 127
 	}
@@ -132,6 +137,11 @@ func (m *machine) do(t remote.Ticket, c remote.Call, f Fault) (out string, err e
 			return m.h.Release.Half(c.Script, c.Args, t.Run, c.FileSHA256)
 		}
 		return m.h.Release.Run(c.Script, c.Args, t.Run, c.FileSHA256)
+	case "batch":
+		if f.half() {
+			return m.h.Batch.Half(c.Script, c.Args, input(c))
+		}
+		return m.h.Batch.Run(c.Script, c.Args, input(c))
 	case "service":
 		return m.h.Service.Run(c.Script, c.Args, t.Run, input(c))
 	case "nginx":

@@ -29,12 +29,13 @@ func TestPlanText(t *testing.T) {
    4  app-1  wait until green is healthy (20 s at most)        after 3
    5  web-1  check that nginx accepts green                    after 4
    6  web-2  check that nginx accepts green                    after 4
-   7  web-1  switch to green                                   after 5, 6
-   8  web-2  switch to green                                   after 5, 6
-   9  app-1  activate release 42                               after 7, 8
-  10  web-1  drain blue (10 s at most)                         after 7
-  11  web-2  drain blue (10 s at most)                         after 8
-  12  app-1  stop blue (pid 2001)                              after 9, 10, 11   final
+   7  app-1  confirm that green still runs                     after 5, 6
+   8  web-1  switch to green                                   after 7
+   9  web-2  switch to green                                   after 7
+  10  app-1  activate release 42                               after 8, 9
+  11  web-1  drain blue (10 s at most)                         after 8
+  12  web-2  drain blue (10 s at most)                         after 9
+  13  app-1  stop blue (pid 2001)                              after 10, 11, 12   final
 
 Plan: 1 to add, 3 to change, 0 to destroy.
 `

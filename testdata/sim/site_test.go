@@ -42,6 +42,7 @@ type conf struct {
 	Keep       int
 	Hook       bool
 	NoVerify   bool
+	Jobs       bool // a batch on the same release, whose command changes with each version
 }
 
 func base() conf {
@@ -116,12 +117,15 @@ func (c conf) hcl(build string) string {
 	if c.Keep > 0 {
 		more = fmt.Sprintf("retention {\n    keep = %d\n    keep_failed = 1\n  }", c.Keep)
 	}
-	hook, verify, nginxOn := "", "verify {\n      url = \"http://127.0.0.1/profile\"\n    }", `hosts_with({ role = "web" })`
+	jobs, hook, verify, nginxOn := "", "", "verify {\n      url = \"http://127.0.0.1/profile\"\n    }", `hosts_with({ role = "web" })`
 	if c.Hook {
 		hook = "before_start \"migrate\" {\n    command = [\"./migrate\"]\n    once = true\n  }"
 	}
 	if c.NoVerify {
 		verify = ""
+	}
+	if c.Jobs {
+		jobs = fmt.Sprintf("batch \"night\" {\n  release = release.teatime\n  job \"close\" {\n    command = [\"./close\", %q]\n  }\n  job \"report\" {\n    command = [\"./report\"]\n  }\n}\n", c.Version+c.Flag)
 	}
 	if c.Together {
 		nginxOn = "[host.app-1]"
@@ -171,8 +175,9 @@ service "teatime" {
     previous = %q
   }
 }
+%s
 `, c.hosts(), c.Root, build, version, version, more, c.Flag, c.Runner, hook, c.Names[0], c.Ports[0], c.Names[0], c.Names[1], c.Ports[1], c.Names[1],
-		nginxOn, include, how, drain, verify, c.Previous)
+		nginxOn, include, how, drain, verify, c.Previous, jobs)
 }
 
 // tb is what rapid.T and testing.T have in common.
@@ -213,7 +218,7 @@ func (s shop) load(t tb, c conf) []providers.Resource {
 	if err := os.WriteFile(filepath.Join(dir, "main.hcl"), []byte(c.hcl(s.dir)), 0o600); err != nil {
 		t.Fatalf("%v", err)
 	}
-	loaded, diags := config.Load(config.Options{Dir: dir, Kinds: []string{"release", "service"}})
+	loaded, diags := config.Load(config.Options{Dir: dir, Kinds: []string{"release", "service", "batch"}})
 	if diags.HasErrors() {
 		t.Fatalf("%v\n%s", diags, c.hcl(s.dir))
 	}

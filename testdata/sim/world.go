@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/shipctl/shipctl/planner"
+	batchmodel "github.com/shipctl/shipctl/providers/batch/model"
 	"github.com/shipctl/shipctl/providers/nginx"
 	nginxmodel "github.com/shipctl/shipctl/providers/nginx/model"
 	releasemodel "github.com/shipctl/shipctl/providers/release/model"
@@ -30,6 +31,7 @@ type Host struct {
 	Release  *releasemodel.Model
 	Service  *servicemodel.Model
 	Nginx    *nginxmodel.Model
+	Batch    *batchmodel.Model
 
 	lease   leasemodel.Lease
 	boot    int
@@ -77,12 +79,13 @@ func New(project string, ips map[string]string) *World {
 	w.main = w.controller("main")
 	w.load = load{w: w, begun: map[string]bool{}, useless: map[string]bool{}}
 	for name, ip := range ips {
-		h := &Host{Name: name, IP: ip, Release: releasemodel.New(), Service: servicemodel.New(project), Nginx: nginxmodel.New(project), boot: 1}
+		h := &Host{Name: name, IP: ip, Release: releasemodel.New(), Service: servicemodel.New(project), Nginx: nginxmodel.New(project), Batch: batchmodel.New(), boot: 1}
 		w.hosts[name] = h
 		w.byIP[netip.MustParseAddr(ip)] = h
 		h.Release.Busy = func(dir string) bool {
 			return slices.ContainsFunc(h.Service.Procs, func(p *servicemodel.Process) bool { return p.Dir == dir })
 		}
+		h.Batch.Current = h.Release.CurrentID
 		h.Nginx.Answer = func(addr string) (int, string) { return w.answer(h, addr) }
 		h.Nginx.Wait = func(seconds int) { w.drain(h, seconds) }
 		h.Service.Around = w.around(h)
@@ -256,6 +259,9 @@ func (w *World) State(rs []nginx.Route, roots ...string) string {
 		b.WriteString(strings.Join(procs, ","))
 		for _, root := range roots {
 			b.WriteString(w.files(h, root))
+			if text, status := h.Batch.Ask("batch/files", []string{root}); status == 0 {
+				b.WriteString(" jobs " + strings.ReplaceAll(text, "\n", ", "))
+			}
 		}
 		for _, r := range rs {
 			if r.Host == h.Name {

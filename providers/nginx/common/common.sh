@@ -19,7 +19,7 @@ route() {
 installed() {
 	EXE=$(command -v "$BINARY") || return 1
 	[ ! -L "$EXE" ] || EXE=$(readlink -f "$EXE")
-	_v=$("$EXE" -V 2>&1) || return 1
+	if shared && [ -n "$NGINX_V" ]; then _v=$NGINX_V; else _v=$("$EXE" -V 2>&1) || return 1; fi
 	VERSION=${_v%%"$NL"*}
 	VERSION=${VERSION##*: }
 	compiled prefix
@@ -39,6 +39,9 @@ installed() {
 	TARGET=$FILE
 	[ ! -L "$FILE" ] || TARGET=$(readlink -f "$FILE")
 }
+
+# shared: several looks at one nginx are made at once, and this is one of them (look.shared.sh).
+shared() { [ "${NGINX_FOR:-}" = "$BINARY$NL$CONFIG$NL$PREFIX" ]; }
 
 # compiled NAME: OPT is the value that nginx was built with.
 compiled() {
@@ -373,7 +376,11 @@ tree() {
 	BROKEN=
 	TREE=
 	if [ -n "$MPID" ]; then
-		TREE=$(ngx -T 2>/dev/null | tree_awk dump)
+		if shared; then
+			TREE=$(printf '%s\n' "$NGINX_DUMP" | tree_awk dump)
+		else
+			TREE=$(ngx -T 2>/dev/null | tree_awk dump)
+		fi
 		[ -n "$TREE" ] && return 0
 		BROKEN=$(ngx -t 2>&1 | head -c 2000)
 	fi

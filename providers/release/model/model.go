@@ -70,6 +70,18 @@ func (m *Model) Published(path, id string) bool {
 	return r != nil && r.releases[id]
 }
 
+// CurrentID is the release that <root>/current leads to, "" where it leads to none.
+func (m *Model) CurrentID(path string) string {
+	r := m.roots[path]
+	if r == nil || r.kind != "link" {
+		return ""
+	}
+	if id, ok := strings.CutPrefix(r.target, path+"/releases/"); ok && r.releases[id] {
+		return id
+	}
+	return ""
+}
+
 // Ask answers a query with what the script prints and its exit status.
 func (m *Model) Ask(script string, args []string) (text string, status int) {
 	if script != "release/look" || len(args) != 2 {

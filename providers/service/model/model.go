@@ -72,14 +72,15 @@ type Model struct {
 	Project   string
 	Procs     []*Process
 	Strangers []*Stranger
-	units     map[string]Unit // by service/slot
+	units     map[string]Unit    // by service/slot
+	healthy   map[string]Process // likewise: what a health step found last
 	pids      int
 	clock     int64
 }
 
 // New is a machine on which nothing runs.
 func New(project string) *Model {
-	return &Model{Project: project, units: map[string]Unit{}, pids: 2000, clock: 100}
+	return &Model{Project: project, units: map[string]Unit{}, healthy: map[string]Process{}, pids: 2000, clock: 100}
 }
 
 // Pass lets seconds pass.

@@ -11,7 +11,7 @@ import (
 
 // Run obeys a changing script: what it prints, or why it failed. input is its $INPUT.
 func (m *Model) Run(script string, args []string, _, input string) (out string, err error) {
-	want := map[string]int{"service/start": 13, "service/health": 17, "service/stop": 8, "service/evict": 9, "service/before": 4}[script]
+	want := map[string]int{"service/start": 13, "service/health": 17, "service/confirm": 6, "service/stop": 8, "service/evict": 9, "service/before": 4}[script]
 	if want == 0 || len(args) < want {
 		return "", fmt.Errorf("%s with %d arguments", script, len(args))
 	}
@@ -20,6 +20,8 @@ func (m *Model) Run(script string, args []string, _, input string) (out string, 
 		return m.start(args, input)
 	case "service/health":
 		return m.health(args)
+	case "service/confirm":
+		return m.confirm(args)
 	case "service/stop":
 		return m.stop(args)
 	case "service/evict":
@@ -54,6 +56,7 @@ func (m *Model) start(a []string, input string) (string, error) {
 	} else if ours != nil && ours != there {
 		return "", fmt.Errorf("port %d is taken by pid %d. Nothing was started and nothing was stopped", p.Port, ours.PID)
 	}
+	delete(m.healthy, key)
 	active := m.units[key].Active
 	if p.Unit {
 		m.units[key] = Unit{Enabled: true, Active: active}
@@ -109,6 +112,7 @@ func (m *Model) health(a []string) (string, error) {
 		case why != "":
 			healthy = 0
 		case healthy >= stay:
+			m.healthy[a[0]+"/"+a[1]] = *p
 			return fmt.Sprintf("healthy after %d ms (pid %d)\n", waited*1000, p.PID), nil
 		default:
 			healthy++
@@ -121,6 +125,21 @@ func (m *Model) health(a []string) (string, error) {
 		}
 		m.wait(1)
 	}
+}
+
+// confirm: what was healthy is what listens.
+func (m *Model) confirm(a []string) (string, error) {
+	was, ok := m.healthy[a[0]+"/"+a[1]]
+	now, _ := m.On(number(a[2]))
+	switch {
+	case !ok || was.Release != a[3] || was.Digest != a[4]:
+		return "", fmt.Errorf("nothing says which process of %s was healthy", a[1])
+	case !slices.ContainsFunc(m.Procs, func(p *Process) bool { return p.PID == was.PID && p.Start == was.Start }):
+		return "", fmt.Errorf("%s (release %s) ended after it was healthy: pid %d is gone", a[1], a[3], was.PID)
+	case now == nil || now.PID != was.PID:
+		return "", fmt.Errorf("%s (release %s) does not serve any more", a[1], a[3])
+	}
+	return fmt.Sprintf("still pid %d\n", was.PID), nil
 }
 
 func (m *Model) try(a []string, port int) (p *Process, why string) {
@@ -164,6 +183,9 @@ func (m *Model) stop(a []string) (string, error) {
 	procs := m.of(service, name)
 	_, unit := m.units[key]
 	if len(procs) == 0 && !unit {
+		if _, stranger := m.On(number(a[7])); stranger != nil && a[5] != "cut" {
+			return "", fmt.Errorf("nothing with the marker of %s runs, and port %s is held by pid %d: %s", name, a[7], stranger.PID, stranger.Program)
+		}
 		return "nothing runs there\n", nil
 	}
 	ports := []int{number(a[7])}
@@ -195,6 +217,7 @@ func (m *Model) stop(a []string) (string, error) {
 		return "", ErrCrashed
 	}
 	delete(m.units, key)
+	delete(m.healthy, key)
 	return out + "stopped\n", nil
 }
 

@@ -1,0 +1,130 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"maps"
+
+	"github.com/spf13/cobra"
+
+	"github.com/shipctl/shipctl/cmd/view"
+	"github.com/shipctl/shipctl/config"
+	"github.com/shipctl/shipctl/planner"
+	"github.com/shipctl/shipctl/providers"
+	"github.com/shipctl/shipctl/providers/all"
+	"github.com/shipctl/shipctl/providers/remote"
+)
+
+func (c *cli) driftCommand() *cobra.Command {
+	var v values
+	cmd := &cobra.Command{
+		Use:   "drift [flags]",
+		Short: "Show what somebody changed on the machines since the last apply",
+		Long: "drift compares the machines with what the last apply left there, and tells apart what was changed on a machine since, what of the\n" +
+			"configuration was not applied yet, what the configuration dropped, and machines that can't be asked. It changes nothing and needs\n" +
+			"no artifact and no version. Exit codes: 0 nothing, 1 error or a machine that could not be asked, 2 something differs.",
+		Annotations: speaks(jsonStream),
+		Args:        noArguments,
+	}
+	v.add(cmd.Flags())
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		c.detailed = true
+		return c.drift(cmd.Context(), v)
+	}
+	return cmd
+}
+
+func (c *cli) drift(ctx context.Context, v values) error {
+	p, diags := load(c.options(v))
+	if err := c.check(diags, p.config.Files); err != nil {
+		return err
+	}
+	s, err := opening{p.config.Project, p.settings, p.config.Variables, nil, c.log}.session()
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	m := &made{session: s, machines: s.dial, wanted: p.resources, how: how{command: "apply", whole: true}}
+	d, err := m.drift(ctx)
+	if err != nil {
+		return err
+	}
+	d.Ignore(p.config.Ignored, c.now())
+	c.view(false).Drift(d)
+	if diags := unreachable(m.failed); len(diags) > 0 {
+		return diagnosed{diags: diags}
+	}
+	if d.Any() {
+		return errDiffers
+	}
+	return nil
+}
+
+// drift asks the machines and compares: with their records, and with the configuration.
+func (m *made) drift(ctx context.Context) (view.Drift, error) {
+	facts, failed := planner.Ask(ctx, m.wanted, m.dial())
+	m.failed = failed
+	m.everywhere(ctx, facts, failed)
+	records := planner.ReadRecords(facts)
+	d := view.Drift{Orphans: planner.Orphans(m.wanted, records)}
+	for host, why := range records.Unread {
+		if failed[host] == nil {
+			failed[host] = fmt.Errorf("%s: %s", host, why)
+		}
+	}
+	left, unclear, err := lastLeft(records)
+	if err != nil {
+		return d, err
+	}
+	d.Unclear = unclear
+	wanted, held, err := planner.Holding(m.wanted, records)
+	if err != nil {
+		wanted = m.wanted
+		d.Unclear = append(d.Unclear, err.Error())
+	}
+	maps.Copy(failed, planner.AskMore(ctx, left, facts, m.dial()))
+	maps.Copy(failed, planner.AskMore(ctx, wanted, facts, m.dial()))
+	if err := ctx.Err(); err != nil {
+		return d, fmt.Errorf("asking the machines: %w", err)
+	}
+	was, err := planner.Build(left, facts, m.session.scripts)
+	if err != nil {
+		return d, err
+	}
+	now, err := planner.Build(wanted, facts, m.session.scripts)
+	if err != nil {
+		return d, err
+	}
+	delete(failed, "") // artifacts: drift needs none
+	d.Held = held
+	d.Find(was, now, records, failed, specs(wanted, facts))
+	return d, nil
+}
+
+// lastLeft are the resources as the last runs left them. What the records don't agree on is said, and left out.
+func lastLeft(records planner.Records) (rs []providers.Resource, unclear []string, err error) {
+	var left []planner.Resource
+	for _, ref := range records.Refs() {
+		was, err := records.Agreed(ref)
+		if err != nil {
+			unclear = append(unclear, err.Error()+": apply writes them anew")
+			continue
+		}
+		left = append(left, was.Resource)
+	}
+	rs, err = planner.Load(left, all.Kinds())
+	return rs, unclear, err
+}
+
+// specs are the configuration's, as they would be recorded.
+func specs(rs []providers.Resource, f remote.Facts) map[config.Ref]string {
+	out := map[config.Ref]string{}
+	for _, r := range rs {
+		out[r.Ref] = string(r.Spec)
+		if r.Record != nil {
+			spec, _ := r.Record(f)
+			out[r.Ref] = string(spec)
+		}
+	}
+	return out
+}

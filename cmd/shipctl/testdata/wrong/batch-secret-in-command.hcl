@@ -1,0 +1,29 @@
+shipctl {
+  project = "shop"
+}
+
+host "batch-1" {
+  address = "10.0.0.31"
+}
+
+release "shop" {
+  hosts   = [host.batch-1]
+  root    = "/srv/shop"
+  source  = "shop.tar.gz"
+  version = "1"
+}
+
+variable "password" {
+  type      = string
+  default   = "hunter2"
+  sensitive = true
+}
+
+batch "shop" {
+  release = release.shop
+
+  job "close" {
+    command = ["./close", var.password]
+#             ^^^^^^^^^^^^^^^^^^^^^^^^^ error: Pass it in env
+  }
+}

@@ -1,0 +1,307 @@
+package planner
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/shipctl/shipctl/config"
+	"github.com/shipctl/shipctl/providers"
+	"github.com/shipctl/shipctl/providers/remote"
+)
+
+// RecordFormat is the format number of what a run writes down on a machine.
+const RecordFormat = 1
+
+// Record is what was last carried out on one machine for one project. It comes from that machine: untrusted input.
+type Record struct {
+	Format    int                 `json:"format"`
+	Resources map[string]Recorded `json:"resources"` // by address: "service.teatime"
+}
+
+// Recorded is a resource as a run left it.
+type Recorded struct {
+	Applied
+	Run  string    `json:"run"`
+	Who  string    `json:"who"` // user@machine
+	URL  string    `json:"url,omitempty"`
+	At   time.Time `json:"at"`
+	Took float64   `json:"took"` // seconds, of the whole run
+	Hold *Hold     `json:"hold,omitempty"`
+}
+
+// Applied is what a run did, or meant to do, with a resource.
+type Applied struct {
+	Resource          // the spec with what was unset filled in
+	From     string   `json:"from,omitempty"`    // release before; "" where there was none, or the kind has none
+	Release  string   `json:"release,omitempty"` // release after
+	On       []string `json:"on"`                // machines, by host block
+	Outcome  string   `json:"outcome"`
+}
+
+// Hold keeps a resource on what it was rolled back to until -clear-hold.
+type Hold struct {
+	Release string    `json:"release"`
+	From    string    `json:"from"` // what it was rolled back from
+	Who     string    `json:"who"`
+	Since   time.Time `json:"since"`
+	Run     string    `json:"run"`
+}
+
+// Outcomes of a run.
+const (
+	Begun   = "begun" // and nobody knows how it ended
+	Done    = "done"
+	Undone  = "failed and undone"
+	Left    = "failed and not undone"
+	Removed = "removed"
+	// NotBegun is the outcome for a resource, when the run ended before its turn.
+	NotBegun = "not begun"
+)
+
+// Entry is a line of a machine's history: one run, as far as it was about that machine. Untrusted input.
+type Entry struct {
+	Format    int       `json:"format"`
+	Run       string    `json:"run"`
+	Command   string    `json:"command"` // apply, rollback
+	Who       string    `json:"who"`
+	URL       string    `json:"url,omitempty"`
+	Began     time.Time `json:"began"`
+	Ended     time.Time `json:"ended,omitzero"`
+	Outcome   string    `json:"outcome"`
+	Forced    string    `json:"forced,omitempty"` // why a closed window was not heeded
+	Resources []Applied `json:"resources"`
+	Steps     []Trace   `json:"steps,omitempty"`
+}
+
+// Trace is what became of a step.
+type Trace struct {
+	Step  providers.StepID `json:"step"`
+	Title string           `json:"title"`
+	State string           `json:"state"`
+	Took  float64          `json:"took"`           // seconds
+	Said  string           `json:"said,omitempty"` // what the script or the error said
+}
+
+// RecordQuery asks a machine for its record, and for the run that began there and did not end.
+func RecordQuery(host string) remote.Query { return remote.Query{Host: host, Script: "remote/record"} }
+
+// HistoryQuery asks a machine for its history.
+func HistoryQuery(host string) remote.Query {
+	return remote.Query{Host: host, Script: "remote/history"}
+}
+
+// Records are the machines' records. open are runs that began on a machine and did not end; a machine whose record
+// can't be read or understood is in unread, with the reason. One that has none is in neither.
+type Records struct {
+	By     map[string]Record
+	Open   map[string]Entry
+	Unread map[string]string
+}
+
+// ReadRecords reads the records among facts.
+func ReadRecords(f remote.Facts) Records {
+	out := Records{By: map[string]Record{}, Open: map[string]Entry{}, Unread: map[string]string{}}
+	for host := range f {
+		if host == remote.Controller {
+			continue
+		}
+		switch a := f.Get(RecordQuery(host)); a.Sight {
+		case remote.Seen:
+			if err := out.read(host, a.Text); err != nil {
+				out.Unread[host] = "the record there can't be understood: " + err.Error()
+			}
+		case remote.Absent, remote.NotAsked:
+		default:
+			out.Unread[host] = a.Why
+		}
+	}
+	return out
+}
+
+func (r Records) read(host, text string) error {
+	for line := range strings.Lines(text) {
+		word, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
+		switch word {
+		case "record":
+			var rec Record
+			if err := json.Unmarshal([]byte(rest), &rec); err != nil {
+				return err
+			}
+			if rec.Format != RecordFormat {
+				return fmt.Errorf("it has format %d, this shipctl reads format %d", rec.Format, RecordFormat)
+			}
+			r.By[host] = rec
+		case "running":
+			var e Entry
+			if err := json.Unmarshal([]byte(rest), &e); err != nil {
+				return err
+			}
+			r.Open[host] = e
+		}
+	}
+	return nil
+}
+
+// Refs are all resources that the records name.
+func (r Records) Refs() (out []config.Ref) {
+	seen := map[config.Ref]bool{}
+	for _, rec := range r.By {
+		for _, a := range rec.Resources {
+			seen[a.Ref] = true
+		}
+	}
+	for ref := range seen {
+		out = append(out, ref)
+	}
+	slices.SortFunc(out, func(a, b config.Ref) int { return strings.Compare(a.String(), b.String()) })
+	return out
+}
+
+// Hosts are the machines whose record names a resource, sorted.
+func (r Records) Hosts(ref config.Ref) (out []string) {
+	for host, rec := range r.By {
+		if _, ok := rec.Resources[ref.String()]; ok {
+			out = append(out, host)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// Agreed is the record of a resource on which all machines that it names agree. What one machine says about another
+// counts for nothing: whoever has taken over one must not be able to say what runs on the others.
+func (r Records) Agreed(ref config.Ref) (Recorded, error) {
+	hosts := r.Hosts(ref)
+	if len(hosts) == 0 {
+		return Recorded{}, fmt.Errorf("no machine has a record of %s", ref)
+	}
+	first := r.By[hosts[0]].Resources[ref.String()]
+	for _, on := range first.On {
+		rec, ok := r.By[on]
+		if !ok {
+			continue // not asked: it is not among the configuration's machines
+		}
+		a, ok := rec.Resources[ref.String()]
+		if !ok || string(a.Spec) != string(first.Spec) || a.Ref != ref {
+			return Recorded{}, fmt.Errorf("the records of %s on %s and %s differ (runs %s and %s)", ref, hosts[0], on, first.Run, orNone(a.Run))
+		}
+	}
+	for _, h := range hosts {
+		if !slices.Contains(first.On, h) || r.By[h].Resources[ref.String()].Run != first.Run && string(r.By[h].Resources[ref.String()].Spec) != string(first.Spec) {
+			return Recorded{}, fmt.Errorf("the records of %s on %s and %s differ", ref, hosts[0], h)
+		}
+	}
+	return first, nil
+}
+
+// ReadHistory reads a machine's history, oldest first. Lines that can't be understood, which a crash may leave, are
+// counted.
+func ReadHistory(text string) (out []Entry, unread int) {
+	for line := range strings.Lines(text) {
+		if line = strings.TrimSpace(line); line == "" {
+			continue
+		}
+		var e Entry
+		if err := json.Unmarshal([]byte(line), &e); err != nil || e.Format != RecordFormat {
+			unread++
+			continue
+		}
+		if n := len(out); n > 0 && out[n-1].Run == e.Run { // its end, after its beginning
+			out[n-1] = e
+			continue
+		}
+		out = append(out, e)
+	}
+	return out, unread
+}
+
+// Applications are what the plan's run is about to do, by machine: each resource on the machines that it touches. was
+// are the records before it.
+func (p *Plan) Applications(rs []providers.Resource, was Records, outcome func(unit string) string) map[string][]Applied {
+	out := map[string][]Applied{}
+	_, first := p.Machines()
+	unit := units(rs)
+	for _, r := range rs {
+		on := p.touches(r.Ref)
+		if len(on) == 0 {
+			continue
+		}
+		a := Applied{Resource: Resource{Ref: r.Ref, Needs: r.Needs, Spec: r.Spec, Gone: r.Gone}, On: on, Outcome: outcome(unit[r.Ref])}
+		if r.Record != nil && !r.Gone {
+			a.Spec, a.Release = r.Record(p.Facts)
+		}
+		if r.Gone && a.Outcome == Done {
+			a.Outcome = Removed
+		}
+		for _, h := range on {
+			a := a
+			a.From = was.By[h].Resources[r.Ref.String()].Release
+			out[first[h]] = append(out[first[h]], a)
+		}
+	}
+	for h := range out { // a machine with two names has it once
+		out[h] = slices.CompactFunc(out[h], func(a, b Applied) bool { return a.Ref == b.Ref })
+	}
+	return out
+}
+
+func (p *Plan) touches(ref config.Ref) (out []string) {
+	for _, c := range p.Changes {
+		if c.Addr.Ref == ref && !slices.Contains(out, c.Addr.Host) {
+			out = append(out, c.Addr.Host)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// Next is a machine's record after a run.
+func (r Record) Next(applied []Applied, run Recorded, hold func(Applied) *Hold) Record {
+	out := Record{Format: RecordFormat, Resources: maps.Clone(r.Resources)}
+	if out.Resources == nil {
+		out.Resources = map[string]Recorded{}
+	}
+	for _, a := range applied {
+		switch a.Outcome {
+		case Removed:
+			delete(out.Resources, a.Ref.String())
+		case Done:
+			next := run
+			next.Applied, next.Hold = a, hold(a)
+			if was, ok := r.Resources[a.Ref.String()]; ok && same(was.Applied, a) && (was.Hold == nil) == (next.Hold == nil) {
+				next = was // nothing was done with it
+			}
+			out.Resources[a.Ref.String()] = next
+		}
+	}
+	return out
+}
+
+func same(a, b Applied) bool {
+	return string(a.Spec) == string(b.Spec) && a.Release == b.Release && slices.Equal(a.On, b.On)
+}
+
+// Unrecorded are the machines where the record is not what the plan, which has nothing else to do, says: a run was cut
+// off before it wrote it, or only what needs no step was changed.
+func (p *Plan) Unrecorded(rs []providers.Resource) (out []string) {
+	was := ReadRecords(p.Facts)
+	apps := p.Applications(rs, was, func(string) string { return Done })
+	for host, as := range apps {
+		_, open := was.Open[host]
+		if _, unread := was.Unread[host]; unread {
+			continue
+		}
+		if open || slices.ContainsFunc(as, func(a Applied) bool {
+			rec := was.By[host].Resources[a.Ref.String()]
+			return !same(rec.Applied, a) || p.ClearHold && rec.Hold != nil
+		}) {
+			out = append(out, host)
+		}
+	}
+	slices.Sort(out)
+	return out
+}

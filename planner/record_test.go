@@ -1,0 +1,182 @@
+package planner
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/shipctl/shipctl/config"
+	"github.com/shipctl/shipctl/providers"
+	"github.com/shipctl/shipctl/providers/remote"
+)
+
+var shop = config.Ref{Kind: "service", Name: "shop"}
+
+// past is a history in words: "1" a deployment, "!2" one that failed, "<1" a rollback, "?3" one that did not end.
+func past(words string) (out []Entry) {
+	for i, w := range strings.Fields(words) {
+		e := Entry{Format: RecordFormat, Run: fmt.Sprint("r", i), Command: "apply", Outcome: Done}
+		switch w[0] {
+		case '!':
+			e.Outcome, w = Undone, w[1:]
+		case '?':
+			e.Outcome, w = Begun, w[1:]
+		case '<':
+			e.Command, w = "rollback", w[1:]
+		}
+		e.Resources = []Applied{{Resource: Resource{Ref: shop, Spec: providers.JSON(map[string]string{"id": w})}, Release: w, Outcome: e.Outcome}}
+		out = append(out, e)
+	}
+	return out
+}
+
+// TestCommon: which release a rollback goes to.
+func TestCommon(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		a, b string // histories of two machines
+		to   string
+		want string
+		err  string
+	}{
+		{name: "the one before", a: "1 2 3", b: "1 2 3", want: "2"},
+		{name: "deployed again counts once", a: "1 2 2 2", b: "1 2 2 2", want: "1"},
+		{name: "a failed one is none", a: "1 2 !3", b: "1 2 !3", want: "1"},
+		{name: "one that failed when it was last tried is none", a: "1 2 3 !2 4", b: "1 2 3 !2 4", want: "3"},
+		{name: "its repetition failed, and it serves", a: "1 2 !2", b: "1 2 !2", want: "1"},
+		{name: "one that did not end is none", a: "1 ?2 3", b: "1 ?2 3", want: "1"},
+		{name: "a rollback does not lead forward again", a: "1 2 3 <2", b: "1 2 3 <2", want: "1"},
+		{name: "rolled back and gone forward", a: "1 2 3 <2 4", b: "1 2 3 <2 4", want: "2"},
+		{name: "a machine that came later", a: "1 2 3", b: "2 3", want: "2"},
+		{name: "the common one where they differ", a: "1 2 3 4", b: "1 2 4", want: "2"},
+		{name: "an older one that is asked for", a: "1 2 3", b: "1 2 3", to: "1", want: "1"},
+		{name: "the live one that is asked for", a: "1 2 3", b: "1 2 3", to: "3", want: "3"},
+		{name: "a failed one that is asked for", a: "1 2 !3", b: "1 2 !3", to: "3", err: "no good release 3"},
+		{name: "not on every machine", a: "1 2 3", b: "2 3", to: "1", err: "no good release 1"},
+		{name: "nothing before", a: "1", b: "1", err: "no earlier release"},
+		{name: "nothing at all", err: "no earlier release"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got, err := common([]string{"a", "b"}, shop, c.to, Histories{"a": past(c.a), "b": past(c.b)})
+			if c.err != "" {
+				if err == nil || !strings.Contains(err.Error(), c.err) {
+					t.Fatalf("got %v, want %q", err, c.err)
+				}
+				return
+			}
+			if err != nil || got.Release != c.want {
+				t.Errorf("got %q, %v; want %q", got.Release, err, c.want)
+			}
+		})
+	}
+}
+
+func recordOf(hosts []string, spec string, hold *Hold) Record {
+	return Record{Format: RecordFormat, Resources: map[string]Recorded{shop.String(): {
+		Applied: Applied{Resource: Resource{Ref: shop, Spec: json.RawMessage(spec)}, On: hosts, Outcome: Done}, Run: "r1", Hold: hold,
+	}}}
+}
+
+// TestAgreed: one machine can't say what runs on another.
+func TestAgreed(t *testing.T) {
+	both := []string{"a", "b"}
+	for _, c := range []struct {
+		name string
+		by   map[string]Record
+		err  string
+	}{
+		{"they agree", map[string]Record{"a": recordOf(both, `{"x":1}`, nil), "b": recordOf(both, `{"x":1}`, nil)}, ""},
+		{"they differ", map[string]Record{"a": recordOf(both, `{"x":1}`, nil), "b": recordOf(both, `{"x":2}`, nil)}, "differ"},
+		{"one knows nothing of it", map[string]Record{"a": recordOf(both, `{"x":1}`, nil), "b": {Format: RecordFormat}}, "differ"},
+		{"one that nobody names claims it too", map[string]Record{"a": recordOf([]string{"a"}, `{"x":1}`, nil), "c": recordOf([]string{"c"}, `{"x":2}`, nil)}, "differ"},
+		{"nobody", nil, "no machine has a record"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := Records{By: c.by}.Agreed(shop)
+			if c.err == "" && err != nil || c.err != "" && (err == nil || !strings.Contains(err.Error(), c.err)) {
+				t.Errorf("got %v, want %q", err, c.err)
+			}
+		})
+	}
+}
+
+// TestEarlierSecrets: a record, which a machine wrote, gets no secret that the configuration does not give anyway.
+func TestEarlierSecrets(t *testing.T) {
+	r := providers.Resource{
+		Ref: shop, Spec: json.RawMessage(`{"env":[{"name":"A","value":{"var":"mine"}}]}`),
+		Rollback: func(then json.RawMessage) (providers.Resource, error) { return providers.Resource{Spec: then}, nil },
+	}
+	if _, err := earlier(r, json.RawMessage(`{"env":[{"name":"B","value":{"var":"mine"}}]}`)); err != nil {
+		t.Error(err)
+	}
+	_, err := earlier(r, json.RawMessage(`{"deep":[{"x":{"var":"root_password"}}]}`))
+	if err == nil || !strings.Contains(err.Error(), "root_password") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestHolding: what is rolled back stays, with all of its unit; another unit does not.
+func TestHolding(t *testing.T) {
+	ref := func(kind, name string) config.Ref { return config.Ref{Kind: kind, Name: name} }
+	resource := func(r config.Ref, needs ...config.Ref) providers.Resource {
+		return providers.Resource{
+			Ref: r, Needs: needs, Spec: json.RawMessage(`{"id":"new"}`), Queries: []remote.Query{{Host: "a", Script: "x"}},
+			Rollback: func(then json.RawMessage) (providers.Resource, error) {
+				return providers.Resource{Ref: r, Spec: then}, nil
+			},
+		}
+	}
+	rs := []providers.Resource{resource(ref("release", "x")), resource(ref("service", "x"), ref("release", "x")), resource(ref("release", "y"))}
+	rec := Records{By: map[string]Record{"a": {Format: RecordFormat, Resources: map[string]Recorded{}}}}
+	for _, r := range rs {
+		was := Recorded{Applied: Applied{Resource: Resource{Ref: r.Ref, Spec: json.RawMessage(`{"id":"old"}`)}, On: []string{"a"}}, Run: "r"}
+		if r.Ref == ref("service", "x") {
+			was.Hold = &Hold{Release: "old", Who: "me"}
+		}
+		rec.By["a"].Resources[r.Ref.String()] = was
+	}
+	out, held, err := Holding(rs, rec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, r := range out {
+		got = append(got, r.Ref.String()+string(r.Spec))
+	}
+	if s := strings.Join(got, " "); s != `release.x{"id":"old"} service.x{"id":"old"} release.y{"id":"new"}` {
+		t.Errorf("%s", s)
+	}
+	if len(held) != 1 || held[0].Ref != ref("service", "x") {
+		t.Errorf("held: %+v", held)
+	}
+}
+
+// TestReadHistory: a line that a crash cut is counted and left out; a run's end takes the place of its beginning.
+func TestReadHistory(t *testing.T) {
+	line := func(run, outcome string) string {
+		return string(providers.JSON(Entry{Format: RecordFormat, Run: run, Outcome: outcome})) + "\n"
+	}
+	got, unread := ReadHistory(`"run":"cut"}` + "\n" + line("1", Begun) + line("1", Done) + line("2", Begun) + `{"half`)
+	if unread != 2 || len(got) != 2 || got[0].Outcome != Done || got[1].Outcome != Begun {
+		t.Errorf("%d unread, %+v", unread, got)
+	}
+}
+
+// FuzzRecords: a machine may write anything into its record and its history.
+func FuzzRecords(f *testing.F) {
+	f.Add("record {\"format\":1,\"resources\":{\"service.shop\":{\"ref\":{\"kind\":\"service\",\"name\":\"shop\"},\"on\":[\"a\"]}}}\nrunning {}")
+	f.Add("record {\"format\":2}")
+	f.Add("{\"format\":1,\"run\":\"x\",\"resources\":[{\"release\":\"1\"}]}")
+	f.Fuzz(func(t *testing.T, text string) {
+		facts := remote.Facts{}
+		facts.Put(RecordQuery("a"), remote.Answer{Sight: remote.Seen, Text: text})
+		rec := ReadRecords(facts)
+		for _, ref := range rec.Refs() {
+			_, _ = rec.Agreed(ref)
+		}
+		Orphans(nil, rec)
+		entries, _ := ReadHistory(text)
+		good(entries, shop)
+	})
+}

@@ -1,0 +1,155 @@
+package batch
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/zclconf/go-cty/cty"
+	"github.com/zclconf/go-cty/cty/gocty"
+
+	"github.com/shipctl/shipctl/config"
+)
+
+// input is the block as written.
+type input struct {
+	Release hcl.Expression `hcl:"release"`
+	RunAs   string         `hcl:"run_as,optional"`
+	Env     hcl.Expression `hcl:"env,optional"`
+	Jobs    []jobInput     `hcl:"job,block"`
+}
+
+type jobInput struct {
+	Name         string         `hcl:"name,label"`
+	Command      hcl.Expression `hcl:"command"`
+	Schedule     *string        `hcl:"schedule,optional"`
+	TimeZone     *string        `hcl:"time_zone,optional"`
+	Concurrency  *string        `hcl:"concurrency,optional"`
+	OnDeployment *string        `hcl:"on_deployment,optional"`
+}
+
+// decoder collects what is wrong, all at once.
+type decoder struct {
+	b     config.Block
+	in    input
+	s     Spec
+	diags hcl.Diagnostics
+}
+
+func decode(b config.Block) (Spec, hcl.Diagnostics) {
+	d := &decoder{b: b}
+	if d.diags = b.Decode(&d.in); d.diags.HasErrors() {
+		return Spec{}, d.diags
+	}
+	d.s = Spec{Project: b.Project, Name: b.Name, RunAs: d.in.RunAs}
+	if !d.release() {
+		if !d.diags.HasErrors() { // the release has some, which are reported there
+			d.diags = append(d.diags, config.Skipped(b.Range)...)
+		}
+		return d.s, d.diags
+	}
+	if d.s.RunAs != "" && !regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.-]{0,31}$`).MatchString(d.s.RunAs) {
+		d.wrong(b.At("run_as"), "Not a user's name", "%q: letters, digits, _ and -, beginning with a letter or _.", d.s.RunAs)
+	}
+	d.env()
+	d.jobs()
+	return d.s, d.diags
+}
+
+func (d *decoder) wrong(at *hcl.Range, summary, detail string, args ...any) {
+	d.diags = append(d.diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: summary, Detail: fmt.Sprintf(detail, args...), Subject: at})
+}
+
+// release reads the reference to a release block: its value is plain data.
+func (d *decoder) release() bool {
+	v, diags := d.b.Eval(d.in.Release, nil)
+	d.diags = append(d.diags, diags...)
+	if diags.HasErrors() || !v.IsKnown() {
+		return false
+	}
+	at := d.in.Release.Range().Ptr()
+	kind, name, _ := strings.Cut(attribute(v, "addr"), ".")
+	if kind != "release" {
+		d.wrong(at, "Not a release", "release = release.NAME is expected: what the jobs run.")
+		return false
+	}
+	var hosts []config.HostValue
+	if err := gocty.FromCtyValue(v.GetAttr("hosts"), &hosts); err != nil {
+		d.wrong(at, "Not a release", "its hosts can't be read: %s", err)
+		return false
+	}
+	d.s.Hosts = slices.DeleteFunc(hosts, func(h config.HostValue) bool { return h.Retired })
+	d.s.Release = Release{
+		Ref: config.Ref{Kind: kind, Name: name}, ID: attribute(v, "id"), Pin: attribute(v, "pin"), Root: attribute(v, "root"),
+	}
+	if d.s.Release.Pin == "content" {
+		d.s.Release.From = attribute(v, "source")
+	}
+	return true
+}
+
+// attribute of an object, a text; "" where there is none or it is null.
+func attribute(v cty.Value, name string) string {
+	if v.IsNull() || !v.IsKnown() || !v.Type().IsObjectType() || !v.Type().HasAttribute(name) {
+		return ""
+	}
+	a := v.GetAttr(name)
+	if a.IsNull() || !a.IsKnown() || a.Type() != cty.String {
+		return ""
+	}
+	return a.AsString()
+}
+
+func (d *decoder) jobs() {
+	if len(d.in.Jobs) == 0 {
+		d.wrong(&d.b.Range, "No jobs", "job \"NAME\" { command = […] } is expected, once for each job.")
+	}
+	for _, in := range d.in.Jobs {
+		j := Job{Name: in.Name, at: d.b.At("job", in.Name), Command: d.words(in.Command)}
+		if !regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$`).MatchString(in.Name) {
+			d.wrong(j.at, "Not a job's name", "%q is a file's name: letters, digits, - and _ are expected, beginning with a letter or a digit, 64 at the most.", in.Name)
+		}
+		j.Concurrency = d.choice(in.Concurrency, "concurrency", in.Name, Forbid, Allow, Queue)
+		j.OnDeployment = d.choice(in.OnDeployment, "on_deployment", in.Name, Wait, Skip, Run)
+		d.schedule(&j, in)
+		d.s.Jobs = append(d.s.Jobs, j)
+	}
+}
+
+// choice is one of some words, the first one where nothing is said.
+func (d *decoder) choice(given *string, what, job string, words ...string) string {
+	if given == nil {
+		return words[0]
+	}
+	if !slices.Contains(words, *given) {
+		d.wrong(d.b.At("job", job, what), "Unknown "+what, "%q: one of %q is expected.", *given, words)
+	}
+	return *given
+}
+
+// schedule is for windows, which know what it means; here it has the right number of fields, and a zone.
+func (d *decoder) schedule(j *Job, in jobInput) {
+	if in.TimeZone != nil {
+		j.TimeZone = *in.TimeZone
+		at := d.b.At("job", j.Name, "time_zone")
+		if _, err := time.LoadLocation(j.TimeZone); err != nil || j.TimeZone == "" || j.TimeZone == "Local" {
+			d.wrong(at, "Not a time zone", "%q: a name such as \"Asia/Seoul\" or \"UTC\" is expected.", j.TimeZone)
+		} else if in.Schedule == nil {
+			d.wrong(at, "A time zone without a schedule", "time_zone says how schedule is meant, and there is none.")
+		}
+	}
+	if in.Schedule == nil {
+		return
+	}
+	j.Schedule = *in.Schedule
+	n := len(strings.Fields(j.Schedule))
+	if strings.HasPrefix(j.Schedule, "@") && n == 1 {
+		return
+	}
+	if n != 5 && n != 6 || strings.ContainsFunc(j.Schedule, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+		d.wrong(d.b.At("job", j.Name, "schedule"), "Not a schedule", "%q: five fields as in cron, or six as in Spring (seconds first), are expected.", j.Schedule)
+	}
+}

@@ -1,0 +1,50 @@
+# shellcheck shell=sh
+# Keeps jobs from starting for a moment, with none of them running: hold ROOT SECONDS WAIT NAME... For whoever stops
+# something that jobs rely on: hold, stop, unhold. Where jobs run it waits for them, WAIT seconds at most, and lets others
+# start meanwhile; after that it fails with status 77 and says which run. The hold ends by itself after SECONDS (3600 at
+# most). Why no job can slip through is written in launcher.sh. A job with on_deployment = "run" does not look at it.
+root=$1 seconds=$2 patience=$3
+shift 3
+have flock || die "flock is not on this machine: install util-linux"
+cd -P "$root/jobs/.state" 2>/dev/null || {
+	[ ! -e "$root/jobs" ] || die "could not enter $root/jobs/.state as $(id -un)"
+	exit 0
+}
+for name in "$@"; do
+	case $name in '' | -* | *[!A-Za-z0-9_-]*) die "$name is not the name of a job" ;; esac
+done
+read -r boot </proc/sys/kernel/random/boot_id
+
+# running NAME...: sets busy.
+running() {
+	busy=
+	for name in "$@"; do
+		[ -e "$name.lock" ] || continue
+		flock -n -x 7 7<"$name.lock" || busy="$busy $name"
+	done
+	[ -n "$busy" ]
+}
+
+unhold() { for name in "$@"; do rm -f "$name.hold"; done; }
+
+begun=$(now_ms)
+left() { [ $(($(now_ms) - begun)) -lt $((patience * 1000)) ]; }
+while :; do
+	if ! running "$@"; then
+		until=$(($(now_ms) / 1000 + seconds))
+		for name in "$@"; do
+			printf '%s %s %s\n' "$boot" "$until" "$RUN" | write_atomic "$name.hold" 644 || {
+				unhold "$@"
+				die "could not write $PWD/$name.hold"
+			}
+		done
+		running "$@" || break
+		unhold "$@"
+	fi
+	if ! left; then
+		printf 'still running after %s s:%s. Nothing was stopped.\n' "$patience" "$busy" >&2
+		exit 77
+	fi
+	nap
+done
+printf 'no job runs, and none starts for %s s\n' "$seconds"

@@ -1,0 +1,534 @@
+package batch
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/shipctl/shipctl/config"
+	"github.com/shipctl/shipctl/providers/remote"
+	"github.com/shipctl/shipctl/providers/remote/remotetest"
+)
+
+// bench is this machine, under one shell, with a root that has releases.
+type bench struct {
+	t     testing.TB
+	m     remote.Machine
+	shell string
+	path  string // PATH of launchers
+	root  string
+}
+
+func newBench(t testing.TB, shell string) *bench {
+	t.Helper()
+	lib, err := remote.Scripts(map[string]fs.FS{"batch": scripts})
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	b := &bench{t: t, shell: shell, root: filepath.Join(dir, "it's a root"), m: remotetest.Under(t, shell, lib, filepath.Join(dir, "state"))}
+	b.path = os.Getenv("PATH")
+	if shell == "busybox" {
+		b.path = applets(t)
+	}
+	b.release("1")
+	b.current("1")
+	return b
+}
+
+// applets is a PATH with busybox' programs and flock, and nothing else.
+func applets(t testing.TB) string {
+	t.Helper()
+	dir := t.TempDir()
+	for _, name := range strings.Fields("sh date sleep wc mv id cat true false echo env kill ps ls grep getent su test printf rm") {
+		if err := os.Symlink("/usr/bin/busybox", filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	flock, err := exec.LookPath("flock")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(flock, filepath.Join(dir, "flock")); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func (b *bench) release(id string) string {
+	b.t.Helper()
+	dir := filepath.Join(b.root, "releases", id)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		b.t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "VERSION"), []byte(id+"\n"), 0o600); err != nil {
+		b.t.Fatal(err)
+	}
+	return dir
+}
+
+func (b *bench) current(id string) {
+	b.t.Helper()
+	link := filepath.Join(b.root, "current")
+	if err := os.Symlink(filepath.Join(b.root, "releases", id), link+".new"); err != nil {
+		b.t.Fatal(err)
+	}
+	if err := os.Rename(link+".new", link); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+func (b *bench) spec(jobs ...Job) Spec {
+	for i := range jobs {
+		if jobs[i].Concurrency == "" {
+			jobs[i].Concurrency = Forbid
+		}
+		if jobs[i].OnDeployment == "" {
+			jobs[i].OnDeployment = Wait
+		}
+	}
+	return Spec{
+		Project: remotetest.Project, Name: "settlement", Jobs: jobs, Hosts: []config.HostValue{{Name: "batch-1"}},
+		Release: Release{Ref: config.Ref{Kind: "release", Name: "settlement"}, Pin: "live", Root: b.root},
+	}
+}
+
+// sh is a job that runs shell text.
+func sh(name, text string, args ...string) Job {
+	return Job{Name: name, Command: append([]string{"sh", "-c", text, "sh"}, args...)}
+}
+
+// write places the launchers of a spec.
+func (b *bench) write(s Spec) {
+	b.t.Helper()
+	if out, err := remotetest.Step(b.t, b.m, s.call("now", s.Jobs, nil)); err != nil {
+		b.t.Fatalf("%s: %v %s", b.shell, err, out)
+	}
+}
+
+// start is a launcher's process: by the shell under test, or by the kernel where that is /bin/sh.
+func (b *bench) start(job string, args ...string) *process {
+	b.t.Helper()
+	launcher := filepath.Join(b.root, "jobs", job)
+	argv := append([]string{b.shell, launcher}, args...)
+	if b.shell == "busybox" {
+		argv = append([]string{"busybox", "sh", launcher}, args...)
+	}
+	p := &process{t: b.t, cmd: exec.Command(argv[0], argv[1:]...)}
+	p.cmd.Env = []string{"PATH=" + b.path, "HOME=/"}
+	p.cmd.Dir = b.t.TempDir()
+	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.errs
+	p.cmd.WaitDelay = 5 * time.Second
+	return p
+}
+
+type process struct {
+	t         testing.TB
+	cmd       *exec.Cmd
+	out, errs bytes.Buffer
+}
+
+func (p *process) begin() *process {
+	p.t.Helper()
+	if err := p.cmd.Start(); err != nil {
+		p.t.Fatal(err)
+	}
+	return p
+}
+
+func (p *process) end() int {
+	p.t.Helper()
+	err := p.cmd.Wait()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) && !errors.Is(err, exec.ErrWaitDelay) {
+		p.t.Fatal(err)
+	}
+	return p.cmd.ProcessState.ExitCode()
+}
+
+// is compares how it ended and what it printed; errs is a part of standard error, "" for nothing at all.
+func (p *process) is(code int, out, errs string) {
+	p.t.Helper()
+	if c := p.end(); c != code || p.out.String() != out || (errs == "") != (p.errs.Len() == 0) || !strings.Contains(p.errs.String(), errs) {
+		p.t.Errorf("exit %d, printed %q and %q; want %d, %q, …%q…", c, p.out.String(), p.errs.String(), code, out, errs)
+	}
+}
+
+func (b *bench) look(names ...string) string {
+	b.t.Helper()
+	a := remotetest.Query(b.t, b.m, scriptLook, append([]string{b.root}, names...)...)
+	if a.Sight != remote.Seen {
+		b.t.Fatalf("%+v", a)
+	}
+	return a.Text
+}
+
+// await polls until a job's look says what is wanted.
+func (b *bench) await(name, want string) string {
+	b.t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		text := b.look(name)
+		if strings.Contains(text, want) {
+			return text
+		}
+		if time.Now().After(deadline) {
+			b.t.Fatalf("%s never said %q: %s", b.shell, want, text)
+		}
+	}
+}
+
+func each(t *testing.T, f func(t *testing.T, b *bench)) {
+	t.Helper()
+	for _, shell := range remotetest.Shells(t) {
+		t.Run(shell, func(t *testing.T) {
+			t.Parallel()
+			f(t, newBench(t, shell))
+		})
+	}
+}
+
+func TestShellcheck(t *testing.T) {
+	remotetest.Shellcheck(t, ".")
+	remotetest.Shellcheck(t, "launcher")
+}
+
+// What a scheduler sees is the job's own: exit status, both streams, standard input, arguments.
+func TestTransparent(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		s := b.spec(
+			sh("talks", `cat VERSION; echo "$#:$1:$2:$3"; echo oops >&2; exit 7`, "a b", `it's $HOME "x"`),
+			sh("reads", `cat`), Job{Name: "missing", Command: []string{"./nowhere"}},
+			sh("where", `pwd -P; echo "$TZ $SHIPCTL_JOB $SHIPCTL_RELEASE"`), sh("dies", `kill -9 $$`),
+		)
+		s.Env = []Env{{Name: "TZ", Value: remote.Part{Text: "Asia/Seoul"}}}
+		b.write(s)
+		b.start("talks", "c").begin().is(7, "1\n3:a b:it's $HOME \"x\":c\n", "oops\n")
+		in := b.start("reads")
+		in.cmd.Stdin = strings.NewReader("from the scheduler")
+		in.begin().is(0, "from the scheduler", "")
+		b.start("missing").begin().is(127, "", "nowhere")
+		b.start("where").begin().is(0, filepath.Join(b.root, "releases", "1")+"\nAsia/Seoul where 1\n", "")
+		if c := b.start("dies").begin().end(); c != 137 {
+			t.Errorf("exit %d", c)
+		}
+		if text := b.look("talks"); !strings.Contains(text, "job talks idle\nrun talks ") || !strings.Contains(text, " 7 1\n") {
+			t.Errorf("recorded as\n%s", text)
+		}
+	})
+}
+
+// A signal reaches the job, and what it says then is passed on.
+func TestSignals(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		b.write(b.spec(sh("traps", `trap 'echo got it; exit 9' TERM HUP; echo ready; while :; do sleep 0.05; done`), sh("plain", `echo ready; exec sleep 60`)))
+		for _, tt := range []struct {
+			job  string
+			sig  syscall.Signal
+			code int
+			out  string
+		}{
+			{"traps", syscall.SIGTERM, 9, "ready\ngot it\n"},
+			{"traps", syscall.SIGHUP, 9, "ready\ngot it\n"},
+			{"plain", syscall.SIGTERM, 143, "ready\n"},
+			{"plain", syscall.SIGINT, 143, "ready\n"}, // ignored in the background by all but bash: then it gets TERM
+		} {
+			p := b.start(tt.job).begin()
+			b.await(tt.job, "running")
+			time.Sleep(200 * time.Millisecond) // for its trap
+			if err := p.cmd.Process.Signal(tt.sig); err != nil {
+				t.Fatal(err)
+			}
+			if tt.sig == syscall.SIGINT && b.shell == "bash" {
+				tt.code = 130
+			}
+			p.is(tt.code, tt.out, "")
+		}
+	})
+}
+
+// Killed with -9, the launcher's job still counts as running, until it ends.
+func TestLauncherKilled(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		b.write(b.spec(sh("long", `trap 'exit 0' TERM; while :; do sleep 0.05; done`)))
+		p := b.start("long").begin()
+		text := b.await("long", "running 1")
+		var start, pid int
+		if _, err := fmt.Sscanf(text, "job long running %d %d 1\n", &start, &pid); err != nil {
+			t.Fatalf("%q: %v", text, err)
+		}
+		if err := p.cmd.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		p.end()
+		if got := b.look("long"); !strings.Contains(got, fmt.Sprintf("job long running %d %d 1\n", start, pid)) {
+			t.Errorf("after the launcher's death: %s", got)
+		}
+		b.start("long").begin().is(75, "", "runs already")
+		if err := syscall.Kill(pid, syscall.SIGTERM); err != nil {
+			t.Fatal(err)
+		}
+		b.await("long", "job long idle\nrun long "+fmt.Sprint(start)+" - - 1\n")
+	})
+}
+
+// Two starts at once: refused, side by side, or one after the other.
+func TestConcurrency(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		text := `echo begun; read -r line; echo "$line"`
+		jobs := []Job{sh("forbid", text), sh("allow", text), sh("queue", text)}
+		jobs[1].Concurrency, jobs[2].Concurrency = Allow, Queue
+		b.write(b.spec(jobs...))
+		for _, name := range []string{"forbid", "allow", "queue"} {
+			first := b.start(name)
+			in, err := first.cmd.StdinPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			first.begin()
+			b.await(name, "job "+name+" running")
+			second := b.start(name)
+			second.cmd.Stdin = strings.NewReader("second\n")
+			second.begin()
+			switch name {
+			case "forbid":
+				second.is(75, "", "runs already")
+			case "allow":
+				second.is(0, "begun\nsecond\n", "")
+			}
+			if _, err := in.Write([]byte("first\n")); err != nil {
+				t.Fatal(err)
+			}
+			first.is(0, "begun\nfirst\n", "")
+			if name == "queue" {
+				second.is(0, "begun\nsecond\n", "")
+			}
+		}
+	})
+}
+
+// A child that the job leaves behind still uses the release: the job counts as running.
+func TestChildHoldsLock(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		b.write(b.spec(sh("parent", `sleep 60 >/dev/null 2>&1 </dev/null & echo $!`)))
+		p := b.start("parent").begin()
+		if c := p.end(); c != 0 {
+			t.Fatalf("exit %d: %s", c, p.errs.String())
+		}
+		if got := b.look("parent"); !strings.HasPrefix(got, "job parent running 0 0 -\n") {
+			t.Errorf("with a child: %s", got)
+		}
+		var child int
+		if _, err := fmt.Sscan(p.out.String(), &child); err != nil {
+			t.Fatal(err)
+		}
+		if err := syscall.Kill(child, syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		b.await("parent", "job parent idle")
+	})
+}
+
+// Nothing that is in the way of the records keeps a job from running.
+func TestRunsAllTheSame(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		b.write(b.spec(sh("job", `echo done`)))
+		state := filepath.Join(b.root, "jobs", ".state")
+		breakages := []struct {
+			name, errs string
+			do         func() error
+		}{
+			{"records can't be written", "could not record", func() error {
+				return errors.Join(os.Remove(filepath.Join(state, "job", "runs")), os.Symlink("/dev/full", filepath.Join(state, "job", "runs")))
+			}},
+			{"no directory for records", "could not record", func() error { return os.RemoveAll(filepath.Join(state, "job")) }},
+			{"a hold that can't be read", "does not wait", func() error { return os.WriteFile(filepath.Join(state, "job.hold"), []byte("what\n"), 0o600) }},
+			{"a hold of an earlier boot", "has died", func() error {
+				return os.WriteFile(filepath.Join(state, "job.hold"), []byte("another-boot 99999999 run-1\n"), 0o600)
+			}},
+			{"no state", "runs without a lock", func() error { return os.RemoveAll(state) }},
+		}
+		b.start("job").begin().is(0, "done\n", "")
+		for _, x := range breakages {
+			if err := x.do(); err != nil {
+				t.Fatalf("%s: %v", x.name, err)
+			}
+			b.start("job").begin().is(0, "done\n", x.errs)
+		}
+	})
+}
+
+func (b *bench) step(script string, args ...string) error {
+	_, err := remotetest.Step(b.t, b.m, remote.Call{Script: script, Args: args})
+	return err
+}
+
+// While a deployment stops something, a job waits, is skipped, or does not care; a hold that has passed is none.
+func TestHold(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		jobs := []Job{sh("wait", `echo ran`), sh("skip", `echo ran`), sh("run", `echo ran`)}
+		jobs[1].OnDeployment, jobs[2].OnDeployment = Skip, Run
+		b.write(b.spec(jobs...))
+		names := []string{b.root, "wait", "skip", "run"}
+		hold := func(seconds string) {
+			t.Helper()
+			if err := b.step("batch/hold", append([]string{b.root, seconds, "5"}, names[1:]...)...); err != nil {
+				t.Fatal(err)
+			}
+		}
+		hold("60")
+		b.start("run").begin().is(0, "ran\n", "")
+		b.start("skip").begin().is(75, "", "(run-1) is about to stop")
+		p := b.start("wait").begin()
+		time.Sleep(300 * time.Millisecond)
+		if text := b.look("wait"); !strings.HasPrefix(text, "job wait idle\n") {
+			t.Errorf("while it waits: %s", text)
+		}
+		if err := b.step("batch/unhold", names...); err != nil {
+			t.Fatal(err)
+		}
+		p.is(0, "ran\n", "waits for a deployment (run-1)")
+		hold("1")
+		p = b.start("wait").begin()
+		p.is(0, "ran\n", "has died")
+	})
+}
+
+// A job that starts at the very moment at which a deployment holds jobs is never stopped: either the deployment waits for
+// it, or it begins after unhold.
+func TestHoldRace(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		marker := filepath.Join(t.TempDir(), "inside")
+		b.write(b.spec(sh("job", `: >"$1"; sleep 0.02; rm "$1"`, marker)))
+		waited, begun := 0, 0
+		for i := range 67 { // under each of three shells
+			p := b.start("job").begin()
+			time.Sleep(time.Duration(i%7) * 2 * time.Millisecond)
+			if err := b.step("batch/hold", b.root, "60", "20", "job"); err != nil {
+				t.Fatal(err)
+			}
+			for range 5 { // something is stopped now
+				if _, err := os.Stat(marker); err == nil {
+					t.Fatal("the job runs while something that it relies on is stopped")
+				}
+				time.Sleep(5 * time.Millisecond)
+			}
+			if err := b.step("batch/unhold", b.root, "job"); err != nil {
+				t.Fatal(err)
+			}
+			if c := p.end(); c != 0 {
+				t.Fatalf("exit %d: %s", c, p.errs.String())
+			}
+			if p.errs.Len() > 0 {
+				waited++
+			} else {
+				begun++
+			}
+		}
+		t.Logf("%d times the job waited, %d times the deployment did", waited, begun)
+	})
+}
+
+// Where a job does not end, nothing is held and nobody is told that it may be stopped.
+func TestHoldGivesUp(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		b.write(b.spec(sh("long", `exec sleep 60`), sh("other", `echo ran`)))
+		p := b.start("long").begin()
+		b.await("long", "job long running")
+		var refused *remote.ScriptError
+		if err := b.step("batch/hold", b.root, "60", "1", "other", "long"); !errors.As(err, &refused) || refused.Status != 77 || !strings.Contains(refused.Output, "still running after 1 s: long") {
+			t.Errorf("%v", err)
+		}
+		b.start("other").begin().is(0, "ran\n", "")
+		if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+			t.Fatal(err)
+		}
+		p.end()
+	})
+}
+
+// The command that was there before is in force until the release that the new one is for is current.
+func TestCommandBefore(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		s := b.spec(sh("job", `echo "old $PASSWORD $TZ"; cat VERSION`))
+		s.Env = []Env{{Name: "PASSWORD", Value: remote.Part{Var: "password"}, Print: "1"}, {Name: "TZ", Value: remote.Part{Text: "UTC"}}}
+		b.write(s)
+		next := b.spec(sh("job", `echo "new $PASSWORD $TZ"; cat VERSION`))
+		call := next.call("later", next.Jobs, nil)
+		for range 2 { // its reply was lost
+			if _, err := remotetest.Step(t, b.m, call); err != nil {
+				t.Fatal(err)
+			}
+		}
+		b.start("job").begin().is(0, "old "+remotetest.Password+" UTC\n1\n", "")
+		b.release("2")
+		b.current("2")
+		b.start("job").begin().is(0, "new  \n2\n", "")
+		undo := []string{b.root, "job", digest(next.text(next.Jobs[0])), digest(s.text(s.Jobs[0]))}
+		for range 2 {
+			if err := b.step(scriptUnwrite, undo...); err != nil {
+				t.Fatal(err)
+			}
+		}
+		b.start("job").begin().is(0, "old "+remotetest.Password+" UTC\n2\n", "")
+		left, err := os.ReadFile(filepath.Join(b.root, "jobs", "job"))
+		if err != nil || bytes.Contains(left, []byte(remotetest.Password)) {
+			t.Errorf("the launcher holds the password, or is gone: %v", err)
+		}
+		if info, err := os.Stat(filepath.Join(b.root, "jobs", ".state", "job.env")); err != nil || info.Mode().Perm() != 0o400 {
+			t.Errorf("secrets: %v %v", info, err)
+		}
+	})
+}
+
+// A launcher is replaced, and removed, under a job that runs: the job goes on and ends as it would have.
+func TestReplacedWhileItRuns(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		s := b.spec(sh("job", `read -r line; echo "$line"; exit 3`))
+		b.write(s)
+		p := b.start("job")
+		in, err := p.cmd.StdinPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.begin()
+		b.await("job", "job job running")
+		s.Jobs[0].Command = []string{"true"}
+		b.write(s)
+		if _, err := remotetest.Step(t, b.m, s.call("now", nil, []string{"job"})); err != nil {
+			t.Fatal(err)
+		}
+		if text := b.look("job"); !strings.Contains(text, "job job running") {
+			t.Errorf("removed while it ran: %s", text)
+		}
+		if _, err := in.Write([]byte("goes on\n")); err != nil {
+			t.Fatal(err)
+		}
+		p.is(3, "goes on\n", "")
+		if _, err := os.Stat(filepath.Join(b.root, "jobs", "job")); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("the launcher is still there: %v", err)
+		}
+	})
+}
+
+// Nothing of a value is run as shell text.
+func TestNothingIsRun(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		proof := filepath.Join(t.TempDir(), "proof")
+		evil := fmt.Sprintf("'; : >%s; $(: >%s) `: >%s` \" \\ \n", proof, proof, proof)
+		s := b.spec(Job{Name: "job", Command: []string{"printf", "%s|", evil, "$(echo no)", "*"}})
+		s.Env = []Env{{Name: "A", Value: remote.Part{Text: evil}}}
+		b.write(s)
+		b.start("job", evil).begin().is(0, evil+"|$(echo no)|*|"+evil+"|", "")
+		if _, err := os.Stat(proof); err == nil {
+			t.Error("a value was run")
+		}
+	})
+}

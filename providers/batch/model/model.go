@@ -1,0 +1,244 @@
+// Package model behaves as the scripts of the kind "batch" do, without a machine. It is for tests: a simulator is made of
+// such models, and this one is held to the scripts by the kind's conformance test.
+package model
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Exit statuses of queries.
+const absent = 44
+
+// Model is the part of a machine that launchers are on.
+type Model struct {
+	// Current is the ID of the release that a root's current leads to, "" for none; nil: there is none.
+	Current func(root string) string
+	// Runs says whether a job runs; nil: none does.
+	Runs  func(root, job string) bool
+	roots map[string]*root
+}
+
+type root struct {
+	files map[string]string // launchers' texts
+	wrote map[string]string // "SHA256 USER" of what was written last
+	from  map[string]string // release with which the command before is in force
+	prev  map[string]kept
+	held  map[string]bool
+}
+
+type kept struct{ text, wrote string }
+
+// New is a machine with nothing on it.
+func New() *Model { return &Model{roots: map[string]*root{}} }
+
+func (m *Model) at(path string) *root {
+	if m.roots[path] == nil {
+		m.roots[path] = &root{
+			files: map[string]string{}, wrote: map[string]string{}, from: map[string]string{}, prev: map[string]kept{}, held: map[string]bool{},
+		}
+	}
+	return m.roots[path]
+}
+
+func (m *Model) current(path string) string {
+	if m.Current == nil {
+		return ""
+	}
+	return m.Current(path)
+}
+
+// File is what somebody made of a launcher by hand; an empty text removes it.
+func (m *Model) File(path, job, text string) {
+	r := m.at(path)
+	if text == "" {
+		delete(r.files, job)
+		return
+	}
+	r.files[job] = text
+}
+
+// Held says whether a job may not start.
+func (m *Model) Held(path, job string) bool { return m.roots[path] != nil && m.roots[path].held[job] }
+
+func orDash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+func digest(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(sum[:])
+}
+
+// Ask answers a query with what the script prints and its exit status.
+func (m *Model) Ask(script string, args []string) (text string, status int) {
+	var b strings.Builder
+	switch script {
+	case "batch/look":
+		for _, name := range args[1:] {
+			if m.Runs != nil && m.Runs(args[0], name) {
+				fmt.Fprintf(&b, "job %s running 0 0 -\n", name)
+			} else {
+				fmt.Fprintf(&b, "job %s idle\n", name)
+			}
+		}
+		return b.String() + "now 0\n", 0
+	case "batch/files":
+	default:
+		return "no such script: " + script, 1
+	}
+	r := m.roots[args[0]]
+	if r == nil {
+		return "", absent
+	}
+	fmt.Fprintf(&b, "current %s\n", orDash(m.current(args[0])))
+	for _, name := range slices.Sorted(maps.Keys(r.files)) {
+		owner := "-"
+		if lines := strings.SplitN(r.files[name], "\n", 3); len(lines) > 2 && strings.HasPrefix(lines[1], "# shipctl ") {
+			owner = strings.TrimPrefix(lines[1], "# shipctl ")
+		}
+		fmt.Fprintf(&b, "file %s %s x %s\n", name, digest(r.files[name]), owner)
+	}
+	for _, name := range slices.Sorted(maps.Keys(r.wrote)) {
+		fmt.Fprintf(&b, "wrote %s %s\n", name, r.wrote[name])
+		if from := r.from[name]; from != "" {
+			fmt.Fprintf(&b, "pending %s %s\n", name, from)
+		}
+	}
+	return b.String(), 0
+}
+
+// Run runs a changing script.
+func (m *Model) Run(script string, args []string, input string) (out string, err error) {
+	switch script {
+	case "batch/write":
+		return "", m.write(args, input, false)
+	case "batch/unwrite":
+		m.unwrite(args)
+		return "", nil
+	case "batch/hold":
+		return "", m.hold(args)
+	case "batch/unhold":
+		for _, name := range args[1:] {
+			delete(m.at(args[0]).held, name)
+		}
+		return "", nil
+	}
+	return "", fmt.Errorf("no such script: %s", script)
+}
+
+// Half runs a changing script which dies before it has done what it is for, with as much done as possible.
+func (m *Model) Half(script string, args []string, input string) (string, error) {
+	if script == "batch/write" {
+		if err := m.write(args, input, true); err != nil {
+			return "", err
+		}
+	}
+	return "", errors.New("died before the end")
+}
+
+func (m *Model) hold(args []string) error {
+	if m.roots[args[0]] == nil {
+		return nil
+	}
+	for _, name := range args[3:] {
+		if m.Runs != nil && m.Runs(args[0], name) {
+			return fmt.Errorf("still running: %s", name)
+		}
+	}
+	for _, name := range args[3:] {
+		m.at(args[0]).held[name] = true
+	}
+	return nil
+}
+
+// write places all launchers, or all but the last one.
+func (m *Model) write(args []string, input string, half bool) error {
+	path, user, when := args[0], args[1], args[2]
+	r := m.at(path)
+	lines := strings.SplitAfter(input, "\n")
+	for args = args[3:]; len(args) >= 5; args = args[5:] {
+		if half && len(args) < 10 {
+			return nil
+		}
+		name, sha := args[0], args[1]
+		if sha == "-" {
+			if _, is := r.files[name]; is {
+				m.keep(path, name, when)
+			}
+			delete(r.files, name)
+			delete(r.wrote, name)
+			delete(r.from, name)
+			continue
+		}
+		if text, is := r.files[name]; !is || digest(text) != sha {
+			m.keep(path, name, when)
+		} else if when != "later" || r.from[name] != m.current(path) {
+			delete(r.from, name)
+		}
+		from, _ := strconv.Atoi(args[2])
+		to, _ := strconv.Atoi(args[3])
+		if from < 1 || to > len(lines) {
+			return errors.New("the input is too short")
+		}
+		r.files[name], r.wrote[name] = strings.Join(lines[from-1:to], ""), sha+" "+orDash(user)
+	}
+	return nil
+}
+
+func (m *Model) keep(path, name, when string) {
+	r := m.at(path)
+	delete(r.from, name)
+	delete(r.prev, name)
+	text, is := r.files[name]
+	if !is {
+		return
+	}
+	r.prev[name] = kept{text, r.wrote[name]}
+	if when == "later" && m.current(path) != "" && strings.Contains(text, "\n# end of the command\n") {
+		r.from[name] = m.current(path)
+	}
+}
+
+func (m *Model) unwrite(args []string) {
+	r := m.roots[args[0]]
+	if r == nil {
+		return
+	}
+	for args = args[1:]; len(args) >= 3; args = args[3:] {
+		name, wrote, before := args[0], args[1], args[2]
+		now := "-"
+		if text, is := r.files[name]; is {
+			now = digest(text)
+		}
+		delete(r.from, name)
+		switch {
+		case now == before || now != wrote:
+		case before == "-":
+			delete(r.files, name)
+			delete(r.wrote, name)
+		default:
+			p := r.prev[name]
+			r.files[name] = p.text
+			delete(r.wrote, name)
+			if p.wrote != "" {
+				r.wrote[name] = p.wrote
+			}
+			delete(r.prev, name)
+		}
+	}
+}
+
+// Undoable says whether what is kept of a launcher is the text with that digest; "-" (there was none) always is.
+func (m *Model) Undoable(path, job, sha string) bool {
+	return sha == "-" || m.roots[path] != nil && digest(m.roots[path].prev[job].text) == sha
+}

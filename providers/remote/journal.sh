@@ -1,0 +1,39 @@
+# shellcheck shell=sh
+# Writes down what a run does on this machine. Arguments: 1 begin or end. $INPUT is one line, the history's entry, and at
+# the end a second one, the record ("-": as it was). Running it twice does what once does.
+what=$1
+dir="$STATE/projects/$PROJECT"
+entry=${INPUT%%"$_nl"*}
+record=${INPUT#*"$_nl"}
+umask 077
+
+# keep FILE LINE: appends the line to the history, unless it is its last. A history of more than 4 MB loses its older half.
+keep() {
+	[ "$(tail -n 1 "$dir/history" 2>/dev/null)" != "$1" ] || return 0
+	[ "$(wc -c 2>/dev/null <"$dir/history" || echo 0)" -lt 4000000 ] || {
+		tail -c 2000000 "$dir/history" | sed 1d | write_atomic "$dir/history" 600 || return 1
+	}
+	# A crash may have left half a line: ours begins on a line of its own.
+	[ -z "$(tail -c 1 "$dir/history" 2>/dev/null)" ] || printf '\n' >>"$dir/history" || return 1
+	printf '%s\n' "$1" >>"$dir/history" && sync_path "$dir/history"
+}
+
+mkdir -p "$dir" || die "can't make $dir as $(id -un)"
+case $what in
+begin)
+	if [ -s "$dir/running" ]; then
+		IFS= read -r old <"$dir/running" || [ -n "$old" ] || old=
+		case $old in
+		"$entry" | '') ;;
+		*) keep "$old" || die "can't write $dir/history as $(id -un)" ;;
+		esac
+	fi
+	printf '%s\n' "$entry" | write_atomic "$dir/running" 600 || die "can't write $dir/running as $(id -un)"
+	;;
+end)
+	[ "$record" = - ] || printf '%s\n' "$record" | write_atomic "$dir/record" 600 || die "can't write $dir/record as $(id -un)"
+	keep "$entry" || die "can't write $dir/history as $(id -un)"
+	rm -f "$dir/running"
+	;;
+*) die "journal: what is $what?" ;;
+esac

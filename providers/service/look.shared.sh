@@ -1,0 +1,121 @@
+# shellcheck shell=sh
+# For all looks of one machine, once: who has our marker, who listens, what systemd knows of our units, and what the slots
+# answer. Arguments: "each" and a look's; at last "all". It sets
+#   MARKED     grep's findings, a line each: "/proc/PID/environ:SHIPCTL=PROJECT/SERVICE/SLOT/RELEASE/DIGEST"
+#   LISTENING  "PORT PID" of processes with our marker or note, "PORT ?INODE" of the asked ports that none of them holds
+#   BTIME      when the machine was started, in seconds since 1970
+#   UNITOF     "UNIT SERVICE SLOT" of the units that there are
+#   UNITS      systemctl's lines for them
+#   ANSWERS    "@ASKED" and the answer as http_get gives it, for each
+if [ "$1" = each ]; then
+	shift
+	name=$1
+	shift
+	for s in "$@"; do
+		SLOTS="${SLOTS:-}$name $s$_nl"
+		s=${s#* }
+		PORTS="${PORTS:- }${s%% *} "
+	done
+	return 0
+fi
+
+MARKED=$(grep -azHF -e "SHIPCTL=$PROJECT/" /proc/[0-9]*/environ 2>/dev/null | tr '\n\0' '?\n')
+noted=$(cat "$STATE/projects/$PROJECT/services"/*/*.proc 2>/dev/null | while read -r _ p _; do
+	case $p in '' | *[!0-9]*) ;; *) printf '/proc/%s/fd ' "$p" ;; esac
+done)
+dirs=$(printf '%s\n' "$MARKED" | sed -n 's|^\(/proc/[0-9]*/\)environ:.*|\1fd|p' | sort -u)
+# shellcheck disable=SC2012,SC2086
+LISTENING=$({
+	listening_sockets
+	[ -z "$dirs$noted" ] || ls -l $dirs $noted /proc/self/fd 2>/dev/null
+} | awk -v ports="${PORTS:- }" '
+	NF == 2 && /^[0-9]+ [0-9]+$/ { port[$2] = $1; next }
+	/^\/proc\/[0-9]+\/fd:/ { split($0, a, "/"); pid = a[3]; next }
+	/^\/proc\/self/ { pid = ""; next }
+	pid != "" && match($0, /socket:\[[0-9]+\]/) {
+		i = substr($0, RSTART + 8, RLENGTH - 9)
+		if (!(i in port)) next
+		held[i] = 1
+		if (!((port[i], pid) in seen)) print port[i], pid
+		seen[port[i], pid] = 1
+	}
+	END { for (i in port) if (!(i in held) && index(ports, " " port[i] " ")) print port[i], "?" i }')
+
+BTIME=$(sed -n '/^btime /{s///p;q;}' /proc/stat)
+
+# ours SERVICE SLOT: adds its unit, if there is one and it is this slot's.
+ours() {
+	u="shipctl-$PROJECT-$1-$2.service"
+	case "$_nl$units" in *"$_nl$u$_nl"*) return 0 ;; esac
+	while IFS= read -r l; do
+		[ "$l" = "EnvironmentFile=$STATE/projects/$PROJECT/services/$1/$2.env" ] || continue
+		units="$units$u$_nl" UNITOF="$UNITOF$u $1 $2$_nl"
+		return 0
+	done 2>/dev/null <"/etc/systemd/system/$u"
+	return 0
+}
+
+# Sets units, asked (a slot a line), and the arguments of one curl for all.
+units='' UNITOF=$_nl asked='' _ifs=$IFS
+read -r token </proc/sys/kernel/random/uuid
+IFS=$_nl
+set -f
+set --
+for s in ${SLOTS:-}; do
+	name=${s%% *}
+	s=${s#* }
+	slot=${s%% *}
+	ours "$name" "$slot"
+	s=${s#* }
+	port=${s%% *}
+	s=${s#* }
+	path=${s%% *}
+	host=${s#* }
+	[ "$path" = - ] && continue
+	case "$_nl$LISTENING" in *"$_nl$port "*) ;; *) continue ;; esac
+	case $MARKED in *":SHIPCTL=$PROJECT/$name/$slot/"*) ;; *) continue ;; esac
+	[ $# = 0 ] || set -- "$@" --next
+	set -- "$@" -sS -i --http1.1 --max-time 2 --noproxy '*' -A shipctl -w "\n@$token %{exitcode}\n" ${host:+-H} ${host:+"Host: $host"} "http://127.0.0.1:$port$path"
+	asked="$asked$port $path $host$_nl"
+done
+set +f
+IFS=$_ifs
+# A slot that was renamed since has left its variables.
+for e in "$STATE/projects/$PROJECT/services"/*/*.env; do
+	slot=${e##*/} name=${e%/*}
+	ours "${name##*/}" "${slot%.env}"
+done
+UNITS=''
+# shellcheck disable=SC2086
+[ -z "$units" ] || ! have systemctl || UNITS=$(systemctl show -p Id -p ActiveState -p UnitFileState -p MainPID $units 2>/dev/null)$_nl
+ANSWERS=''
+if [ $# -gt 0 ] && have curl; then
+	ANSWERS=$(curl -q "$@" 2>/dev/null | tr -d '\0' | ASKED=$asked TOKEN="@$token " awk '
+		function flush(  i, head, n, out, whole, inside, left) {
+			print "@" asked[++k]
+			if (failed != "0") { print "000"; return }
+			for (i = 1; i <= count; i++) {
+				sub(/\r$/, "", line[i])
+				if (!inside) {
+					if (line[i] !~ /^HTTP\/[0-9.]+ [0-9][0-9][0-9]/) break
+					split(line[i], head, " ")
+					inside = 1
+				} else if (line[i] == "") {
+					inside = 0
+					if (head[2] !~ /^1/) { whole = 1; break }
+				}
+			}
+			if (!whole) { print "000"; return }
+			print head[2]
+			left = 600
+			while (++i <= count && left > 0) {
+				out = substr(line[i], 1, left)
+				sub(/^@/, " @", out)
+				print out
+				left -= length(out) + 1
+			}
+		}
+		BEGIN { split(ENVIRON["ASKED"], asked, "\n") }
+		index($0, ENVIRON["TOKEN"]) == 1 && NF == 2 { failed = $2; if (line[count] == "") count--; flush(); count = 0; next }
+		{ line[++count] = $0 }')
+fi

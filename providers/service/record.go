@@ -1,0 +1,31 @@
+package service
+
+import (
+	"github.com/shipctl/shipctl/config"
+	"github.com/shipctl/shipctl/providers/remote"
+)
+
+// record fills in the release that the machines run, or are to run.
+func record(ref config.Ref, s Spec, f remote.Facts) (Spec, string) {
+	l, id := observe(ref, s, f), ""
+	for i, h := range active(s.Hosts) {
+		here := l.hosts[h.Name].id
+		if here == "" || i > 0 && here != id {
+			return s, ""
+		}
+		id = here
+	}
+	if id == "" {
+		return s, ""
+	}
+	s.Release.Pin, s.Release.ID, s.Release.From = "version", id, ""
+	return s, id
+}
+
+// rollback is now with the release of then, and all that ran with it: command, environment, slots and health checks.
+// Machines, routes, windows and the rollout stay as they are.
+func rollback(now, then Spec) Spec {
+	now.Release.Pin, now.Release.ID = then.Release.Pin, then.Release.ID
+	now.Slots, now.RunAs, now.Runner, now.Unit, now.Before = then.Slots, then.RunAs, then.Runner, then.Unit, then.Before
+	return now
+}

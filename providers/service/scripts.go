@@ -1,0 +1,22 @@
+package service
+
+import (
+	"embed"
+	"slices"
+)
+
+//go:embed *.sh common/*.sh
+var files embed.FS
+
+// scripts hands out whole scripts to whoever reads a file in one go: those that change something about a slot have what
+// they share in front.
+type scripts struct{ embed.FS }
+
+func (s scripts) ReadFile(name string) ([]byte, error) {
+	own, err := s.FS.ReadFile(name)
+	if err != nil || slices.Contains([]string{"look.sh", "look.shared.sh", "before.sh", "evict.sh"}, name) {
+		return own, err
+	}
+	common, err := s.FS.ReadFile("common/slot.sh")
+	return append(common, own...), err
+}

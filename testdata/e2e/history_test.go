@@ -1,0 +1,115 @@
+package e2e
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/shipctl/shipctl/testdata/fleet"
+)
+
+// TestRollback: with the previous slot stopped it is started, healthy, switched to; then everything is held there, also
+// for a cron that applies the newest version, until somebody clears it. Nothing is lost on the way.
+func TestRollback(t *testing.T) {
+	s := newSite(t, []string{"app-1", "web-1", "web-2"}, service(`variable = "service_url"`, program("--boot=300ms")))
+	webs := []string{"web-1", "web-2"}
+	for _, w := range webs {
+		s.m(w).WriteSite(fleet.SiteVariable(include, "service_url"))
+	}
+	if r := s.run("rollback", "-auto-approve"); r.code != 1 || !strings.Contains(r.out, "nothing to go back to") {
+		t.Errorf("a rollback before the first deployment: exit %d", r.code)
+	}
+	s.deploy("1")
+	s.deploy("2")
+	stop := s.load(webs, "/?ms=5")
+	out := s.ok("rollback", "-auto-approve")
+	s.nothingLost(stop())
+	s.asPlanned(out)
+	if v := live(s, "web-1"); v != "1" {
+		t.Errorf("version %s answers after the rollback", v)
+	}
+	held := s.ok("apply", "-auto-approve", "-var", "version=2")
+	s.has(held, `service\.teatime is held at release 1`, `-clear-hold`, `No changes\.`)
+	s.has(s.ok("plan"), `is held at release 1`)
+	if v := live(s, "web-1"); v != "1" {
+		t.Errorf("version %s answers after a cron's apply: it undid the rollback", v)
+	}
+	// what breaks meanwhile is repaired where it is held
+	s.m("app-1").Exec("systemctl stop 'shipctl-*'")
+	s.ok("apply", "-auto-approve", "-var", "version=2")
+	if v := live(s, "web-1"); v != "1" {
+		t.Errorf("version %s answers after a repair under the hold", v)
+	}
+	s.ok("apply", "-auto-approve", "-var", "version=2", "-clear-hold")
+	if v := live(s, "web-1"); v != "2" {
+		t.Errorf("version %s answers after -clear-hold", v)
+	}
+	s.settled("2")
+	s.runs(t, "1", "2", "1", "1", "2")
+	if r := s.run("rollback", "-auto-approve", "-to=7"); r.code != 1 || !strings.Contains(r.out, "no good release 7") {
+		t.Errorf("a rollback to what never was: exit %d", r.code)
+	}
+}
+
+// runs compares the history with the releases that were deployed.
+func (s *site) runs(t *testing.T, releases ...string) {
+	t.Helper()
+	var h struct {
+		Runs []struct {
+			Outcome, Who string
+			Ended        *time.Time
+			Resources    []struct {
+				Ref     struct{ Kind string }
+				Release string
+			}
+		}
+	}
+	if err := json.Unmarshal([]byte(s.ok("history", "-json", "-limit=0")), &h); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, r := range h.Runs {
+		if r.Outcome != "done" || r.Ended == nil || r.Who == "" {
+			t.Errorf("run %+v", r)
+		}
+		for _, a := range r.Resources {
+			if a.Ref.Kind == "service" {
+				got = append(got, a.Release)
+			}
+		}
+	}
+	if strings.Join(got, " ") != strings.Join(releases, " ") {
+		t.Errorf("the history has releases %v, want %v", got, releases)
+	}
+}
+
+// TestRollbackIsOneSwitch: while the previous slot runs, traffic is on it within a second of the first step.
+func TestRollbackIsOneSwitch(t *testing.T) {
+	s := newSite(t, []string{"app-1", "web-1", "web-2"}, service(`variable = "service_url"`, program("--boot=300ms")+"\nrollout {\nprevious = \"running\"\n}"))
+	webs := []string{"web-1", "web-2"}
+	for _, w := range webs {
+		s.m(w).WriteSite(fleet.SiteVariable(include, "service_url"))
+	}
+	s.deploy("1")
+	s.deploy("2")
+	stop := s.load(webs, "/?ms=5")
+	var first, switched time.Time
+	for _, line := range strings.Split(s.ok("rollback", "-auto-approve", "-json"), "\n") {
+		e := event(line)
+		at, _ := time.Parse(time.RFC3339Nano, e.Timestamp)
+		if e.Type == "step_start" && first.IsZero() {
+			first = at
+		}
+		if e.Type == "step_complete" && strings.Contains(e.Step.ID, "/switch") {
+			switched = at
+		}
+	}
+	s.nothingLost(stop())
+	if took := switched.Sub(first); first.IsZero() || switched.IsZero() || took > time.Second {
+		t.Errorf("traffic was on the old version %s after the first step", took)
+	}
+	if v := live(s, "web-2"); v != "1" {
+		t.Errorf("version %s answers", v)
+	}
+}
