@@ -57,6 +57,11 @@ func (c *cli) history(ctx context.Context, v values, run string, limit int) erro
 		err = view.HistoryDocument(c.out, p.config.Project, runs)
 	case run != "":
 		c.text(c.out).RunDetails(runs)
+		for _, r := range runs {
+			if name := c.journalOf(p.config.Project, r.ID); name != "" {
+				c.text(c.out).Say("  This machine's journal of it: " + name)
+			}
+		}
 	default:
 		c.text(c.out).History(runs)
 	}

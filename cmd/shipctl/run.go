@@ -33,7 +33,7 @@ func (r *run) emit(e executor.Event) {
 }
 
 func (c *cli) execute(ctx context.Context, m *made, l *executor.Lease, a applyArgs) error {
-	r := &run{plan: m.plan, progress: c.view(a.compact).Apply(m.plan), states: map[providers.StepID]executor.State{}, traces: map[providers.StepID]planner.Trace{}}
+	r := &run{plan: m.plan, progress: c.journaled(m.plan, l.ID, c.view(a.compact).Apply(m.plan)), states: map[providers.StepID]executor.State{}, traces: map[providers.StepID]planner.Trace{}}
 	c.mu.Lock()
 	c.run = r
 	c.mu.Unlock()

@@ -123,17 +123,26 @@ func inspectDir(dir string, a *Artifact) (writer, error) {
 	}, t.set(a)
 }
 
-func inspectZip(name string, size int64, a *Artifact) (writer, error) {
-	z, err := zip.OpenReader(name)
-	if err != nil {
-		return nil, err
-	}
+func inspectZip(open opener, size int64, a *Artifact) (writer, error) {
 	t := newTree(bound(size))
-	err = readZip(&z.Reader, t)
-	if err = errors.Join(err, z.Close()); err != nil {
+	if err := withZip(open, size, func(z *zip.Reader) error { return readZip(z, t) }); err != nil {
 		return nil, err
 	}
-	return func(w io.Writer) error { return packZip(w, name, t) }, t.set(a)
+	return func(w io.Writer) error {
+		return withZip(open, size, func(z *zip.Reader) error { return packZip(w, z, t) })
+	}, t.set(a)
+}
+
+func withZip(open opener, size int64, do func(*zip.Reader) error) error {
+	f, err := open()
+	if err != nil {
+		return err
+	}
+	z, err := zip.NewReader(f, size)
+	if err == nil {
+		err = do(z)
+	}
+	return errors.Join(err, f.Close())
 }
 
 func readZip(z *zip.Reader, t *tree) error {
@@ -173,26 +182,21 @@ func zipLink(f *zip.File) (string, error) {
 	return string(b), errors.Join(err, r.Close())
 }
 
-func packZip(w io.Writer, name string, t *tree) error {
-	z, err := zip.OpenReader(name)
-	if err != nil {
-		return err
-	}
+func packZip(w io.Writer, z *zip.Reader, t *tree) error {
 	files := map[string]*zip.File{}
 	for _, f := range z.File {
 		files[path.Clean(f.Name)] = f
 	}
-	err = t.pack(w, func(name string) (io.ReadCloser, error) {
+	return t.pack(w, func(name string) (io.ReadCloser, error) {
 		if files[name] == nil {
 			return nil, errors.New("it is not in the archive any more")
 		}
 		return files[name].Open()
 	})
-	return errors.Join(err, z.Close())
 }
 
-func inspectTarGz(name string, size int64, a *Artifact) error {
-	f, err := os.Open(name)
+func inspectTarGz(open opener, size int64, a *Artifact) error {
+	f, err := open()
 	if err != nil {
 		return err
 	}

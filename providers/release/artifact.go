@@ -33,6 +33,8 @@ type Artifact struct {
 	Unpacked int64  `json:"unpacked"`        // bytes in files on the machine
 	Entries  int    `json:"entries"`         // paths on the machine
 	Paths    string `json:"paths,omitempty"` // SHA-256 of the list of these, of what unpacks
+	// Remote: it is fetched at apply. Only Form, Name and SHA256 are known, and that is of what is fetched.
+	Remote bool `json:"remote,omitempty"`
 }
 
 // ID is the release's ID where the content gives it.
@@ -61,12 +63,17 @@ func Open(name string) (providers.Payload, error) {
 	if err != nil {
 		return providers.Payload{}, err
 	}
-	p := providers.Payload{SHA256: a.SHA256, Size: a.Size}
+	return sending(a, write, file(name).open)
+}
+
+// sending is what is sent of an artifact.
+func sending(a Artifact, write writer, open opener) (p providers.Payload, err error) {
+	p = providers.Payload{SHA256: a.SHA256, Size: a.Size}
 	if a.Form == FormTar {
 		p.Body = stream(write)
 		return p, nil
 	}
-	p.Body, err = os.Open(name)
+	p.Body, err = open()
 	return p, err
 }
 
@@ -98,6 +105,20 @@ func parseArtifact(text string) (Artifact, error) {
 	return a, nil
 }
 
+// blob is a file's content.
+type blob interface {
+	io.ReadCloser
+	io.ReaderAt
+}
+
+// opener opens a file's content, any number of times.
+type opener func() (blob, error)
+
+// file is a file by name.
+type file string
+
+func (f file) open() (blob, error) { return os.Open(string(f)) }
+
 func examine(name string) (Artifact, writer, error) {
 	info, err := os.Stat(name)
 	if err != nil {
@@ -108,26 +129,52 @@ func examine(name string) (Artifact, writer, error) {
 		return Artifact{}, nil, err
 	}
 	a := Artifact{Name: filepath.Base(abs)}
-	lower := strings.ToLower(a.Name)
-	var write writer
 	switch {
 	case info.IsDir():
 		a.Form = FormTar
-		write, err = inspectDir(name, &a)
+		write, err := inspectDir(name, &a)
+		return packed(name, a, write, err)
 	case !info.Mode().IsRegular():
 		return a, nil, fmt.Errorf("%s: neither a file nor a directory", name)
-	case strings.HasSuffix(lower, ".zip"):
-		a.Form = FormTar
-		write, err = inspectZip(name, info.Size(), &a)
-	case strings.HasSuffix(lower, ".tar.gz"), strings.HasSuffix(lower, ".tgz"):
-		a.Form = FormTarGz
-		err = inspectTarGz(name, info.Size(), &a)
-	case unsupported(lower) != "":
-		return a, nil, fmt.Errorf("%s: %s is not unpacked by shipctl: give a .tar.gz, a .zip or a directory", name, unsupported(lower))
-	default:
-		a.Form = FormFile
-		err = inspectFile(name, &a)
 	}
+	return examineFile(name, a.Name, file(name).open, info.Size())
+}
+
+// examineFile reads a file called base; name is for errors.
+func examineFile(name, base string, open opener, size int64) (Artifact, writer, error) {
+	a := Artifact{Name: base}
+	var write writer
+	var err error
+	if a.Form, err = formOf(base); err != nil {
+		return a, nil, fmt.Errorf("%s: %w", name, err)
+	}
+	switch a.Form {
+	case FormTar:
+		write, err = inspectZip(open, size, &a)
+	case FormTarGz:
+		err = inspectTarGz(open, size, &a)
+	default:
+		err = inspectFile(open, &a)
+	}
+	return packed(name, a, write, err)
+}
+
+// formOf is how a file of that name is sent.
+func formOf(base string) (string, error) {
+	lower := strings.ToLower(base)
+	switch {
+	case strings.HasSuffix(lower, ".zip"):
+		return FormTar, nil
+	case strings.HasSuffix(lower, ".tar.gz"), strings.HasSuffix(lower, ".tgz"):
+		return FormTarGz, nil
+	case unsupported(lower) != "":
+		return "", fmt.Errorf("%s is not unpacked by shipctl: give a .tar.gz, a .zip or a directory", unsupported(lower))
+	}
+	return FormFile, nil
+}
+
+// packed adds the digest of what we pack ourselves.
+func packed(name string, a Artifact, write writer, err error) (Artifact, writer, error) {
 	if err != nil {
 		return Artifact{}, nil, fmt.Errorf("%s: %w", name, err)
 	}
@@ -152,11 +199,11 @@ func unsupported(lower string) string {
 	return ""
 }
 
-func inspectFile(name string, a *Artifact) error {
+func inspectFile(open opener, a *Artifact) error {
 	if control(a.Name) || strings.HasPrefix(a.Name, "-") {
 		return fmt.Errorf("%q: a name that begins with a dash or holds a control character", a.Name)
 	}
-	f, err := os.Open(name)
+	f, err := open()
 	if err != nil {
 		return err
 	}

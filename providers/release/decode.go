@@ -5,6 +5,7 @@ import (
 	"path"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -14,6 +15,8 @@ import (
 
 const (
 	versionPattern = `^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$`
+	hookPattern    = `^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$`
+	userPattern    = `^[A-Za-z_][A-Za-z0-9_.-]{0,31}$`
 	segmentPattern = `^[A-Za-z0-9._@+=,~][A-Za-z0-9._@+=,~-]*$`
 )
 
@@ -22,11 +25,15 @@ type block struct {
 	Hosts     []config.HostValue `hcl:"hosts"`
 	Root      string             `hcl:"root"`
 	Source    string             `hcl:"source"`
+	SHA256    *string            `hcl:"sha256,optional"`
 	Version   *string            `hcl:"version,optional"`
 	Shared    []string           `hcl:"shared,optional"`
+	Before    []hookBlock        `hcl:"before_activate,block"`
+	After     []hookBlock        `hcl:"after_activate,block"`
 	Retention *struct {
-		Keep       *int `hcl:"keep,optional"`
-		KeepFailed *int `hcl:"keep_failed,optional"`
+		Keep       *int    `hcl:"keep,optional"`
+		KeepFailed *int    `hcl:"keep_failed,optional"`
+		MaxSize    *string `hcl:"max_size,optional"`
 	} `hcl:"retention,block"`
 }
 
@@ -40,10 +47,14 @@ func decode(b config.Block) (Spec, hcl.Diagnostics) {
 	c := checker{b: b}
 	s.Hosts, s.Retired = c.hosts(in.Hosts)
 	c.root(in.Root)
-	c.source(in.Source)
 	s.Pin, s.Version = c.version(in.Version)
+	s.SHA256 = c.source(in.Source, in.SHA256)
+	if s.SHA256 != "" && s.Pin == PinContent {
+		s.Pin, s.Version = PinVersion, s.SHA256[:min(12, len(s.SHA256))]
+	}
 	c.shared(in.Shared)
 	s.Retention = c.retention(in)
+	s.BeforeActivate, s.AfterActivate = c.hooks("before_activate", in.Before), c.hooks("after_activate", in.After)
 	return s, append(diags, c.diags...)
 }
 
@@ -122,20 +133,32 @@ func systemDirectory(root string) string {
 	return ""
 }
 
-func (c *checker) source(source string) {
+// source checks where the content comes from, and returns the digest of what is fetched.
+func (c *checker) source(source string, sum *string) (digest string) {
 	const summary = "Unsuitable source"
 	at := c.b.At("source")
 	name := path.Base(path.Clean(source))
+	if sum != nil {
+		digest = strings.ToLower(*sum)
+		if !validSHA256(digest) {
+			c.wrong(c.b.At("sha256"), "Not a SHA-256", "64 digits and letters from a to f are expected, as sha256sum prints them.")
+			digest = ""
+		} else if !remoteSource(source) {
+			c.wrong(c.b.At("sha256"), "Nothing to check", "sha256 is for a source that is fetched, https://…; of what is on this machine the digest is taken as it is.")
+			digest = ""
+		}
+	}
 	switch {
 	case source == "":
 		c.wrong(at, summary, "The source is empty; give a file, a directory, a .tar.gz or a .zip.")
 	case control(source):
 		c.wrong(at, summary, "%q holds a control character.", source)
-	case strings.Contains(source, "://"):
-		c.wrong(at, summary, "%q is a URL; this version of shipctl takes a file, a directory, a .tar.gz or a .zip on this machine.", source)
+	case remoteSource(source):
+		c.remoteSource(source, sum == nil)
 	case strings.HasPrefix(name, "-"):
 		c.wrong(at, summary, "The name %q begins with a dash, which programs take for an option.", name)
 	}
+	return digest
 }
 
 // version tells null ("what is live") from no attribute at all ("the content says").
@@ -199,7 +222,27 @@ func (c *checker) retention(in block) *Retention {
 	if r.KeepFailed < 0 {
 		c.wrong(c.b.At("retention", "keep_failed"), "Unsuitable retention", "keep_failed = %d: give 0 or more.", r.KeepFailed)
 	}
+	if in.Retention.MaxSize != nil {
+		r.MaxSize = c.size(*in.Retention.MaxSize)
+	}
 	return r
+}
+
+func (c *checker) size(text string) int64 {
+	m := regexp.MustCompile(`^([1-9][0-9]{0,5}) ?([kMGT])(i?)B$`).FindStringSubmatch(text)
+	if m == nil {
+		c.wrong(c.b.At("retention", "max_size"), "Not a size", `%q: a number and a unit are expected, such as "500MB", "20GB" or "20GiB".`, text)
+		return 0
+	}
+	n, _ := strconv.ParseInt(m[1], 10, 64)
+	factor := int64(1000)
+	if m[3] != "" {
+		factor = 1024
+	}
+	for range strings.Index("kMGT", m[2]) + 1 {
+		n *= factor
+	}
+	return n
 }
 
 // plain: every name of the path is allow-listed.

@@ -74,7 +74,7 @@ func TestDecode(t *testing.T) {
 }`, []string{"version=42"}, Spec{
 			Name: "teatime", Pin: PinVersion, Version: "42", Root: "/srv/teatime", Source: "build/teatime-42.jar",
 			Hosts: []config.HostValue{app("app-1", "10.0.0.1"), app("app-2", "")}, Retired: []config.HostValue{{Name: "old", Address: "old", Labels: map[string]string{"role": "app"}, Retired: true}},
-			Shared: []string{"log", "var/cache"}, Retention: &Retention{3, 0},
+			Shared: []string{"log", "var/cache"}, Retention: &Retention{Keep: 3, KeepFailed: 0},
 		}},
 		{"version is null", `release "teatime" {
   hosts   = [host.app-1]
@@ -84,7 +84,7 @@ func TestDecode(t *testing.T) {
   retention {}
 }`, nil, Spec{
 			Name: "teatime", Pin: PinLive, Root: "/srv/teatime", Source: "build/teatime-live.jar",
-			Hosts: []config.HostValue{app("app-1", "10.0.0.1")}, Retention: &Retention{5, 1},
+			Hosts: []config.HostValue{app("app-1", "10.0.0.1")}, Retention: &Retention{Keep: 5, KeepFailed: 1},
 		}},
 		{"no version", `release "teatime" {
   hosts  = [host.app-1]
@@ -131,7 +131,8 @@ func TestDecodeRefuses(t *testing.T) {
 		{"command in root", `"/srv/teatime"`, `"/srv/$(id)"`, `3:13 Unsuitable root: "/srv/$(id)" ` + names},
 		{"option in root", `"/srv/teatime"`, `"/srv/-rf"`, `3:13 Unsuitable root: "/srv/-rf" ` + names},
 		{"no source", `"a.jar"`, `""`, `4:13 Unsuitable source: The source is empty; give a file, a directory, a .tar.gz or a .zip.`},
-		{"url", `"a.jar"`, `"https://x.example/a.jar"`, `4:13 Unsuitable source: "https://x.example/a.jar" is a URL; this version of shipctl takes a file, a directory, a .tar.gz or a .zip on this machine.`},
+		{"url", `"a.jar"`, `"https://x.example/a.jar"`, `4:13 No digest: What is fetched is checked before it is sent: give its SHA-256, as sha256sum prints it, in sha256.`},
+		{"plain http", `"a.jar"`, `"http://x.example/a.jar"`, `4:13 Unsuitable source: http:// is not fetched, only https://: or give a file, a directory, a .tar.gz or a .zip on this machine.`},
 		{"option as source", `"a.jar"`, `"build/-rf"`, `4:13 Unsuitable source: The name "-rf" begins with a dash, which programs take for an option.`},
 		{"newline in source", `"a.jar"`, `"a\nb"`, `4:13 Unsuitable source: "a\nb" holds a control character.`},
 		{"command as version", `"42"`, `"a;id"`, `5:13 Unsuitable version: "a;id" can't name a release: up to 64 letters, digits and . _ + -, the first one a letter or a digit.`},

@@ -9,6 +9,7 @@ import (
 
 	"github.com/shipctl/shipctl/config"
 	"github.com/shipctl/shipctl/providers"
+	"github.com/shipctl/shipctl/providers/release/fetch"
 	"github.com/shipctl/shipctl/providers/remote"
 )
 
@@ -16,6 +17,10 @@ import (
 type state struct {
 	Current  string   `json:"current,omitempty"` // ID, or the link's target where it is none of ours
 	Releases []string `json:"releases"`          // IDs by time of publication
+	// Removes says which releases may go, and why; those in use stay.
+	Removes map[string]string `json:"removes,omitempty"`
+	// Due are commands that should have run after the activation of what is live.
+	Due []string `json:"due,omitempty"`
 }
 
 // want is what the configuration asks for, seen from the controller.
@@ -33,6 +38,13 @@ func (s Spec) want(f remote.Facts) want {
 		return w
 	case PinRecorded:
 		w.Why = "it is an earlier one, of which nothing is sent: deploy it from its source again"
+		return w
+	}
+	if remoteSource(s.Source) {
+		var err error
+		if w.Artifact, err = declared(s.Source, s.SHA256); err != nil {
+			w.Why, w.Broken = fmt.Sprintf("the source %s: %v", shownSource(s.Source), err), true
+		}
 		return w
 	}
 	a := f.Get(s.artifact())
@@ -59,10 +71,16 @@ func diff(ref config.Ref, s Spec, f remote.Facts) []providers.Change {
 	w := s.want(f)
 	out := make([]providers.Change, 0, len(s.Hosts))
 	before, after := []string{}, []string{}
+	var hosts []*hostDiff
 	for _, h := range s.Hosts {
-		d := hostDiff{s: s, w: w, a: providers.Addr{Ref: ref, Host: h.Name}}
-		out = append(out, d.change(f))
+		d := &hostDiff{s: s, w: w, a: providers.Addr{Ref: ref, Host: h.Name}}
+		d.change(f)
+		hosts = append(hosts, d)
 		before, after = appendNew(before, d.from), appendNew(after, d.to)
+	}
+	together(s, hosts)
+	for _, d := range hosts {
+		out = append(out, d.c)
 	}
 	headline := strings.Join(after, ", ")
 	if b := strings.Join(before, ", "); b != headline {
@@ -89,14 +107,19 @@ type hostDiff struct {
 	l        Look
 	c        providers.Change
 	from, to string
+	// moves says that current changes, to a release that is there or that (publishes) comes now.
+	moves, publishes bool
+	after            state
 }
 
-func (d *hostDiff) change(f remote.Facts) providers.Change {
+// change looks at what is there and brings the release to the machine. What depends on other machines follows later.
+func (d *hostDiff) change(f remote.Facts) {
 	d.c = providers.Change{Addr: d.a, Action: providers.NoOp}
 	var why string
 	if d.l, why = d.s.see(d.a.Host, f); why != "" {
 		d.from, d.to = "?", "?"
-		return d.problem(why)
+		d.problem(why)
+		return
 	}
 	b := d.state()
 	d.from = shown(b.Current)
@@ -104,21 +127,24 @@ func (d *hostDiff) change(f remote.Facts) providers.Change {
 	d.c.Before, d.c.After = providers.JSON(b), providers.JSON(b)
 	if why := d.inTheWay(); why != "" {
 		d.c.Drift = []string{why}
-		return d.problem(why)
+		d.problem(why)
+		return
 	}
 	d.drift(b)
 	if d.s.Pin == PinLive {
-		return d.live(b)
+		d.live(b)
+		return
 	}
 	have, why := d.have()
-	if why != "" {
-		return d.problem(why)
+	if why == "" {
+		why = d.lacks(f, have)
 	}
-	if why := d.lacks(f, have); why != "" {
-		return d.problem(why)
+	if why != "" {
+		d.problem(why)
+		return
 	}
 	d.to = d.w.ID
-	return d.steps(b, have)
+	d.steps(b, have)
 }
 
 func (d *hostDiff) problem(why string) providers.Change {
@@ -145,6 +171,7 @@ func (d *hostDiff) state() state {
 	for _, p := range d.l.Releases {
 		b.Releases = append(b.Releases, p.ID)
 	}
+	b.Due = d.left()
 	return b
 }
 
@@ -181,12 +208,15 @@ func orNothing(current string) string {
 	return current
 }
 
-func (d *hostDiff) live(b state) providers.Change {
+func (d *hostDiff) live(b state) {
 	if d.l.Current.Kind == "none" {
-		return d.problem(fmt.Sprintf("there is no release in %s on %s yet: say which one to deploy, as with -var version=…", d.s.Root, d.a.Host))
+		d.problem(fmt.Sprintf("there is no release in %s on %s yet: say which one to deploy, as with -var version=…", d.s.Root, d.a.Host))
+		return
 	}
 	d.c.Line = "release " + b.Current
-	return d.c
+	d.w.ID = d.l.CurrentID(d.s.Root)
+	d.after = b
+	d.after.Due = nil
 }
 
 // have says whether the wanted release is published, or why it can't be.
@@ -208,7 +238,7 @@ func (d *hostDiff) have() (published bool, why string) {
 			d.s.within("releases", w.ID), host)
 	case w.Why == "" && p.SHA256 != w.Artifact.SHA256:
 		return false, fmt.Sprintf("release %s on %s has other content: SHA-256 %s there, %s in %s. A release never changes: give the new content another version.",
-			w.ID, host, p.SHA256, w.Artifact.SHA256, d.s.Source)
+			w.ID, host, p.SHA256, w.Artifact.SHA256, shownSource(d.s.Source))
 	case w.Why == "" && p.Form == FormFile && p.Name != w.Artifact.Name:
 		return false, fmt.Sprintf("release %s on %s holds this content as %s, and the source is called %s now. A release never changes: give it another version.",
 			w.ID, host, p.Name, w.Artifact.Name)
@@ -238,34 +268,33 @@ func (d *hostDiff) lacks(f remote.Facts, published bool) string {
 	return ""
 }
 
-func (d *hostDiff) steps(b state, published bool) providers.Change {
+func (d *hostDiff) steps(b state, published bool) {
 	id, art := d.w.ID, d.w.Artifact
 	d.c.Line = "release " + id
-	after := state{Current: id, Releases: slices.Clone(b.Releases)}
+	d.after = state{Current: id, Releases: slices.Clone(b.Releases)}
 	if !published {
+		d.publishes = true
 		d.c.Action = providers.Create
-		d.c.Line = fmt.Sprintf("release %s (%s)", id, Size(art.Size))
-		after.Releases = append(after.Releases, id)
+		d.c.Line = fmt.Sprintf("release %s (%s)", id, d.extent())
+		d.after.Releases = append(d.after.Releases, id)
 		sent := slices.Contains(d.l.Ready, art.SHA256)
-		if !sent {
+		if same := d.same(); !sent && same.ID != "" {
+			d.c.Line = fmt.Sprintf("release %s (the content of %s)", id, same.ID)
+			d.link(same)
+		} else if !sent {
 			d.upload()
 		} else {
-			d.c.Line = fmt.Sprintf("release %s (%s, sent already)", id, Size(art.Size))
+			d.c.Line = fmt.Sprintf("release %s (%s, sent already)", id, d.extent())
 		}
 		d.publish(!sent)
 	}
 	if d.l.CurrentID(d.s.Root) != id {
+		d.moves = true
 		if published {
 			d.c.Action = providers.Update
 			d.c.Line = fmt.Sprintf("release %s (there already)", id)
 		}
-		d.activate(!published)
 	}
-	if d.c.Action != providers.NoOp {
-		after.Releases = d.prune(after.Releases)
-	}
-	d.c.After = providers.JSON(after)
-	return d.c
 }
 
 func (d *hostDiff) add(st providers.Step) {
@@ -273,9 +302,17 @@ func (d *hostDiff) add(st providers.Step) {
 	d.c.Steps = append(d.c.Steps, st)
 }
 
+// extent is how much a release is, or where it comes from.
+func (d *hostDiff) extent() string {
+	if d.w.Artifact.Remote {
+		return "from " + shownSource(d.s.Source)
+	}
+	return Size(d.w.Artifact.Size)
+}
+
 func (d *hostDiff) upload() {
 	art := d.w.Artifact
-	d.add(providers.Step{
+	st := providers.Step{
 		ID: d.a.Step("upload"), Title: fmt.Sprintf("upload %s, %s", art.Name, Size(art.Size)),
 		// Ten minutes, and as long as it takes at 256 KiB a second.
 		Limit: 10*time.Minute + time.Duration(art.Size/(256<<10))*time.Second,
@@ -283,6 +320,32 @@ func (d *hostDiff) upload() {
 			Script: scriptUpload, File: d.s.Source, FileSHA256: art.SHA256, FileSize: art.Size,
 			Args: []string{d.s.Root, d.s.key(), d.w.ID, art.SHA256, strconv.FormatInt(art.Size, 10), strconv.FormatInt(art.room(), 10)},
 		},
+	}
+	if art.Remote {
+		st.Title, st.Limit = fmt.Sprintf("upload %s from %s", art.Name, shownSource(d.s.Source)), fetch.Deadline+2*time.Hour
+		st.Do.File, st.Do.FileSize = fetched(d.s.Source, art.SHA256), 0
+		st.Do.Args = append(st.Do.Args[:4], "-", "-")
+	}
+	d.add(st)
+}
+
+// same is a release of another name whose content is what is wanted, and can be proved to be: of an archive the machine
+// has what came out of it only.
+func (d *hostDiff) same() Published {
+	art := d.w.Artifact
+	for _, p := range slices.Backward(d.l.Releases) {
+		if art.Form == FormFile && p.Form == FormFile && p.SHA256 == art.SHA256 && p.Name != "" && !strings.Contains(p.Name, "/") {
+			return p
+		}
+	}
+	return Published{}
+}
+
+func (d *hostDiff) link(from Published) {
+	art := d.w.Artifact
+	d.add(providers.Step{
+		ID: d.a.Step("upload"), Title: fmt.Sprintf("take %s from release %s", art.Name, from.ID), Limit: 10 * time.Minute,
+		Do: remote.Call{Script: scriptLink, Args: []string{d.s.Root, d.s.key(), art.SHA256, from.ID, from.Name}},
 	})
 }
 
@@ -292,10 +355,14 @@ func (d *hostDiff) publish(sent bool) {
 	if paths == "" {
 		paths = "-" // an empty argument is easily lost
 	}
+	limit := 5*time.Minute + time.Duration(art.Unpacked/10e6)*time.Second
+	if art.Remote {
+		limit = time.Hour
+	}
 	st := providers.Step{
 		ID: d.a.Step(providers.Publish), Title: "publish release " + d.w.ID,
 		// Unpacking and writing to the disk, at 10 MB a second.
-		Limit: 5*time.Minute + time.Duration(art.Unpacked/10e6)*time.Second,
+		Limit: limit,
 		Do: remote.Call{
 			Script: scriptPublish,
 			Args:   append([]string{d.s.Root, d.s.key(), d.w.ID, art.SHA256, art.Form, art.Name, paths}, d.s.Shared...),
@@ -303,21 +370,6 @@ func (d *hostDiff) publish(sent bool) {
 	}
 	if sent {
 		st.After = []providers.StepID{d.a.Step("upload")}
-	}
-	d.add(st)
-}
-
-func (d *hostDiff) activate(publish bool) {
-	st := providers.Step{
-		ID: d.a.Step(providers.Activate), Title: "activate release " + d.w.ID, Limit: time.Minute,
-		Do:   remote.Call{Script: scriptActivate, Args: []string{d.s.Root, d.s.key(), d.w.ID}},
-		Undo: &remote.Call{Script: scriptDeactivate, Args: []string{d.s.Root, d.s.key(), d.w.ID}},
-	}
-	if d.l.Current.Kind == "link" {
-		st.Undo.Args = append(st.Undo.Args, d.l.Current.Target)
-	}
-	if publish {
-		st.After = []providers.StepID{d.a.Step(providers.Publish)}
 	}
 	d.add(st)
 }

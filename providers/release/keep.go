@@ -17,44 +17,57 @@ type Decision struct {
 	Why  string
 }
 
-// Keep decides what stays once id is published and activated. A removal is a proposal: what is in use on the machine
-// stays in any case, which prune.sh sees at the last moment. Releases that nothing is recorded of are not ours.
-func Keep(r Retention, l Look, root, id string) []Decision {
+// Keep decides what stays once id, of so many bytes, is published and activated; newest first, by the recorded order of
+// publication. A removal is a proposal: what is in use on the machine stays in any case, which prune.sh sees at the last
+// moment. Releases that nothing is recorded of are not ours. Those of unknown size count as nothing.
+func Keep(r Retention, l Look, root, id string, size int64) []Decision {
 	previous := l.CurrentID(root)
 	if previous == id {
 		previous = before(l.Activated, id)
 	}
-	var all []string
+	all := []Published{}
 	for _, p := range l.Releases {
-		if p.ID != id && p.SHA256 != "" {
-			all = append(all, p.ID)
+		if p.ID == id {
+			size = p.Size
+		} else if p.SHA256 != "" {
+			all = append(all, p)
 		}
 	}
-	all = append(all, id)
-	slices.Reverse(all) // newest first
+	all = append(all, Published{ID: id, Size: size})
+	slices.Reverse(all)
 	out := make([]Decision, 0, len(all))
-	good, failed := 0, 0
-	for _, x := range all {
-		d := Decision{ID: x, Keep: true}
-		worked := x == id || slices.Contains(l.Activated, x)
+	good, failed, total := 0, 0, int64(0)
+	for _, p := range all { // what stays in any case counts first
+		if p.ID == id || p.ID == previous {
+			total += p.Size
+		}
+	}
+	for _, p := range all {
+		d := Decision{ID: p.ID, Keep: true}
+		worked := p.ID == id || slices.Contains(l.Activated, p.ID)
 		if worked {
 			good++
 		} else {
 			failed++
 		}
 		switch {
-		case x == id:
+		case p.ID == id:
 			d.Why = "live"
-		case x == previous:
+		case p.ID == previous:
 			d.Why = "was live before"
-		case worked && good <= r.Keep:
-			d.Why = fmt.Sprintf("one of the newest %d", r.Keep)
-		case worked:
+		case worked && good > r.Keep:
 			d.Keep, d.Why = false, fmt.Sprintf("older than the newest %d", r.Keep)
-		case failed <= r.KeepFailed:
-			d.Why = fmt.Sprintf("one of the newest %d that were never activated", r.KeepFailed)
-		default:
+		case !worked && failed > r.KeepFailed:
 			d.Keep, d.Why = false, "never activated"
+		case r.MaxSize > 0 && total+p.Size > r.MaxSize:
+			d.Keep, d.Why = false, fmt.Sprintf("with it there would be more than %s", Size(r.MaxSize))
+		case worked:
+			d.Why = fmt.Sprintf("one of the newest %d", r.Keep)
+		default:
+			d.Why = fmt.Sprintf("one of the newest %d that were never activated", r.KeepFailed)
+		}
+		if d.Keep && p.ID != id && p.ID != previous {
+			total += p.Size
 		}
 		out = append(out, d)
 	}
@@ -71,19 +84,21 @@ func before(activated []string, id string) string {
 	return ""
 }
 
-// prune adds the step that removes what may go, and returns what is expected to stay.
-func (d *hostDiff) prune(releases []string) []string {
+// prune adds the step that removes what may go, after others.
+func (d *hostDiff) prune(after []providers.StepID) {
 	if d.s.Retention == nil {
-		return releases
+		return
 	}
 	var gone []string
-	for _, k := range Keep(*d.s.Retention, d.l, d.s.Root, d.w.ID) {
+	d.after.Removes = map[string]string{}
+	for _, k := range Keep(*d.s.Retention, d.l, d.s.Root, d.w.ID, d.w.Artifact.Unpacked) {
 		if !k.Keep {
 			gone = append(gone, k.ID)
+			d.after.Removes[k.ID] = k.Why
 		}
 	}
 	if len(gone) == 0 {
-		return releases
+		return
 	}
 	slices.Reverse(gone) // oldest first
 	noun := "release"
@@ -93,8 +108,8 @@ func (d *hostDiff) prune(releases []string) []string {
 	d.add(providers.Step{
 		ID: d.a.Step(providers.Prune), Final: true, Limit: 5 * time.Minute,
 		Title: fmt.Sprintf("remove %s %s unless in use", noun, strings.Join(gone, ", ")),
-		After: []providers.StepID{d.a.Step(providers.Activate), d.a.Step(providers.Publish)},
+		After: after,
 		Do:    remote.Call{Script: scriptPrune, Args: append([]string{d.s.Root, d.s.key()}, gone...)},
 	})
-	return slices.DeleteFunc(releases, func(id string) bool { return slices.Contains(gone, id) })
+	d.after.Releases = slices.DeleteFunc(d.after.Releases, func(id string) bool { return slices.Contains(gone, id) })
 }

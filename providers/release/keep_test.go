@@ -15,7 +15,7 @@ func TestKeep(t *testing.T) {
 	look := func(current, releases, activated string) Look {
 		l := Look{Root: "/srv/tea", Current: Link{Kind: "link", Target: "/srv/tea/releases/" + current}, Activated: strings.Fields(activated)}
 		for i, id := range strings.Fields(releases) {
-			p := Published{ID: strings.TrimPrefix(id, "?"), SHA256: shaA, Seq: i + 1, Form: FormFile}
+			p := Published{ID: strings.TrimPrefix(id, "?"), SHA256: shaA, Seq: i + 1, Form: FormFile, Size: 100}
 			if strings.HasPrefix(id, "?") {
 				p.SHA256 = ""
 			}
@@ -30,19 +30,22 @@ func TestKeep(t *testing.T) {
 		id        string
 		kept, out string // newest first
 	}{
-		{"few", Retention{5, 1}, look("2", "1 2", "1 2"), "3", "3 2 1", ""},
-		{"many", Retention{2, 1}, look("4", "1 2 3 4", "1 2 3 4"), "5", "5 4", "3 2 1"},
-		{"previous stays", Retention{1, 0}, look("4", "1 2 3 4", "1 2 3 4"), "5", "5 4", "3 2 1"},
-		{"failed ones apart", Retention{2, 1}, look("2", "1 2 3 4", "1 2"), "5", "5 4 2", "3 1"},
-		{"failed again and again", Retention{2, 0}, look("2", "1 2 3 4", "1 2"), "5", "5 2", "4 3 1"},
-		{"back to an old one", Retention{2, 1}, look("4", "1 2 3 4", "1 2 3 4"), "1", "1 4", "3 2"},
-		{"active already", Retention{1, 1}, look("4", "1 2 3 4", "1 2 4 3 4"), "4", "4 3", "2 1"},
-		{"not ours", Retention{1, 1}, look("?1", "?1 2 3", "2 3"), "4", "4", "3 2"},
+		{"few", Retention{Keep: 5, KeepFailed: 1}, look("2", "1 2", "1 2"), "3", "3 2 1", ""},
+		{"many", Retention{Keep: 2, KeepFailed: 1}, look("4", "1 2 3 4", "1 2 3 4"), "5", "5 4", "3 2 1"},
+		{"previous stays", Retention{Keep: 1, KeepFailed: 0}, look("4", "1 2 3 4", "1 2 3 4"), "5", "5 4", "3 2 1"},
+		{"failed ones apart", Retention{Keep: 2, KeepFailed: 1}, look("2", "1 2 3 4", "1 2"), "5", "5 4 2", "3 1"},
+		{"failed again and again", Retention{Keep: 2, KeepFailed: 0}, look("2", "1 2 3 4", "1 2"), "5", "5 2", "4 3 1"},
+		{"back to an old one", Retention{Keep: 2, KeepFailed: 1}, look("4", "1 2 3 4", "1 2 3 4"), "1", "1 4", "3 2"},
+		{"active already", Retention{Keep: 1, KeepFailed: 1}, look("4", "1 2 3 4", "1 2 4 3 4"), "4", "4 3", "2 1"},
+		{"by size", Retention{Keep: 5, KeepFailed: 5, MaxSize: 350}, look("4", "1 2 3 4", "1 2 4"), "5", "5 4 3", "2 1"},
+		{"by size, the previous one first", Retention{Keep: 5, MaxSize: 250}, look("1", "1 2 3 4", "1 2 3 4 1"), "5", "5 1", "4 3 2"},
+		{"too small for any", Retention{Keep: 5, MaxSize: 1}, look("4", "1 2 3 4", "1 2 3 4"), "5", "5 4", "3 2 1"},
+		{"not ours", Retention{Keep: 1, KeepFailed: 1}, look("?1", "?1 2 3", "2 3"), "4", "4", "3 2"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			var kept, out []string
-			for _, d := range Keep(tt.r, tt.l, "/srv/tea", tt.id) {
+			for _, d := range Keep(tt.r, tt.l, "/srv/tea", tt.id, 100) {
 				if d.Why == "" {
 					t.Errorf("no reason for %s", d.ID)
 				}

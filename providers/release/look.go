@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/shipctl/shipctl/providers/remote"
 )
@@ -13,9 +14,11 @@ import (
 type Look struct {
 	Root      string // physical
 	Current   Link
-	Releases  []Published // by time of publication, those that nothing is recorded of first
-	Activated []string    // IDs, oldest first, each as often as it was activated
-	Ready     []string    // SHA-256 of uploads that are not published
+	Releases  []Published         // by time of publication, those that nothing is recorded of first
+	Activated []string            // IDs, oldest first, each as often as it was activated
+	since     time.Time           // of the last one; zero: not known
+	Due       map[string][]string // by ID: commands that should have run after its activation
+	Ready     []string            // SHA-256 of uploads that are not published
 }
 
 // Link is what <root>/current is.
@@ -29,6 +32,7 @@ type Published struct {
 	ID, SHA256 string
 	Seq        int    // order of publication on this root
 	Form, Name string // as in Artifact; Name only of a file
+	Size       int64  // bytes on the disk; 0: not known
 }
 
 var linkKinds = []string{"none", "link", "directory", "file", "odd"}
@@ -47,10 +51,19 @@ func parseLook(text string) (Look, error) {
 			l.Current.Kind, l.Current.Target, _ = strings.Cut(rest, " ")
 		case "release":
 			err = l.release(rest)
+		case "size":
+			l.size(rest)
 		case "activated":
-			if validID(rest) {
-				l.Activated = append(l.Activated, rest)
+			id, at, _ := strings.Cut(rest, " ")
+			if !validID(id) {
+				break
 			}
+			l.Activated, l.since = append(l.Activated, id), time.Time{}
+			if n, err := strconv.ParseInt(at, 10, 64); err == nil && n > 0 && n < 1<<40 {
+				l.since = time.Unix(n, 0)
+			}
+		case "due":
+			l.due(rest)
 		case "ready":
 			if validSHA256(rest) {
 				l.Ready = append(l.Ready, rest)
@@ -72,6 +85,26 @@ func parseLook(text string) (Look, error) {
 	}
 	slices.SortStableFunc(l.Releases, func(a, b Published) int { return a.Seq - b.Seq })
 	return l, nil
+}
+
+func (l *Look) size(rest string) {
+	id, kib, _ := strings.Cut(rest, " ")
+	n, err := strconv.ParseInt(kib, 10, 64)
+	i := slices.IndexFunc(l.Releases, func(p Published) bool { return p.ID == id })
+	if err == nil && i >= 0 && n >= 0 && n < 1<<40 {
+		l.Releases[i].Size = n << 10
+	}
+}
+
+func (l *Look) due(rest string) {
+	id, name, _ := strings.Cut(rest, " ")
+	if !validID(id) || !regexp.MustCompile(hookPattern).MatchString(name) {
+		return
+	}
+	if l.Due == nil {
+		l.Due = map[string][]string{}
+	}
+	l.Due[id] = append(l.Due[id], name)
 }
 
 func (l *Look) release(rest string) error {

@@ -3,7 +3,9 @@
 #   root PHYSICAL
 #   current none | link TARGET | directory | file | odd
 #   release ID SHA256 SEQ FORM NAME      what is recorded of it, "- - - -" where nothing is
-#   activated ID                         oldest first, an ID as often as it was
+#   size ID KIB                          what it took on the disk when it was published
+#   activated ID [SECONDS]               oldest first, an ID as often as it was; SECONDS since 1970 on this machine's clock
+#   due ID NAME                          a command that should have run after the activation of ID, and did not
 #   ready SHA256                         an upload that is not published
 # No forks but one for the link: this is asked on every plan.
 
@@ -54,15 +56,23 @@ for dir in releases/*; do
 	case $id in
 	[!A-Za-z0-9]* | *[!A-Za-z0-9._+-]*) continue ;;
 	esac
-	sha='' seq='' form='' name=''
+	sha='' seq='' form='' name='' kib=''
 	if [ -f "$records/$id" ]; then
-		read -r sha seq form name <"$records/$id" || :
+		{
+			read -r sha seq form name
+			read -r _ _ kib
+		} <"$records/$id" || :
 	fi 2>/dev/null
 	printf 'release %s %s %s %s %s\n' "$id" "${sha:--}" "${seq:--}" "${form:--}" "${name:--}"
+	[ -z "$kib" ] || printf 'size %s %s\n' "$id" "$kib"
 done
 
 if [ -f "$records/.history" ]; then
-	while read -r id; do printf 'activated %s\n' "$id"; done <"$records/.history"
+	while read -r id at; do printf 'activated %s%s\n' "$id" "${at:+ $at}"; done <"$records/.history"
+fi
+
+if [ -f "$records/.after" ]; then
+	while read -r id name; do printf 'due %s %s\n' "$id" "$name"; done <"$records/.after"
 fi
 
 for file in releases/.ready-*; do

@@ -1,5 +1,6 @@
 # shellcheck shell=sh
-# Removes releases that nothing uses: prune ROOT KEY ID... What is in use is decided here, at the last moment: the
+# Removes releases that nothing uses: prune ROOT KEY ID..., or prune ROOT KEY -all where the whole is given up: then what
+# is live goes too, with the link to it, and what was shared stays. What is in use is decided here, at the last moment: the
 # current and the previous release stay, so does what a link of ours points to or a process has as directory, program
 # or open file. A release is first renamed, then looked at again, then removed: what is there under its name is whole.
 
@@ -9,6 +10,12 @@ root=$(cd -P "$1" && pwd -P) || die "could not enter $1"
 cd -P "$root/releases" || die "could not enter $root/releases"
 records=$STATE/projects/$PROJECT/releases/$2
 shift 2
+all=
+if [ "${1:-}" = -all ]; then
+	all=1
+	shift
+	for record in "$records"/*; do [ -f "$record" ] && set -- "$@" "${record##*/}"; done
+fi
 
 # links: "path target" of what every process has as directory and program, and has open.
 links() {
@@ -45,6 +52,7 @@ user() { printf '%s\n' "$used" | awk -v id="$1" '$1 == id { print $2; exit }'; }
 pointed() {
 	for l in "$root"/* "$root"/*/*; do
 		[ -L "$l" ] || continue
+		[ -z "$all" ] || [ "$l" != "$root/current" ] || continue
 		case $(readlink -f "$l")/ in "$PWD/$1/"*) return 0 ;; esac
 	done
 	return 1
@@ -53,9 +61,9 @@ pointed() {
 # reason ID: why it stays, or nothing.
 reason() {
 	pid=$(user "$1")
-	if [ "$1" = "$live" ]; then
+	if [ -z "$all" ] && [ "$1" = "$live" ]; then
 		printf 'it is live'
-	elif [ "$1" = "$previous" ]; then
+	elif [ -z "$all" ] && [ "$1" = "$previous" ]; then
 		printf 'it was live before'
 	elif [ -n "$pid" ]; then
 		printf 'in use by process %s (%s)' "$pid" "$(cmd_of "$pid")"
@@ -72,7 +80,6 @@ $used
 	*"
 denied
 "*)
-		printf 'nothing removed: not every process of this machine can be looked at\n'
 		return 1
 		;;
 	esac
@@ -89,19 +96,28 @@ live=${live#"$PWD"/}
 live=${live%%/*}
 previous=$(awk -v live="$live" '$1 != live { p = $1 } END { print p }' "$records/.history" 2>/dev/null)
 
-if [ "$(id -u)" != 0 ]; then
-	printf 'nothing removed: without root it can not be seen whether a process uses a release\n'
+# blind MESSAGE: retention can wait; what is to be given up was not.
+blind() {
+	[ -z "$all" ] || die "$*"
+	printf '%s\n' "$*"
 	exit 0
-fi
-look || exit 0
+}
+[ "$(id -u)" = 0 ] || blind 'nothing removed: without root it can not be seen whether a process uses a release'
+look || blind 'nothing removed: not every process of this machine can be looked at'
 
 for id in "$@"; do
 	case $id in [!A-Za-z0-9]* | *[!A-Za-z0-9._+-]* | '') die "$id is not the name of a release" ;; esac
-	if [ ! -d "$id" ] || [ -L "$id" ]; then continue; fi
+	if [ ! -d "$id" ] || [ -L "$id" ]; then
+		[ -z "$all" ] || rm -f "$records/$id" # of a publication that was broken off
+		continue
+	fi
 	why=$(reason "$id")
 	if [ -n "$why" ]; then
 		printf 'kept %s: %s\n' "$id" "$why"
 		continue
+	fi
+	if [ "$id" = "$live" ]; then # with -all only
+		rm -f "$root/current" || die "could not remove $root/current"
 	fi
 	mv -T "$id" ".remove-$id" || die "could not rename $PWD/$id"
 done
@@ -115,6 +131,7 @@ for dir in .remove-*; do
 	pid=$(user "$dir")
 	if [ "$used" = all ] || [ -n "$pid" ]; then
 		[ -e "$id" ] || mv -T "$dir" "$id" || die "could not put $PWD/$id back"
+		[ "$id" != "$live" ] || switch_link "$PWD/$id" "$root/current" || die "could not point $root/current back to $PWD/$id"
 		printf 'kept %s: %s uses it since a moment ago\n' "$id" "${pid:+process }${pid:-somebody}"
 		continue
 	fi
@@ -122,3 +139,17 @@ for dir in .remove-*; do
 	printf 'removed %s\n' "$id"
 done
 sync_path .
+[ -n "$all" ] || exit 0
+
+# The rest, where nothing was kept: what never became a release, our notes, and the directories, if they are empty.
+for record in "$records"/*; do [ -f "$record" ] && exit 0; done
+rm -rf .upload-* .ready-* .publish-*
+rm -rf "$records"
+cd "$root" || exit 0
+rm -f current.shipctl-*
+if [ ! -e current ]; then # it led into what is gone
+	case $(readlink current) in "$root/releases/"*) rm -f current ;; esac
+fi
+for dir in releases slots jobs; do rmdir "$dir" 2>/dev/null; done
+cd / && rmdir "$root" 2>/dev/null
+exit 0

@@ -10,7 +10,10 @@ shift 7
 [ ! -L "$root/releases" ] || die "$root/releases is a symbolic link, which shipctl does not follow: make it a directory"
 root=$(cd -P "$root" && pwd -P) || die "could not enter the release root"
 cd -P "$root/releases" || die "could not enter $root/releases"
-ready=.ready-$sha
+ready=.ready-$sha sent=$sha
+if [ -f "$ready.sent" ]; then # of a source that was fetched: what the plan could not know
+	read -r sent paths <"$ready.sent" || die "could not read $PWD/$ready.sent"
+fi
 
 # unpack DIR: as nobody where we are root, so that tar can do no more harm than nobody can.
 unpack() {
@@ -96,7 +99,8 @@ make() {
 	# The record first: a release without one would be a stranger's to the next run; a record without its release is
 	# not looked at.
 	seq=$(next)
-	printf '%s %s %s %s\n%s %s\n' "$sha" "$seq" "$form" "$name" "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$RUN" |
+	kib=$(du -sk "$tmp" | awk '{ print $1 }')
+	printf '%s %s %s %s\n%s %s %s\n' "$sha" "$seq" "$form" "$name" "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$RUN" "$kib" |
 		write_atomic "$records/$id" 644 || die "could not record release $id in $records"
 	mv -T "$tmp" "$id" || die "could not rename $PWD/$tmp to $id"
 	sync_path .
@@ -109,16 +113,16 @@ if [ -e "$id" ] || [ -L "$id" ]; then
 	if [ -f "$records/$id" ]; then read -r known _ <"$records/$id"; fi
 	[ "$known" = "$sha" ] ||
 		die "release $id is there with other content: ${known:-nothing is recorded of it}, wanted is $sha. A release never changes; give this content another version."
-	rm -f "$ready"
+	rm -f "$ready" "$ready.sent"
 	printf 'release %s is published already\n' "$id"
 	exit 0
 fi
 [ -f "$ready" ] || die "$PWD/$ready is not there: the upload was removed. Plan again."
 sum=$(sha256sum <"$ready") || die "could not read $PWD/$ready"
-if [ "${sum%% *}" != "$sha" ]; then
-	rm -f "$ready"
-	die "the upload was damaged on this machine: its SHA-256 is ${sum%% *}, it was $sha. It was removed; plan again."
+if [ "${sum%% *}" != "$sent" ]; then
+	rm -f "$ready" "$ready.sent"
+	die "the upload was damaged on this machine: its SHA-256 is ${sum%% *}, it was $sent. It was removed; plan again."
 fi
 (make "$@") || exit 1
 [ -d "$id" ] || die "$PWD/$id is gone"
-rm -f "$ready"
+rm -f "$ready" "$ready.sent"

@@ -7,6 +7,7 @@ import (
 	"embed"
 
 	"github.com/shipctl/shipctl/providers"
+	"github.com/shipctl/shipctl/providers/release/fetch"
 	"github.com/shipctl/shipctl/providers/remote"
 )
 
@@ -22,18 +23,22 @@ var Kind = providers.Define(providers.Def[Spec]{
 	Claims:  claims,
 	Facts:   facts,
 	Diff:    diff,
+	Status:  status,
+	Remove:  Remove,
 	Record:  record, Rollback: rollback,
 	Local: map[string]func([]string) remote.Answer{scriptArtifact: answer},
-	Open:  map[string]func(string) (providers.Payload, error){scriptUpload: Open},
+	Open:  map[string]func(string) (providers.Payload, error){scriptUpload: downloads{fetch.New()}.open},
 })
 
 // Names of our scripts. The artifact is looked at by the controller itself.
 const (
 	scriptArtifact   = "release/artifact"
 	scriptLook       = "release/look"
+	scriptLink       = "release/link"
 	scriptUpload     = "release/upload"
 	scriptPublish    = "release/publish"
 	scriptActivate   = "release/activate"
 	scriptDeactivate = "release/deactivate"
 	scriptPrune      = "release/prune"
+	scriptHook       = "release/hook"
 )

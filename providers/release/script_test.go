@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -52,6 +53,8 @@ type box struct {
 	state string
 	root  string
 	wrap  string // put before a script, as `ulimit -f 1`
+	step  string // its ID
+	input string // $INPUT
 }
 
 func newBox(t testing.TB, sh shell) *box {
@@ -68,20 +71,29 @@ type result struct {
 
 func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
 
+// functions are what stands in front of a step's script.
+func functions(t interface{ Fatal(args ...any) }) string {
+	prelude, err := os.ReadFile("../remote/prelude.sh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	step, err := os.ReadFile("../remote/step.sh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(prelude) + string(step)
+}
+
 // text is a script as it is sent, frames and locks aside.
 func (b *box) text(name string, args ...string) string {
 	b.t.Helper()
-	prelude, err := os.ReadFile("../remote/prelude.sh")
-	if err != nil {
-		b.t.Fatal(err)
-	}
 	body, err := scripts.ReadFile(strings.TrimPrefix(name, "release/") + ".sh")
 	if err != nil {
 		b.t.Fatal(err)
 	}
 	// The prelude adds the usual directories to PATH: busybox is to have none but its own.
-	text := string(prelude) + "\nPATH=" + quote(b.sh.path) + "\n" + b.wrap + "\n" +
-		"STATE=" + quote(b.state) + " PROJECT=tea RUN=r1 STEP=s INPUT=\n__main() {\n" + string(body) + "\n}\n__main"
+	text := functions(b.t) + "\nPATH=" + quote(b.sh.path) + "\n" + b.wrap + "\n" +
+		"STATE=" + quote(b.state) + " PROJECT=tea RUN=r1 STEP=" + quote(b.step) + " INPUT=" + quote(b.input) + "\n__main() {\n" + string(body) + "\n}\n__main"
 	for _, a := range args {
 		text += " " + quote(a)
 	}
@@ -124,13 +136,19 @@ func (b *box) fails(want string, stdin []byte, name string, args ...string) {
 
 func (b *box) spec() Spec { return Spec{Name: "tea", Pin: PinVersion, Root: b.root} }
 
+// timeless takes the times and sizes out of what look prints.
+func timeless(text string) string {
+	text = regexp.MustCompile(`\nsize [^\n]*`).ReplaceAllString(text, "")
+	return regexp.MustCompile(`(?m)^(activated \S+) \d+$`).ReplaceAllString(text, "$1")
+}
+
 func (b *box) lookText() string {
 	b.t.Helper()
 	r := b.run(nil, scriptLook, b.root, b.spec().key())
 	if r.status != 0 {
 		return fmt.Sprintf("exit %d", r.status)
 	}
-	return strings.ReplaceAll(r.out, b.root, "ROOT")
+	return timeless(strings.ReplaceAll(r.out, b.root, "ROOT"))
 }
 
 func (b *box) expect(want ...string) {

@@ -28,11 +28,15 @@ type Spec struct {
 	Pin     string             `json:"pin"`
 	Version string             `json:"version,omitempty"` // with PinVersion only
 	Root    string             `json:"root"`
-	Source  string             `json:"source"` // as written: relative to the directory that shipctl works in
-	Hosts   []config.HostValue `json:"hosts"`  // without the retired ones
+	Source  string             `json:"source"`           // as written: relative to the directory that shipctl works in
+	SHA256  string             `json:"sha256,omitempty"` // of a source that is fetched
+	Hosts   []config.HostValue `json:"hosts"`            // without the retired ones
 	// Retired machines get no release; a service still has to be taken off them.
 	Retired []config.HostValue `json:"retired,omitempty"`
 	Shared  []string           `json:"shared,omitempty"`
+	// Hooks, in the order in which they run.
+	BeforeActivate []Hook `json:"before_activate,omitempty"`
+	AfterActivate  []Hook `json:"after_activate,omitempty"`
 	// Retention is nil where nothing is ever removed.
 	Retention *Retention `json:"retention,omitempty"`
 
@@ -43,6 +47,8 @@ type Spec struct {
 type Retention struct {
 	Keep       int `json:"keep"`        // of those that were activated once
 	KeepFailed int `json:"keep_failed"` // of those that never were
+	// MaxSize is how many bytes they may take together; 0: any.
+	MaxSize int64 `json:"max_size,omitempty"`
 }
 
 // key names the root in the machine's state directory.
@@ -61,7 +67,7 @@ func (s Spec) artifact() remote.Query {
 
 func facts(_ config.Ref, s Spec) []remote.Query {
 	var q []remote.Query
-	if s.Pin != PinLive && s.Pin != PinRecorded {
+	if s.Pin != PinLive && s.Pin != PinRecorded && !remoteSource(s.Source) {
 		q = append(q, s.artifact())
 	}
 	for _, h := range s.Hosts {

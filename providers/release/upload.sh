@@ -1,32 +1,56 @@
 # shellcheck shell=sh
 # Takes an artifact from standard input: upload ROOT KEY ID SHA256 SIZE NEED. It becomes ROOT/releases/.ready-SHA256,
-# whole and on the disk, or nothing does. NEED is how many bytes it takes until it is published.
+# whole and on the disk, or nothing does. NEED is how many bytes it takes until it is published. Where SIZE is "-", the
+# source was fetched, and a line goes ahead: SHA256 SIZE NEED PATHS, of what is sent (a .zip is packed anew) and for
+# publish, which finds it in .ready-SHA256.sent.
 
 id=$3 sha=$4 size=$5 need=$6
 record=$STATE/projects/$PROJECT/releases/$2/$id
-ready=.ready-$sha
+ready=.ready-$sha sent=$sha paths=
+if [ "$size" = - ]; then
+	read -r sent size need paths || die "the upload broke off before anything had arrived. Run again."
+	case $sent$size$need$paths in *[!0-9a-f-]* | '') die "what arrived is no upload" ;; esac
+fi
 
-# enough: as much is free as is needed.
+# room KIB: for people.
+room() { printf '%s MB' $((($1 * 1024 + 999999) / 1000000)); }
+
+# free: how many KiB are, or nothing where it can't be said.
+free() { df -P -k . 2>/dev/null | awk 'NR == 2 && $4 ~ /^[0-9]+$/ { print $4 }'; }
+
+# enough: as much is free as is needed, also in inodes: one at least.
 enough() {
-	free=$(df -P -k . 2>/dev/null | awk 'NR == 2 { print $4 }')
-	case $free in '' | *[!0-9]*) return 0 ;; esac
-	[ "$free" -ge $(((need + 1023) / 1024)) ] ||
-		die "not enough room in $PWD: $(((need + 999999) / 1000000)) MB needed, $((free * 1024 / 1000000)) MB free. Nothing was sent. Make room and run again."
+	left=$(free)
+	if [ -n "$left" ] && [ "$left" -lt $(((need + 1023) / 1024)) ]; then
+		die "not enough room in $PWD: $(room $(((need + 1023) / 1024))) needed, $((left * 1024 / 1000000)) MB free. Nothing was written. Make room and run again."
+	fi
 }
 
-# take: runs in a subshell, so that its traps are its own.
+# broke GOT: why not all of it is there.
+broke() {
+	left=$(free)
+	rm -f "$tmp"
+	[ "${left:-9999}" -ge 4096 ] ||
+		die "$PWD is full: $(room $(((size + 1023) / 1024))) were to be written, there was room for $(room $(($1 / 1024))) (for all until it is published, $(room $(((need + 1023) / 1024))) are needed). What had arrived was removed. Make room and run again."
+	die "the upload broke off: $1 of $size bytes arrived. What had arrived was removed; run again."
+}
+
+# take: runs in a subshell, so that its traps are its own. The digest is of what is read from the disk's cache while it
+# is written: reading it once more afterwards took as long again.
 take() {
 	tmp=.upload-$RUN-$$
 	trap 'rm -f "$tmp"' EXIT
 	trap 'exit 1' HUP INT TERM PIPE
-	cat >"$tmp" || die "could not write to $PWD: $(df -P -k . | awk 'NR == 2 { print $4 }') KiB free. What had arrived was removed."
-	got=$(($(wc -c <"$tmp")))
-	[ "$got" -eq "$size" ] || die "the upload broke off: $got of $size bytes arrived. What had arrived was removed; run again."
-	sum=$(sha256sum <"$tmp") || die "could not read back what was uploaded"
+	sum=$(tee "$tmp" | sha256sum) || die "could not compute a SHA-256"
+	got=$(stat -c %s "$tmp") || die "$PWD/$tmp is gone"
+	[ "$got" -eq "$size" ] || broke "$got"
 	sum=${sum%% *}
-	[ "$sum" = "$sha" ] ||
-		die "what arrived is not what was planned: its SHA-256 is $sum, planned was $sha. The source was changed meanwhile; plan again."
+	[ "$sum" = "$sent" ] ||
+		die "what arrived is not what was planned: its SHA-256 is $sum, planned was $sent. The source was changed meanwhile; plan again."
 	sync_path "$tmp" || die "could not write $PWD/$tmp to the disk"
+	if [ -n "$paths" ]; then
+		printf '%s %s\n' "$sent" "$paths" | write_atomic "$ready.sent" 644 || die "could not write $PWD/$ready.sent"
+	fi
 	mv -f "$tmp" "$ready" || die "could not rename $PWD/$tmp"
 	sync_path .
 }
@@ -53,7 +77,9 @@ fi
 
 # We hold the machine's step lock: nobody else is uploading, so what lies here was left by a run that died, or
 # superseded by this one.
-rm -f .upload-* .ready-*
+rm -f .upload-* .ready-* 2>/dev/null
+why=$( (: >".upload-$RUN-$$") 2>&1) || die "could not write to $PWD: ${why##*: }. Nothing was written."
+rm -f ".upload-$RUN-$$"
 enough
 (take) || exit 1
 [ -f "$ready" ] || die "$PWD/$ready is gone"

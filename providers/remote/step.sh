@@ -41,3 +41,68 @@ __lease() {
 		"$__epoch" "$EPOCH" "$STEP" >&2
 	exit 76
 }
+
+# once NAME COMMAND...: runs a function, but not again when this step of this run did so before: a reply that was lost
+# makes the controller ask again. What it came to is kept in $STATE/projects/$PROJECT/once for the run that is the last.
+once() {
+	__done=$STATE/projects/$PROJECT/once
+	__key="$RUN $STEP $1"
+	shift
+	__was=$(key="$__key " awk 'index($0, ENVIRON["key"]) == 1 { s = substr($0, length(ENVIRON["key"]) + 1) } END { print s }' "$__done" 2>/dev/null)
+	case $__was in
+	'') ;;
+	0)
+		printf 'done already; the first reply was lost\n'
+		return 0
+		;;
+	*) die "it failed with exit status $__was; the reply that said more was lost" ;;
+	esac
+	("$@")
+	__was=$?
+	{
+		grep -F -e "$RUN " "$__done" 2>/dev/null
+		printf '%s %s\n' "$__key" "$__was"
+	} | write_atomic "$__done" 600 2>/dev/null || printf 'could not note in %s that this was done\n' "$__done" >&2
+	return "$__was"
+}
+
+# command_in DIR NAME USER SECONDS WORD...: runs a command in a directory, as USER ("": as we are), with PATH, HOME and
+# what $INPUT says (NAME=value a line) as its environment, and nothing else. Its last lines are shown. What it leaves
+# running must not keep us waiting, so they go by way of a file, which has no name any more when it is written.
+command_in() {
+	__dir=$1 __name=$2 __user=$3 __limit=$4
+	shift 4
+	have timeout || die "timeout is not on this machine: install coreutils."
+	__as='' __home=${HOME:-/}
+	if [ -n "$__user" ] && [ "$__user" != "$(id -un)" ]; then
+		[ "$(id -u)" = 0 ] || die "only root can run a command as $__user: set sudo = true for this host, or drop run_as."
+		__group=$(id -g "$__user" 2>/dev/null) || die "there is no user $__user on this machine"
+		__as="setpriv --reuid=$__user --regid=$__group --init-groups"
+		__home=$(getent passwd "$__user" 2>/dev/null | cut -d: -f6)
+	fi
+	cd "$__dir" || die "can't change into $__dir"
+	__out=$STATE/projects/$PROJECT/.output-$$
+	(umask 077 && : >"$__out") || die "can't write $__out"
+	exec 7>"$__out"
+	exec 8<"$__out"
+	rm -f "$__out"
+	__since=$(now_ms)
+	# shellcheck disable=SC2016,SC2086
+	printf '%s\n' "$INPUT" | env -i PATH="$PATH" HOME="${__home:-/}" timeout -k 10 "$__limit" $__as sh -c '
+		while IFS= read -r line; do [ -z "$line" ] || export "$line"; done
+		exec "$@" </dev/null' sh "$@" >&7 2>&1 7>&- 8<&- 9>&-
+	__status=$?
+	__since=$(($(now_ms) - __since))
+	exec 7>&-
+	__said=$(tail -n 20 <&8 | tr -d '\0' | sed 's/^/  | /')
+	exec 8<&-
+	# coreutils says 124, busybox what its TERM came to.
+	if [ "$__status" != 0 ] && [ "$__since" -ge "$((__limit * 1000 - 50))" ]; then
+		printf '%s\n' "$__name took longer than $__limit s. Its last lines:" "$__said" >&2
+	elif [ "$__status" != 0 ]; then
+		printf '%s\n' "$__name failed with exit status $__status. Its last lines:" "$__said" >&2
+	else
+		printf '%s\n' "$__said"
+	fi
+	return "$__status"
+}

@@ -1,9 +1,6 @@
 package service
 
 import (
-	"crypto/pbkdf2"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"maps"
 	"regexp"
@@ -17,7 +14,7 @@ import (
 	"github.com/zclconf/go-cty/cty/convert"
 
 	"github.com/shipctl/shipctl/config"
-	"github.com/shipctl/shipctl/providers/remote"
+	"github.com/shipctl/shipctl/providers"
 )
 
 // slots evaluates everything that may name the slot, once for each.
@@ -117,109 +114,26 @@ func (d *decoder) evaluate(in slotInput, id string) (Slot, bool) {
 func (d *decoder) env(in slotInput, self map[string]cty.Value) (out map[string]cty.Value, at map[string]*hcl.Range) {
 	out, at = map[string]cty.Value{}, map[string]*hcl.Range{}
 	for _, e := range []hcl.Expression{d.in.Env, in.Env} {
-		v, diags := d.b.Eval(e, map[string]cty.Value{"slot": cty.ObjectVal(self)})
+		values, ranges, diags := providers.Variables(d.b, e, map[string]cty.Value{"slot": cty.ObjectVal(self)})
 		d.diags = append(d.diags, diags...)
-		if diags.HasErrors() {
-			continue
-		}
-		v, _ = v.Unmark() // the values keep their own marks
-		if v.IsNull() || !v.IsKnown() {
-			continue
-		}
-		if !v.CanIterateElements() || !(v.Type().IsObjectType() || v.Type().IsMapType()) {
-			d.wrong(e.Range().Ptr(), "Not an environment", "a map of names and values is expected: { TZ = \"Asia/Seoul\" }.")
-			continue
-		}
-		for it := v.ElementIterator(); it.Next(); {
-			k, x := it.Element()
-			s, err := convert.Convert(x, cty.String)
-			switch name := k.AsString(); {
-			case err != nil || x.IsNull():
-				d.wrong(entry(e, name), "Not a value of a variable", "%s: text, a number or a bool is expected.", name)
-			case !envName.MatchString(name) || strings.HasPrefix(name, "SHIPCTL"):
-				d.wrong(entry(e, name), "Not a name of a variable", "%q: letters, digits and _ are expected, not beginning with a digit or with SHIPCTL.", name)
-			default:
-				out[name], at[name] = s, entry(e, name)
-			}
-		}
+		maps.Copy(out, values)
+		maps.Copy(at, ranges)
 	}
 	return out, at
 }
 
-// entry is where a map gives the value of a key: the value itself where the map is written out.
-func entry(e hcl.Expression, key string) *hcl.Range {
-	pairs, diags := hcl.ExprMap(e)
-	if diags.HasErrors() {
-		return e.Range().Ptr()
-	}
-	for _, p := range pairs {
-		k, diags := p.Key.Value(nil)
-		if !diags.HasErrors() && k.Type() == cty.String && k.IsKnown() && !k.IsNull() && k.AsString() == key {
-			return p.Value.Range().Ptr()
-		}
-	}
-	return e.Range().Ptr()
-}
-
-var envName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
-
 // variable keeps of a sensitive value the variable's name and a slow hash.
 func (d *decoder) variable(name string, v cty.Value, at *hcl.Range) Env {
-	from, secret := config.Sensitive(v)
-	plain, _ := v.UnmarkDeep()
-	if !plain.IsKnown() {
-		return Env{Name: name}
-	}
-	s := plain.AsString()
-	if i := strings.IndexFunc(s, unicode.IsControl); i >= 0 {
-		d.wrong(at, "Control character in a value", "%s: a newline or another control character can't be passed in the environment.", name)
-	}
-	switch {
-	case secret && from == "":
-		d.wrong(at, "Part of a value is sensitive", "%s: a sensitive variable can be used as a whole value only (%s = var.NAME): it travels by its name.", name, name)
-	case secret:
-		key, err := pbkdf2.Key(sha256.New, s, []byte("shipctl "+d.b.Ref.String()+" "+name), 100_000, 8)
-		if err != nil {
-			d.wrong(at, "Can't hash", "%s", err)
-		}
-		return Env{Name: name, Value: remote.Part{Var: from}, Print: hex.EncodeToString(key)}
-	}
-	return Env{Name: name, Value: remote.Part{Text: s}}
+	env, diags := providers.Variable(d.b, name, v, at)
+	d.diags = append(d.diags, diags...)
+	return env
 }
 
 // words evaluates a command: program and arguments, each as it is, without a shell.
 func (d *decoder) words(e hcl.Expression, local map[string]cty.Value, what string) []string {
-	v, diags := d.b.Eval(e, local)
+	words, diags := providers.Words(d.b, e, local, what)
 	d.diags = append(d.diags, diags...)
-	if diags.HasErrors() {
-		return nil
-	}
-	at := e.Range().Ptr()
-	if _, secret := config.Sensitive(v); secret {
-		d.wrong(at, "Sensitive value in a command", "A command line can be read by everybody on the machine. Pass it in env.")
-		return nil
-	}
-	if !v.IsWhollyKnown() {
-		return nil
-	}
-	list, err := convert.Convert(v, cty.List(cty.String))
-	if err != nil || list.IsNull() || list.LengthInt() == 0 {
-		d.wrong(at, "Not a command", "%s: a list of the program and its arguments is expected: [\"java\", \"-jar\", \"app.jar\"]. There is no shell.", what)
-		return nil
-	}
-	var out []string
-	for it := list.ElementIterator(); it.Next(); {
-		_, w := it.Element()
-		if w.IsNull() || strings.IndexFunc(w.AsString(), unicode.IsControl) >= 0 {
-			d.wrong(at, "Not a word of a command", "%s: null or a control character.", what)
-			return nil
-		}
-		out = append(out, w.AsString())
-	}
-	if out[0] == "" || strings.HasPrefix(out[0], "-") {
-		d.wrong(at, "Not a program", "%s: %q can't be a program's name.", what, out[0])
-	}
-	return out
+	return words
 }
 
 // line evaluates an expression to one line of text.

@@ -415,15 +415,24 @@ func TestConnectedByIPv6(t *testing.T) {
 	})
 }
 
-// TestBeforeStart: its output is shown, its failure too.
+// TestBeforeStart: its output is shown, its failure too; and it does not run again when the reply was lost.
 func TestBeforeStart(t *testing.T) {
 	eachShell(t, func(t *testing.T, b *bench) {
-		run := func(command ...string) (string, error) {
-			return remotetest.Step(t, b.m, remote.Call{
+		n := 0
+		again := func(command ...string) (string, error) {
+			out, err := b.m.Run(t.Context(), remote.Ticket{Run: "run", Step: "hook-" + strconv.Itoa(n), Deadline: time.Now().Add(time.Minute)}, remote.Call{
 				Script: "service/before", Args: append([]string{"migrate", b.dir, "", "2"}, command...), Stdin: []remote.Part{{Text: "A=b c\n"}},
 			})
+			return string(out), err
+		}
+		run := func(command ...string) (string, error) {
+			n++
+			return again(command...)
 		}
 		if out, err := run("sh", "-c", `echo "$A in $PWD"`); err != nil || !strings.Contains(out, "b c in "+b.dir) {
+			t.Errorf("%q, %v", out, err)
+		}
+		if out, err := again("false"); err != nil || !strings.Contains(out, "done already") {
 			t.Errorf("%q, %v", out, err)
 		}
 		if _, err := run("sh", "-c", "echo no table; exit 3"); err == nil || !strings.Contains(err.Error(), "exit status 3") || !strings.Contains(err.Error(), "no table") {

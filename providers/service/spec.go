@@ -13,7 +13,6 @@ import (
 
 	"github.com/shipctl/shipctl/config"
 	"github.com/shipctl/shipctl/providers"
-	"github.com/shipctl/shipctl/providers/remote"
 )
 
 // ReleaseID stands in a spec for the id of a release that is known on the machines only (version unset).
@@ -56,12 +55,8 @@ type Slot struct {
 	at      *hcl.Range
 }
 
-// Env is one variable. Of a sensitive one the spec has the name, and a slow hash by which a change is noticed.
-type Env struct {
-	Name  string      `json:"name"`
-	Value remote.Part `json:"value"`
-	Print string      `json:"print,omitempty"`
-}
+// Env is one variable of the program.
+type Env = providers.Env
 
 // Hook is a command that runs before the program is started.
 type Hook struct {

@@ -57,7 +57,7 @@ func run(ctx context.Context) (err error) {
 		return err
 	}
 	say("Applied, with %d requests a second through nginx, each on a connection of its own.", rate)
-	meter, err := load.Start(ctx, load.Options{Targets: []string{d.url()}, Paths: []string{"/", "/?ms=100"}, Rate: rate, Count: requests})
+	meter, err := load.Start(ctx, load.Options{Targets: []string{d.url()}, Paths: []string{"/", "/?ms=100"}, Rate: rate})
 	if err != nil {
 		return err
 	}
@@ -65,9 +65,13 @@ func run(ctx context.Context) (err error) {
 		meter.Stop()
 		return err
 	}
-	result := meter.Wait()
+	result := meter.StopAfter(requests) // the deployment may have been quicker, or slower
 	say("What runs now.")
 	if err := d.run("status"); err != nil {
+		return err
+	}
+	say("What the machine remembers of it.")
+	if err := d.run("history"); err != nil {
 		return err
 	}
 	say("And a plan once more.")
@@ -76,6 +80,9 @@ func run(ctx context.Context) (err error) {
 	}
 	fmt.Println()
 	fmt.Println(result)
+	if result.Versions()["2"] == 0 {
+		return errors.New("version 2 answered nothing")
+	}
 	if result.Lost() > 0 {
 		return fmt.Errorf("%d requests were lost", result.Lost())
 	}
@@ -143,6 +150,7 @@ func (d *demo) run(args ...string) error {
 	ctx, cancel := context.WithTimeout(d.ctx, 2*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, d.shipctl, append([]string{"-chdir=" + d.config}, args...)...)
+	cmd.Env = append(os.Environ(), "XDG_STATE_HOME="+filepath.Join(d.lab.Dir, "journals"))
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	return cmd.Run()
 }

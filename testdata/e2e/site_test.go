@@ -27,6 +27,9 @@ func TestMain(m *testing.M) {
 	if err != nil {
 		panic(err)
 	}
+	if err := os.Setenv("XDG_STATE_HOME", filepath.Join(dir, "state")); err != nil { // journals
+		panic(err)
+	}
 	shipctl, teatime = filepath.Join(dir, "shipctl"), filepath.Join(dir, "teatime")
 	for out, pkg := range map[string]string{shipctl: "cmd/shipctl", teatime: "examples/teatime"} {
 		cmd := exec.Command("go", "build", "-o", out, "github.com/shipctl/shipctl/"+pkg)

@@ -109,6 +109,20 @@ func (m *Meter) Stop() Result {
 	return m.Wait()
 }
 
+// StopAfter is Stop once n requests were sent, at the earliest.
+func (m *Meter) StopAfter(n int) Result {
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for sent, _ := m.Progress(); sent < n; sent, _ = m.Progress() {
+		select {
+		case <-m.done:
+			return m.Wait()
+		case <-tick.C:
+		}
+	}
+	return m.Stop()
+}
+
 // Wait returns the result when the load has ended.
 func (m *Meter) Wait() Result {
 	<-m.done

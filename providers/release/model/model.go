@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -26,6 +27,7 @@ type root struct {
 	releases map[string]bool   // IDs with a directory
 	records  map[string]record // by ID
 	history  []string          // activations, oldest first
+	due      []string          // "ID NAME" of the commands that are to run after an activation
 	ready    map[string]bool   // uploads, by SHA-256
 	kind     string            // of current
 	target   string
@@ -45,7 +47,7 @@ func (m *Model) Clone() *Model {
 	for name, r := range m.roots {
 		c := *r
 		c.releases, c.records, c.ready = maps.Clone(r.releases), maps.Clone(r.records), maps.Clone(r.ready)
-		c.history = slices.Clone(r.history)
+		c.history, c.due = slices.Clone(r.history), slices.Clone(r.due)
 		out.roots[name] = &c
 	}
 	return out
@@ -107,6 +109,9 @@ func (m *Model) Ask(script string, args []string) (text string, status int) {
 	for _, id := range r.history {
 		fmt.Fprintf(&b, "activated %s\n", id)
 	}
+	for _, line := range r.due {
+		fmt.Fprintf(&b, "due %s\n", line)
+	}
 	for _, sha := range slices.Sorted(maps.Keys(r.ready)) {
 		fmt.Fprintf(&b, "ready %s\n", sha)
 	}
@@ -131,6 +136,8 @@ func (m *Model) step(script string, args []string, payloadSHA string, half bool)
 		"release/activate":   func() (string, error) { return "", m.activate(args, half) },
 		"release/deactivate": func() (string, error) { return m.deactivate(args, half) },
 		"release/prune":      func() (string, error) { return m.prune(args, half) },
+		"release/link":       func() (string, error) { return m.link(args, half) },
+		"release/hook":       func() (string, error) { return m.hook(args, half) },
 	}
 	if steps[script] == nil {
 		return "", fmt.Errorf("no such script: %s", script)
@@ -160,6 +167,25 @@ func (m *Model) upload(args []string, payloadSHA string, half bool) (string, err
 	clear(r.ready)
 	if half || payloadSHA != sha {
 		return "", errors.New("the upload broke off")
+	}
+	r.ready[sha] = true
+	return "", nil
+}
+
+func (m *Model) link(args []string, half bool) (string, error) {
+	sha, from := args[2], args[3]
+	r := m.roots[args[0]]
+	switch {
+	case r == nil || len(r.releases) == 0 && len(r.ready) == 0:
+		return "", errors.New("could not enter")
+	case r.ready[sha]:
+		return "", nil
+	case !r.releases[from] || r.records[from].sha != sha || r.records[from].name != args[4]:
+		return "", errors.New("it is not there any more")
+	}
+	clear(r.ready)
+	if half {
+		return "", errors.New("died before the rename")
 	}
 	r.ready[sha] = true
 	return "", nil
@@ -200,7 +226,11 @@ func (m *Model) activate(args []string, half bool) error {
 		return fmt.Errorf("release %s is not on this machine", id)
 	}
 	if len(r.history) == 0 || r.history[len(r.history)-1] != id {
-		r.history = append(r.history[max(0, len(r.history)-49):], id)
+		r.remember(id)
+	}
+	r.due = nil
+	for _, name := range args[3:] {
+		r.due = append(r.due, id+" "+name)
 	}
 	if r.kind != "none" && r.kind != "link" {
 		return errors.New("current is not a symbolic link")
@@ -224,20 +254,88 @@ func (m *Model) deactivate(args []string, half bool) (string, error) {
 	if half {
 		return "", errors.New("died before the switch")
 	}
-	if r.kind != "link" || r.target != args[0]+"/releases/"+id {
+	target := ""
+	if len(args) > 3 {
+		target = args[3]
+	}
+	switch {
+	case r.kind == "link" && r.target == args[0]+"/releases/"+id:
+		r.kind, r.target = "none", ""
+		if target != "" {
+			r.kind, r.target = "link", target
+		}
+	case r.target != target:
 		return "current does not point to release " + id + ": left as it is", nil
 	}
-	r.kind, r.target = "none", ""
-	if len(args) > 3 && args[3] != "" {
-		r.kind, r.target = "link", args[3]
+	if r.kind == "link" && r.releases[strings.TrimPrefix(r.target, args[0]+"/releases/")] && len(args) > 4 {
+		if err := again(args[4:]); err != nil {
+			return "", err
+		}
+	}
+	r.due = nil
+	return "", nil
+}
+
+// again runs commands as a deactivation does.
+func again(args []string) (err error) {
+	for len(args) > 4 {
+		n, _ := strconv.Atoi(args[3])
+		err = errors.Join(err, command(args[4:4+n]))
+		args = args[4+n:]
+	}
+	return err
+}
+
+// command is what comes of one: "false" fails.
+func command(words []string) error {
+	if words[0] == "false" {
+		return errors.New("failed with exit status 1")
+	}
+	return nil
+}
+
+// remember appends to the history what is activated now; of each release that is still here its last time stays.
+func (r *root) remember(id string) {
+	var known, keep []string
+	for _, x := range r.history {
+		if _, ok := r.records[x]; ok {
+			known = append(known, x)
+		}
+	}
+	for i, x := range known {
+		if i > len(known)-50 || !slices.Contains(known[i+1:], x) {
+			keep = append(keep, x)
+		}
+	}
+	r.history = append(keep, id)
+}
+
+func (m *Model) hook(args []string, half bool) (string, error) {
+	id, when, name := args[2], args[3], args[4]
+	r := m.roots[args[0]]
+	if r == nil || !r.releases[id] {
+		return "", fmt.Errorf("release %s is not on this machine", id)
+	}
+	if err := command(args[7:]); err != nil {
+		return "", err
+	}
+	if half {
+		return "", errors.New("died before it was noted")
+	}
+	if when == "after" {
+		r.due = slices.DeleteFunc(r.due, func(line string) bool { return line == id+" "+name })
 	}
 	return "", nil
 }
 
 func (m *Model) prune(args []string, half bool) (string, error) {
 	r := m.roots[args[0]]
-	if r == nil || len(r.releases) == 0 {
+	all := len(args) > 2 && args[2] == "-all"
+	if r == nil || len(r.releases) == 0 && !all {
 		return "", nil
+	}
+	if m.Unprivileged && all {
+		return "", errors.New("nothing removed")
 	}
 	if m.Unprivileged {
 		return "nothing removed", nil
@@ -254,13 +352,22 @@ func (m *Model) prune(args []string, half bool) (string, error) {
 		}
 	}
 	var out []string
-	for _, id := range args[2:] {
+	ids := args[2:]
+	if all {
+		ids = slices.Sorted(maps.Keys(r.records))
+	}
+	for _, id := range ids {
 		switch {
+		case !r.releases[id] && all:
+			delete(r.records, id)
 		case !r.releases[id]:
-		case id == live || id == previous || (m.Busy != nil && m.Busy(dir+id)):
+		case !all && (id == live || id == previous) || (m.Busy != nil && m.Busy(dir+id)):
 			out = append(out, "kept "+id)
 		default:
 			delete(r.releases, id)
+			if id == live {
+				r.kind, r.target = "none", ""
+			}
 			if half {
 				return "", errors.New("died before the removal")
 			}
@@ -268,5 +375,24 @@ func (m *Model) prune(args []string, half bool) (string, error) {
 			out = append(out, "removed "+id)
 		}
 	}
+	if all {
+		m.forget(args[0])
+	}
 	return strings.Join(out, "\n"), nil
+}
+
+// forget is the end of a removal of everything, where nothing was kept.
+func (m *Model) forget(path string) {
+	r := m.roots[path]
+	if len(r.records) > 0 {
+		return
+	}
+	r.history, r.due = nil, nil
+	clear(r.ready)
+	if dir := path + "/releases/"; r.kind == "link" && strings.HasPrefix(r.target, dir) && !r.releases[strings.TrimPrefix(r.target, dir)] {
+		r.kind, r.target = "none", ""
+	}
+	if len(r.releases) == 0 && r.kind == "none" {
+		delete(m.roots, path)
+	}
 }

@@ -10,7 +10,7 @@ release "shop" {
   hosts   = [host.app-1]
   root    = "/srv/shop"
   source  = "https://builds.example/shop.jar"
-#           ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ error: is a URL
+#           ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ error: give its SHA-256
   version = "1"
 }
 

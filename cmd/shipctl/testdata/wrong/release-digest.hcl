@@ -1,0 +1,22 @@
+shipctl {
+  project = "shop"
+}
+
+variable "token" {
+  type      = string
+  sensitive = true
+  default   = "t"
+}
+
+host "app-1" {
+  address = "10.0.0.11"
+}
+
+release "shop" {
+  hosts   = [host.app-1]
+  root    = "/srv/shop"
+  source  = "https://store.example/shop.jar"
+  sha256  = "9f86"
+#           ^^^^^^ error: 64 digits
+  version = "1"
+}
