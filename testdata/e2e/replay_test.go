@@ -51,7 +51,7 @@ func TestReplay(t *testing.T) {
 			break
 		}
 	}
-	t.Logf("%d histories, %d operations, %d faults replayed in %s; the same facts after each", done, p.operations, len(p.faults), time.Since(begin).Round(time.Second))
+	t.Logf("%d histories, %d operations, %d kinds of fault replayed in %s; the same facts after each", done, p.operations, len(p.faults), time.Since(begin).Round(time.Second))
 	t.Logf("faults: %v", p.faults)
 	if done < *replayFlag {
 		t.Logf("time allowed for %d of %d only", done, *replayFlag)
@@ -402,8 +402,11 @@ func normal(line string) string {
 		return ""
 	}
 	switch word, rest, _ := strings.Cut(line, " "); word {
-	case "boot", "version", "pidfile", "pidnote", "why", "body", "shutdown", "end":
+	case "boot", "version", "pidfile", "pidnote", "why", "body", "shutdown", "end", "size":
 		return ""
+	case "activated": // when, too
+		id, _, _ := strings.Cut(rest, " ")
+		return word + " " + id
 	case "installed", "master", "used", "included":
 		return word
 	case "worker":
