@@ -82,12 +82,40 @@ func addForms(forms map[string]bool, v string) {
 		addCut(forms, printable(v, fill))
 	}
 	addCut(forms, v)
+	addWrapped(forms, hex.EncodeToString([]byte(v)))
 	for _, e := range []*base64.Encoding{base64.StdEncoding, base64.URLEncoding} {
 		forms[e.EncodeToString([]byte(v))] = true
 		for shift := range 3 {
-			if inner := withinBase64(e, v, shift); len(inner) >= 2*shortestSecret {
-				forms[inner] = true
+			inner := withinBase64(e, v, shift)
+			if len(inner) < 2*shortestSecret {
+				continue
 			}
+			forms[inner] = true
+			if e == base64.StdEncoding {
+				addWrapped(forms, inner)
+			}
+		}
+	}
+}
+
+// addWrapped adds an encoding as base64, openssl and xxd print it: in lines of 76, 64 or 60, the first of which may begin
+// anywhere; also as our scripts show a program's lines.
+func addWrapped(forms map[string]bool, form string) {
+	for _, width := range []int{76, 64, 60} {
+		for first := 1; first <= min(width, len(form)-1); first++ {
+			for _, end := range []string{"\n", "\r\n", "\n  | "} {
+				var b strings.Builder
+				b.WriteString(form[:first])
+				for rest := form[first:]; rest != ""; {
+					n := min(width, len(rest))
+					b.WriteString(end + rest[:n])
+					rest = rest[n:]
+				}
+				forms[b.String()] = true
+			}
+		}
+		if len(form) <= 60 {
+			return // one end of a line at most: the width does not matter
 		}
 	}
 }

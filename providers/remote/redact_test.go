@@ -49,3 +49,24 @@ func TestRedact(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+// TestRedactWrapped: encodings that are cut into lines, wherever the value lies in them.
+func TestRedactWrapped(t *testing.T) {
+	for _, secret := range []string{remotetest.Password, strings.Repeat("0123456789abcdef", 8)} {
+		r := remote.NewRedactor(secret)
+		for _, width := range []int{76, 64, 60} {
+			for before := range 80 {
+				text := strings.Repeat("#", before) + secret + "tail"
+				for _, whole := range []string{base64.StdEncoding.EncodeToString([]byte(text)), hex.EncodeToString([]byte(text))} {
+					var wrapped strings.Builder
+					for i := 0; i < len(whole); i += width {
+						wrapped.WriteString(whole[i:min(i+width, len(whole))] + "\n")
+					}
+					if got := r.Text(wrapped.String()); !strings.Contains(got, remote.Hidden) {
+						t.Fatalf("%d before, lines of %d: %q", before, width, got)
+					}
+				}
+			}
+		}
+	}
+}

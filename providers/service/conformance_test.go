@@ -38,9 +38,9 @@ type pair struct {
 func TestModel(t *testing.T) {
 	ops := rapid.SliceOfN(rapid.SampledFrom([]string{
 		"start blue 41", "start blue 42", "start green 41", "start green 42", "start green 43", "health blue 41", "health green 42", "confirm blue 41", "confirm green 42",
-		"stop blue", "stop green", "intrude blue", "intrude green", "evict", "evict another", "crash blue", "crash green",
+		"stop blue", "revive blue", "stop green", "revive green", "intrude blue", "intrude green", "evict", "evict another", "crash blue", "crash green",
 		"connect blue", "connect green", "leave", "before well", "before badly",
-	}), 11, 15)
+	}), 12, 16)
 	for seed := range 4 {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
@@ -106,7 +106,7 @@ func (p *pair) both(script, input string, args ...string) (error, error) {
 }
 
 func (p *pair) stopArgs(slot string) []string {
-	return []string{p.name, slot, "TERM", "5", "1", "keep", "", strconv.Itoa(p.ports[slot])}
+	return []string{p.name, slot, "TERM", "5", "1", "keep", "", strconv.Itoa(p.ports[slot]), "again"}
 }
 
 // do does the same to both, and compares whether it worked.
@@ -118,11 +118,13 @@ func (p *pair) do(t *testing.T, op string) {
 	var err, modelErr error
 	switch f[0] {
 	case "start":
-		args := []string{p.name, slot, port, release, digest, p.dirOf(release), p.root, "process", "", "TERM", "5", "", ""}
+		args := []string{p.name, slot, port, release, digest, p.dirOf(release), p.root, "process", "", "TERM", "5", "", "", "again"}
 		err, modelErr = p.both("service/start", "SLOT="+slot+"\nVERSION="+release+"\n", append(args, "./teatime", "-port="+port)...)
 		p.settle(t)
 	case "health":
 		err, modelErr = p.both("service/health", "", p.name, slot, port, release, digest, "process", "100", "2", "1000", "0", "http", "/profile", "", "200", "^"+slot+"$", p.dirOf(release), "")
+	case "revive":
+		err, modelErr = p.both("service/revive", "", p.name, slot, "5")
 	case "confirm":
 		err, modelErr = p.both("service/confirm", "", p.name, slot, port, release, digest, "process")
 	case "stop":

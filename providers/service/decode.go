@@ -105,10 +105,10 @@ func decode(b config.Block) (Spec, hcl.Diagnostics) {
 		}
 		return d.s, d.diags
 	}
+	d.rollout()
 	d.program()
 	d.slots()
 	d.stop()
-	d.rollout()
 	d.nginx()
 	d.windows()
 	return d.s, d.diags

@@ -18,6 +18,10 @@ import (
 
 func (d *decoder) nginx() {
 	in := d.in.Nginx
+	if in == nil && d.s.recreates() { // a batch server may have none
+		d.someMachine()
+		return
+	}
 	if in == nil {
 		d.wrong(&d.b.Range, "No route", "nginx_upstream { … } is needed: it says which nginx sends requests to the live slot.")
 		return
@@ -45,12 +49,17 @@ func (d *decoder) nginx() {
 		d.wrong(d.b.At("nginx_upstream", "variable"), "One variable, several machines",
 			"%s runs on %d machines and a variable holds one address: use upstream = %q.", d.b.Ref, len(active(d.s.Hosts)), n.Variable)
 	}
-	if len(d.s.Hosts) > 0 && len(active(d.s.Hosts)) == 0 {
-		d.wrong(d.in.Release.Range().Ptr(), "Every machine is retired", "%s would run nowhere, and nginx would still send requests to it. Leave one machine, or give nginx another place to send them and remove the block.", d.b.Ref)
-	}
+	d.someMachine()
 	n.Verify = d.verify()
 	d.s.Nginx = n
 	d.reachable()
+}
+
+// someMachine: the program must be left somewhere.
+func (d *decoder) someMachine() {
+	if len(d.s.Hosts) > 0 && len(active(d.s.Hosts)) == 0 {
+		d.wrong(d.in.Release.Range().Ptr(), "Every machine is retired", "%s would run nowhere, and nginx would still send requests to it. Leave one machine, or give nginx another place to send them and remove the block.", d.b.Ref)
+	}
 }
 
 var nginxName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,63}$`)
@@ -166,11 +175,17 @@ func (d *decoder) rollout() {
 	if in == nil {
 		return
 	}
-	if orElse(in.Strategy, "blue_green") != "blue_green" {
-		d.wrong(d.b.At("rollout", "strategy"), "Unknown strategy", `%q: "blue_green" is expected.`, in.Strategy)
+	switch orElse(in.Strategy, "blue_green") {
+	case "blue_green":
+	case recreate:
+		d.s.Strategy = recreate
+	default:
+		d.wrong(d.b.At("rollout", "strategy"), "Unknown strategy", `%q: "blue_green" or "recreate" (the old one is stopped before the new one is started) is expected.`, in.Strategy)
 	}
 	if d.s.Previous = orElse(in.Previous, "stopped"); d.s.Previous != "stopped" && d.s.Previous != "running" {
 		d.wrong(d.b.At("rollout", "previous"), "Unknown value", `previous is "stopped" or "running" (until the next deployment), not %q.`, in.Previous)
+	} else if d.s.recreates() && d.s.Previous == "running" {
+		d.wrong(d.b.At("rollout", "previous"), "Two would run", `previous = "running" keeps the old program beside the new one, and strategy = "recreate" is for programs of which two must never run at once.`)
 	}
 }
 

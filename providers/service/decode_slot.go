@@ -19,12 +19,20 @@ import (
 
 // slots evaluates everything that may name the slot, once for each.
 func (d *decoder) slots() {
-	if len(d.in.Slots) != 2 {
+	most := 2
+	if d.s.recreates() {
+		most = 1
+	}
+	if len(d.in.Slots) != most {
 		at := &d.b.Range
-		if len(d.in.Slots) > 2 {
-			at = d.b.At("slot", d.in.Slots[2].Name)
+		if len(d.in.Slots) > most {
+			at = d.b.At("slot", d.in.Slots[most].Name)
 		}
-		d.wrong(at, "Two slots are needed", "%d given: blue/green needs a place for the live program and one for the next.", len(d.in.Slots))
+		if d.s.recreates() {
+			d.wrong(at, "One slot is needed", `%d given: with strategy = "recreate" a program takes the place of the one before it.`, len(d.in.Slots))
+		} else {
+			d.wrong(at, "Two slots are needed", "%d given: blue/green needs a place for the live program and one for the next.", len(d.in.Slots))
+		}
 		return
 	}
 	seen := map[string]bool{}

@@ -130,6 +130,12 @@ func (b *builder) rights(h string, as login) {
 // choose picks the slot that is to serve on each machine: the one that runs what is wanted, else one that no nginx
 // sends requests to. Where both are sent to, traffic is gathered on the healthier one first.
 func (b *builder) choose() {
+	if b.spec.recreates() {
+		for _, h := range active(b.spec.Hosts) {
+			b.target[h.Name] = b.spec.Slots[0]
+		}
+		return
+	}
 	for _, h := range active(b.spec.Hosts) {
 		t, keep := b.pick(h.Name)
 		b.target[h.Name] = t
@@ -246,6 +252,10 @@ func (b *builder) strangers() {
 			case li.Owner == "?" && (mine || routed):
 				b.problem(h.Name, "port %d is held by a process that this user may not see; with sudo = true for this host it could be told whose it is", li.Port)
 			case li.Owner != "":
+			case b.spec.recreates() && b.takeOver:
+				b.evict = append(b.evict, eviction{h.Name, li})
+			case b.spec.recreates() && (mine || routed):
+				b.problem(h.Name, "port %d, where %s is to run, is held by %s, which shipctl did not start. -take-over=%s makes it a step of the plan to stop it first", li.Port, t.Name, li, b.ref)
 			case mine && !routed:
 				b.problem(h.Name, "port %d, where %s is to run, is held by %s, which shipctl did not start. It was left alone: stop it, or give the slot another port", li.Port, t.Name, li)
 			case routed && b.takeOver && !mine:

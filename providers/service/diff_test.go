@@ -673,3 +673,85 @@ func TestCurrentIsLive(t *testing.T) {
 		}
 	}
 }
+
+// batchServer is teatime in one slot, behind no nginx.
+func batchServer(s *Spec) {
+	s.Strategy, s.Slots, s.Nginx = recreate, s.Slots[:1], Nginx{}
+	s.Windows = []config.Ref{{Kind: "batch_window", Name: "settlement"}}
+}
+
+// oneSlot is the same behind nginx.
+func oneSlot(s *Spec) { s.Strategy, s.Slots = recreate, s.Slots[:1] }
+
+func TestDiffRecreate(t *testing.T) {
+	const down = "app-1? nothing serves from the stop until the new program is healthy (100 s at most); if it does not get so, the old one is started again"
+	swap := []string{down, "app-1 stop blue (pid 2181)", "app-1 start blue on :8081", "app-1 wait until blue is healthy (100 s at most)"}
+	for _, tt := range []struct {
+		name string
+		see  *scene
+		want []string
+	}{
+		{"the first time", see(teatime(batchServer)).add("app-1"), []string{"app-1 start blue on :8081", "app-1 wait until blue is healthy (100 s at most)"}},
+		{"stop, then start", see(teatime(batchServer)).runs("app-1", "blue", "41"), swap},
+		{"nothing to do", see(teatime(batchServer)).runs("app-1", "blue", "42"), nil},
+		{"nothing to do, version null", see(teatime(batchServer, live42)).runs("app-1", "blue", "42"), nil},
+		{"other settings", see(teatime(batchServer, live42)).runsAs("app-1", "blue", "42", "another"), swap},
+		{"what runs is not stopped for an answer that failed", see(teatime(batchServer)).process("app-1", "blue", "42", teatime(batchServer).digest(teatime(batchServer).Slots[0], "42"), 8081).
+			add("app-1", tab("unit", "blue", "active", "enabled", 2181), tab("answer", 8081, 503, "no")), []string{
+			"app-1 wait until blue is healthy (100 s at most)",
+		}},
+		{"behind nginx: nothing to switch", see(teatime(oneSlot)).runs("app-1", "blue", "41").routes("web-1", blue).routes("web-2", blue), swap},
+		{"from two slots: both are stopped first", see(teatime(oneSlot)).process("app-1", "blue", "40", "x", 8081).process("app-1", "green", "41", "x", 8082).routes("web-1", blue).routes("web-2", blue), []string{
+			down, "app-1 stop blue (pid 2181)", "app-1 stop green (pid 2182)", "app-1 start blue on :8081", "app-1 wait until blue is healthy (100 s at most)",
+		}},
+		{"a stranger", see(teatime(batchServer)).add("app-1", tab("listen", 8081, 777, 5, "-", "java -jar old.jar", "-")), []string{
+			"app-1! port 8081, where blue is to run, is held by pid 777: java -jar old.jar, which shipctl did not start. -take-over=service.teatime makes it a step of the plan to stop it first",
+		}},
+		{"a stranger, taken over", see(teatime(batchServer)).add("app-1", tab("listen", 8081, 777, 5, "-", "java -jar old.jar", "-")).agree("take-over"), []string{
+			"app-1? pid 777: java -jar old.jar is stopped before the new program is started, and shipctl can't start it again", down,
+			"app-1 stop pid 777: java -jar old.jar, which is taken over", "app-1 start blue on :8081", "app-1 wait until blue is healthy (100 s at most)",
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) { compare(t, tt.see, tt.want) })
+	}
+}
+
+// TestDiffRecreateOrder: stop, start, health, then activate; gated; nothing is final; machines one after the other.
+func TestDiffRecreateOrder(t *testing.T) {
+	c := see(teatime(batchServer, func(s *Spec) { s.Hosts = append(s.Hosts, machine("app-2", "10.0.0.12")) })).runs("app-1", "blue", "41").runs("app-2", "blue", "41")
+	steps := map[providers.StepID]providers.Step{}
+	for _, ch := range diff(ref(), c.spec, c.facts()) {
+		for _, s := range ch.Steps {
+			steps[s.ID] = s
+		}
+	}
+	id := func(host, verb string) providers.StepID { return providers.Addr{Ref: ref(), Host: host}.Step(verb) }
+	release := func(host, verb string) providers.StepID {
+		return providers.Addr{Ref: config.Ref{Kind: "release", Name: "teatime"}, Host: host}.Step(verb)
+	}
+	for _, app := range []string{"app-1", "app-2"} {
+		stop := steps[id(app, "stop-blue")]
+		want(t, stop.After, release(app, providers.Publish))
+		want(t, steps[id(app, "start")].After, id(app, "stop-blue"))
+		want(t, steps[id(app, "health")].Before, release("app-1", providers.Activate), release("app-2", providers.Activate), release(app, providers.Prune))
+		if stop.Final || stop.Undo == nil || stop.Undo.Script != "service/revive" || len(stop.Gates) != 1 || stop.Do.Args[8] != "again" {
+			t.Errorf("stop: %+v", stop)
+		}
+	}
+	want(t, steps[id("app-2", "stop-blue")].After, id("app-1", "health"))
+}
+
+// TestRollbackRecreate: between one slot and two, a rollback never runs two.
+func TestRollbackRecreate(t *testing.T) {
+	for name, s := range map[string]Spec{"to one slot": rollback(teatime(), teatime(oneSlot)), "from one slot": rollback(teatime(oneSlot), teatime())} {
+		t.Run(name, func(t *testing.T) {
+			if !s.recreates() || len(s.Slots) != 1 {
+				t.Fatalf("strategy %q, %d slots", s.Strategy, len(s.Slots))
+			}
+			compare(t, see(s).runs("app-1", "blue", "41").routes("web-1", blue).routes("web-2", blue), []string{
+				"app-1? nothing serves from the stop until the new program is healthy (100 s at most); if it does not get so, the old one is started again",
+				"app-1 stop blue (pid 2181)", "app-1 start blue on :8081", "app-1 wait until blue is healthy (100 s at most)",
+			})
+		})
+	}
+}

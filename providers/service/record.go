@@ -27,5 +27,8 @@ func record(ref config.Ref, s Spec, f remote.Facts) (Spec, string) {
 func rollback(now, then Spec) Spec {
 	now.Release.Pin, now.Release.ID = then.Release.Pin, then.Release.ID
 	now.Slots, now.RunAs, now.Runner, now.Unit, now.Before = then.Slots, then.RunAs, then.Runner, then.Unit, then.Before
+	if now.recreates() || then.recreates() { // of what must never run twice then or now, one is enough
+		now.Strategy, now.Previous, now.Slots = recreate, "stopped", then.Slots[:1]
+	}
 	return now
 }

@@ -100,6 +100,7 @@ func use(r nginx.Route) string {
 func (b *builder) unproven() []string {
 	e := func(sl Slot) string { return b.spec.expected(sl).body }
 	switch {
+	case b.spec.recreates(): // there is one place only that requests may go to
 	case b.spec.Nginx.Verify == nil:
 		return []string{"no verify block: nothing proves that nginx sends requests where this file says; if proxy_pass names a fixed address, the slot in use is stopped"}
 	case e(b.spec.Slots[0]) == e(b.spec.Slots[1]):

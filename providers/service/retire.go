@@ -25,7 +25,9 @@ func (b *builder) retire(drained []providers.StepID) {
 		}
 	}
 	for _, e := range b.evict {
-		b.stopStranger(e, after)
+		if !b.spec.recreates() { // there it had to make room first
+			b.stopStranger(e, after)
+		}
 	}
 }
 
@@ -57,7 +59,7 @@ func (b *builder) stays(h hostValue, name string) bool {
 	if h.Retired {
 		return false
 	}
-	if name == b.target[h.Name].Name || b.planned(h.Name, "clear-"+name) {
+	if name == b.target[h.Name].Name || b.planned(h.Name, "clear-"+name) || b.planned(h.Name, "stop-"+name) {
 		return true
 	}
 	configured := slices.ContainsFunc(b.spec.Slots, func(s Slot) bool { return s.Name == name })
@@ -104,7 +106,7 @@ func (b *builder) stopCall(h, slot string, cut bool) remote.Call {
 	}
 	return remote.Call{Script: "service/stop", Args: []string{
 		b.spec.Name, slot, b.spec.Stop.Signal, seconds(b.spec.Stop.Grace), seconds(b.spec.Nginx.Drain), mode,
-		strings.Join(b.ownPeers(h), " "), itoa(b.portOf(slot)),
+		strings.Join(b.ownPeers(h), " "), itoa(b.portOf(slot)), "",
 	}}
 }
 
@@ -138,7 +140,7 @@ func (b *builder) ownPeers(h string) (out []string) {
 	return out
 }
 
-func (b *builder) stopStranger(e eviction, after []providers.StepID) {
+func (b *builder) stopStranger(e eviction, after []providers.StepID) providers.StepID {
 	mode := "keep"
 	if b.spec.Stop.Disconnect {
 		mode = "cut"
@@ -147,7 +149,7 @@ func (b *builder) stopStranger(e eviction, after []providers.StepID) {
 	if b.planned(e.host, verb) { // several programs may share a port
 		verb += "-" + itoa(e.who.PID)
 	}
-	b.add(providers.Step{
+	return b.add(providers.Step{
 		ID: b.id(e.host, verb), Host: e.host, Title: fmt.Sprintf("stop %s, which is taken over", e.who), After: after,
 		Before: b.release(providers.Prune), Final: true, Gates: b.spec.Windows, Limit: b.stopLimit(),
 		Do: remote.Call{Script: "service/evict", Args: []string{

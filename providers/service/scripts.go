@@ -17,6 +17,17 @@ func (s scripts) ReadFile(name string) ([]byte, error) {
 	if err != nil || slices.Contains([]string{"look.sh", "look.shared.sh", "before.sh", "evict.sh"}, name) {
 		return own, err
 	}
-	common, err := s.FS.ReadFile("common/slot.sh")
-	return append(common, own...), err
+	parts := []string{"slot"}
+	if name == "start.sh" || name == "revive.sh" {
+		parts = append(parts, "run")
+	}
+	var out []byte
+	for _, p := range parts {
+		b, err := s.FS.ReadFile("common/" + p + ".sh")
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, b...)
+	}
+	return append(out, own...), nil
 }

@@ -82,7 +82,7 @@ func newBench(t *testing.T, shell string) *bench {
 	}
 	t.Cleanup(func() { // the test's own context is over by then
 		for _, slot := range []string{"blue", "green"} {
-			c := remote.Call{Script: "service/stop", Args: []string{b.name, slot, "KILL", "1", "0", "cut", "", strconv.Itoa(b.port)}}
+			c := remote.Call{Script: "service/stop", Args: []string{b.name, slot, "KILL", "1", "0", "cut", "", strconv.Itoa(b.port), ""}}
 			if out, err := b.m.Run(context.Background(), remote.Ticket{Run: "end", Step: "end", Deadline: time.Now().Add(time.Minute)}, c); err != nil {
 				t.Errorf("%s%v", out, err)
 			}
@@ -95,7 +95,7 @@ const digest = "abcdef012345"
 
 func (b *bench) start(flags ...string) (string, error) {
 	b.t.Helper()
-	args := []string{b.name, "green", strconv.Itoa(b.port), "42", digest, b.dir, b.root, "process", "", "TERM", "5", "", ""}
+	args := []string{b.name, "green", strconv.Itoa(b.port), "42", digest, b.dir, b.root, "process", "", "TERM", "5", "", "", "again"}
 	args = append(args, "./teatime", "-port="+strconv.Itoa(b.port))
 	return remotetest.Step(b.t, b.m, remote.Call{
 		Script: "service/start", Args: append(args, flags...),
@@ -119,7 +119,7 @@ func (b *bench) confirm() (string, error) {
 func (b *bench) stop(grace time.Duration) (string, error) {
 	b.t.Helper()
 	return remotetest.Step(b.t, b.m, remote.Call{Script: "service/stop", Args: []string{
-		b.name, "green", "TERM", strconv.Itoa(int(grace / time.Second)), "1", "keep", "", strconv.Itoa(b.port),
+		b.name, "green", "TERM", strconv.Itoa(int(grace / time.Second)), "1", "keep", "", strconv.Itoa(b.port), "again",
 	}})
 }
 
@@ -235,6 +235,46 @@ func TestStopUnrecognised(t *testing.T) {
 		defer l.Close()
 		if out, err := b.stop(time.Second); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("is held by pid %d", os.Getpid())) {
 			t.Errorf("%q, %v", out, err)
+		}
+	})
+}
+
+// TestRevive: what a run has stopped is started again as it was, in whatever state the stop was left.
+func TestRevive(t *testing.T) {
+	eachShell(t, func(t *testing.T, b *bench) {
+		revive := func() (string, error) {
+			return remotetest.Step(t, b.m, remote.Call{Script: "service/revive", Args: []string{b.name, "green", "10"}})
+		}
+		if _, err := b.start("-slow=1ms"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := b.health(10*time.Second, ""); err != nil {
+			t.Fatal(err)
+		}
+		if out, err := revive(); err != nil || !strings.Contains(out, "nothing was stopped") {
+			t.Errorf("before a stop: %q, %v", out, err)
+		}
+		old := b.look().Procs[0]
+		line := func(pid int) string {
+			raw, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+			env, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
+			if err != nil {
+				t.Error(err)
+			}
+			return string(raw) + string(env)
+		}
+		was := line(old.PID)
+		if _, err := b.stop(5 * time.Second); err != nil {
+			t.Fatal(err)
+		}
+		if out, err := revive(); err != nil || !strings.Contains(out, "green runs release 42 again") {
+			t.Fatalf("%q, %v", out, err)
+		}
+		if seen := b.look(); len(seen.Procs) != 1 || line(seen.Procs[0].PID) != was || seen.Procs[0].Dir != old.Dir {
+			t.Errorf("it runs as %+v, and ran as %+v", seen.Procs, old)
+		}
+		if out, err := revive(); err != nil || !strings.Contains(out, "already runs") {
+			t.Errorf("again: %q, %v", out, err)
 		}
 	})
 }
@@ -404,7 +444,7 @@ func TestConnectedByIPv6(t *testing.T) {
 		}
 		defer resp.Body.Close()
 		stop := func(may string) (string, error) {
-			return remotetest.Step(t, b.m, remote.Call{Script: "service/stop", Args: []string{b.name, "green", "TERM", "1", "1", "keep", may, strconv.Itoa(b.port)}})
+			return remotetest.Step(t, b.m, remote.Call{Script: "service/stop", Args: []string{b.name, "green", "TERM", "1", "1", "keep", may, strconv.Itoa(b.port), ""}})
 		}
 		if _, err := stop("10.0.0.21 2001:db8::21"); err == nil || !strings.Contains(err.Error(), "1 from ::1") {
 			t.Errorf("got %v", err)

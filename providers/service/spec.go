@@ -31,7 +31,8 @@ type Spec struct {
 	Before   []Hook             `json:"before_start,omitempty"`
 	Nginx    Nginx              `json:"nginx"`
 	Stop     Stop               `json:"stop"`
-	Previous string             `json:"previous"` // stopped or running
+	Strategy string             `json:"strategy,omitempty"` // recreate; "" for blue_green
+	Previous string             `json:"previous"`           // stopped or running
 	Windows  []config.Ref       `json:"windows,omitempty"`
 }
 
@@ -114,6 +115,11 @@ type Stop struct {
 	Grace      time.Duration `json:"grace"`
 	Disconnect bool          `json:"disconnect,omitempty"` // cut off whoever is connected directly
 }
+
+// recreates says that two of the program must never run at once: the old one is stopped first.
+func (s Spec) recreates() bool { return s.Strategy == recreate }
+
+const recreate = "recreate"
 
 func itoa(n int) string { return strconv.Itoa(n) }
 

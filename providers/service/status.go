@@ -43,7 +43,7 @@ func (b *builder) running(line providers.Status, l *hostLive, p Proc) providers.
 	line.Port = b.live.portNow(b.spec, line.Addr.Host, p.Slot)
 	line.Since = time.Unix(l.seen.Boot+p.Start/l.seen.Hz, 0)
 	line.Routes = b.routesTo(line.Addr.Host, line.Port)
-	line.Live = len(line.Routes) > 0
+	line.Live = len(line.Routes) > 0 || len(b.spec.Nginx.Hosts) == 0
 	line.Health = "does not listen"
 	for _, sl := range b.spec.Slots {
 		if sl.Name != p.Slot || line.Port == 0 {

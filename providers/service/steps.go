@@ -13,6 +13,10 @@ import (
 
 // steps lays the way: gather if both slots are routed to, bring up, move every nginx, retire.
 func (b *builder) steps() {
+	if b.spec.recreates() {
+		b.recreate()
+		return
+	}
 	var ready []providers.StepID
 	if b.gather != nil {
 		to := b.gatherTo()
@@ -22,6 +26,11 @@ func (b *builder) steps() {
 	healthy := b.bringUp(ready)
 	if b.stuck {
 		return
+	}
+	if b.spec.Previous == "running" && len(b.spec.Windows) > 0 && b.moves() {
+		for _, h := range active(b.spec.Hosts) {
+			b.warn(h.Name, "previous = \"running\" and a window: jobs that the program schedules by itself would be run by both slots; rollout { strategy = \"recreate\" } never runs two")
+		}
 	}
 	drained := b.reroute(b.target, "", append(slices.Clone(ready), healthy...))
 	b.retire(drained)
@@ -103,7 +112,12 @@ func (b *builder) bringUp(ready []providers.StepID) (healthy []providers.StepID)
 	for _, h := range active(b.spec.Hosts) {
 		switch {
 		case slices.Contains(toStart, h.Name):
-			b.start(h.Name, ready, hooks)
+			after := b.ready(h.Name, ready, hooks)
+			var cleared []providers.StepID
+			for _, name := range b.live.hosts[h.Name].inTheWay(b.target[h.Name]) {
+				cleared = append(cleared, b.stop(h.Name, name, "clear", "stop what is left in", after, false))
+			}
+			b.start(h.Name, append(after, cleared...))
 			healthy = append(healthy, b.health(h.Name, b.id(h.Name, "start")))
 		case moves: // nothing changes here; but nobody is sent to what does not answer
 			b.changes[h.Name].lines = append(b.changes[h.Name].lines, fmt.Sprintf("stays on %s :%d", b.target[h.Name].Name, b.target[h.Name].Port))
@@ -155,15 +169,15 @@ func environment(sl Slot) (out []remote.Part) {
 	return out
 }
 
-// start clears the slot of what is left there and starts the program.
-func (b *builder) start(h string, ready, hooks []providers.StepID) {
-	l, t := b.live.hosts[h], b.target[h].with(b.live.hosts[h].id)
+// ready is what a machine's start waits for.
+func (b *builder) ready(h string, ready, hooks []providers.StepID) []providers.StepID {
 	after := append(slices.Clone(ready), providers.Addr{Ref: b.spec.Release.Ref, Host: h}.Step(providers.Publish))
-	after = append(after, hooks...)
-	var cleared []providers.StepID
-	for _, name := range l.inTheWay(t) {
-		cleared = append(cleared, b.stop(h, name, "clear", "stop what is left in", after, false))
-	}
+	return append(after, hooks...)
+}
+
+// start starts the program in its slot, which nobody holds any more after those steps.
+func (b *builder) start(h string, after []providers.StepID) {
+	l, t := b.live.hosts[h], b.target[h].with(b.live.hosts[h].id)
 	action := providers.Update
 	if len(l.seen.Procs) == 0 && len(b.evict) == 0 {
 		action = providers.Create
@@ -183,10 +197,10 @@ func (b *builder) start(h string, ready, hooks []providers.StepID) {
 	digest := b.spec.digest(t, l.id)
 	args := []string{
 		b.spec.Name, t.Name, itoa(t.Port), l.id, digest, b.spec.dir(l.id), b.spec.Release.Root, b.spec.Runner,
-		b.spec.RunAs, b.spec.Stop.Signal, itoa(int(b.spec.Stop.Grace / time.Second)), execStart(b.spec.dir(l.id), t.Command), b.spec.unitLines(),
+		b.spec.RunAs, b.spec.Stop.Signal, itoa(int(b.spec.Stop.Grace / time.Second)), execStart(b.spec.dir(l.id), t.Command), b.spec.unitLines(), b.again(),
 	}
 	b.add(providers.Step{
-		ID: b.id(h, "start"), Host: h, Title: fmt.Sprintf("start %s on :%d", t.Name, t.Port), After: append(after, cleared...),
+		ID: b.id(h, "start"), Host: h, Title: fmt.Sprintf("start %s on :%d", t.Name, t.Port), After: after,
 		Do:   remote.Call{Script: "service/start", Args: append(args, t.Command...), Stdin: environment(t)},
 		Undo: &undo, Limit: 2*time.Minute + b.stopLimit(),
 	}, action)

@@ -1,9 +1,10 @@
 # shellcheck shell=sh
 # Stops what runs in a slot, once nobody is connected to it. Arguments: 1 service 2 slot 3 signal 4 seconds of grace
 # 5 seconds to wait for connections to end 6 "cut" to go on after that whoever is connected, else "keep" 7 addresses
-# that may be cut off after it (nginx machines, which were drained), separated by blanks 8 port of the configuration.
+# that may be cut off after it (nginx machines, which were drained), separated by blanks 8 port of the configuration
+# 9 "again": this run may have to start it again (revive), else "".
 # Only processes with the slot's marker are stopped, each as PID and start time.
-name=$1 slot=$2 signal=$3 grace=$4 wait=$5 cut=$6 may=$7 port=$8
+name=$1 slot=$2 signal=$3 grace=$4 wait=$5 cut=$6 may=$7 port=$8 again=$9
 slot
 
 # marked: "pid start" of each process of the slot; not of one that has the marker somewhere in another variable.
@@ -83,8 +84,10 @@ if [ -z "$procs" ] && ! has_unit; then
 	exit 0
 fi
 their_ports "$procs"
+# Where nothing takes its place, nginx goes on sending: only others are waited for.
+waited_for() { if [ -n "$again" ]; then others; else connected; fi; }
 begin=$(now_ms)
-while [ -n "$(connected)" ] && [ $(($(now_ms) - begin)) -lt $((wait * 1000)) ]; do nap; done
+while [ -n "$(waited_for)" ] && [ $(($(now_ms) - begin)) -lt $((wait * 1000)) ]; do nap; done
 left=$(others)
 if [ -n "$left" ] && [ "$cut" != cut ]; then
 	die "$slot still has connections after $wait s: ${left%, }. It was not stopped.
@@ -92,6 +95,16 @@ If that is an nginx that the configuration no longer names, route it elsewhere f
 fi
 n=$(connected | awk '{ n += $1; a = a " " $2 } END { if (n) print n " (" substr(a, 2) ")" }')
 [ -z "$n" ] || printf 'cut off %s connections\n' "$n"
+
+if [ -n "$again" ]; then
+	for f in "$home/$slot.again."*; do # of earlier runs
+		[ "$f" = "$home/$slot.again.$RUN" ] || rm -f "$f"
+	done
+	kept="$home/$slot.again.$RUN"
+	if [ ! -e "$kept" ]; then
+		{ [ ! -e "$home/$slot.call" ] || cat "$home/$slot.call"; } | write_atomic "$kept" 600 || die "can't write $kept"
+	fi
+fi
 
 # A stop turns restarting off first: systemctl stop does, and disable keeps a reboot from bringing it back.
 if has_unit; then
@@ -140,5 +153,5 @@ while lives "$procs"; do
 	[ $tries -lt 50 ] || die "$slot could not be stopped: $(marked | awk '{ print "pid " $1 }' | tr '\n' ' ')"
 	nap
 done
-rm -f "$home/$slot.env" "$home/$slot.unit" "$home/$slot.proc" "$home/$slot.healthy"
+rm -f "$home/$slot.env" "$home/$slot.unit" "$home/$slot.proc" "$home/$slot.healthy" "$home/$slot.call"
 echo stopped

@@ -99,6 +99,9 @@ func (b *builder) healthyNow(h, slot string) bool {
 // liveSlot is the slot that nginx sends requests to; "" where there is none, or more than one.
 func (b *builder) liveSlot(h string) string {
 	var live []string
+	if len(b.spec.Nginx.Hosts) == 0 { // nobody routes to it
+		live = b.live.hosts[h].present()
+	}
 	for _, li := range b.live.hosts[h].seen.Listeners {
 		if li.Owner != "" && li.Owner != "?" && b.live.routed(b.spec, h, li.Port) > 0 && !slices.Contains(live, li.Owner) {
 			live = append(live, li.Owner)

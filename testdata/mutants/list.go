@@ -41,7 +41,10 @@ func ordering() []mutant {
 		{"gather dropped", "providers/service/steps.go", "if b.gather != nil {\n\t\tto", "if b.gather != nil && b.stuck {\n\t\tto", service, "TestDiffGather"},
 		{"gather undone", "providers/service/reroute.go", "swtch.Undo = nil", "swtch.Gates = nil", sim, "TestFaultsInGather"},
 		{"clear before gathered", "providers/service/steps.go", "healthy := b.bringUp(ready)", "healthy := b.bringUp(ready[:0])", service, "TestDiffGather"},
-		{"hooks not waited for", "providers/service/steps.go", "after = append(after, hooks...)", "after = append(after, hooks[:0]...)", service, "TestDiffHooks"},
+		{"two run at once", "providers/service/recreate.go", "append(after, b.makeRoom(h.Name, after)...)", "append(after, b.makeRoom(h.Name, after)[:0]...)", sim, "Recreate"},
+		{"the old one is not started again", "providers/service/recreate.go", `s.Undo = &remote.Call{Script: "service/revive"`, `_ = &remote.Call{Script: "service/revive"`, sim, "TestRecreateNeverHealthy"},
+		{"activated before it is healthy", "providers/service/recreate.go", "append(s.Before, b.release(providers.Activate)...)", "append(s.Before, b.release(\"x\")[:0]...)", service, "TestDiffRecreateOrder"},
+		{"hooks not waited for", "providers/service/steps.go", "return append(after, hooks...)", "return append(after, hooks[:0]...)", service, "TestDiffHooks"},
 	}
 }
 
@@ -81,8 +84,8 @@ func scripting() []mutant {
 		{"a process without a marker is forgotten", "providers/service/common/slot.sh", `noted "$home/$slot.proc" || return 1`, "return 1", service, "TestHiddenEnvironment"},
 		{"an unrecognised program is called stopped", "providers/service/stop.sh", `[ "$cut" = cut ] || die "$held: see`, `: || die "$held: see`, service, "TestStopUnrecognised"},
 		{"health accepts a stranger", "providers/service/common/slot.sh", `if [ "$m" = "$mark" ] && s=$(proc_start "$p"); then`, `if s=$(proc_start "$p"); then`, service, "TestStrangerAnswers"},
-		{"started on a taken port", "providers/service/start.sh", `if [ -n "$taken" ] && ! ours "${taken%% *}"; then`, "if false; then", service, "TestPortTaken"},
-		{"started twice", "providers/service/start.sh", "pid=$(running) && {", "false && {", service, "TestProcessLife"},
+		{"started on a taken port", "providers/service/common/run.sh", `if [ -n "$taken" ] && ! ours "${taken%% *}"; then`, "if false; then", service, "TestPortTaken"},
+		{"started twice", "providers/service/common/run.sh", "pid=$(running) && {", "false && {", service, "TestProcessLife"},
 		{"stopped though connected", "providers/service/stop.sh", `if [ -n "$left" ] && [ "$cut" != cut ]; then`, "if false; then", service, "TestConnected"},
 		{"evicted without a look at the start time", "providers/service/evict.sh", `if ! proc_is "$pid" "$start"; then`, "if false; then", service, "TestEvict"},
 		{"a PID alone names a process", "providers/remote/prelude.sh", `[ "$_now" = "$2" ]`, `[ -n "$_now" ]`, service, "TestEvict"},

@@ -102,6 +102,9 @@ func Points(script string) (out []string) {
 	if kind == "release" || kind == "batch" {
 		return []string{"half"}
 	}
+	if verb == "revive" { // it is a start
+		verb = "start"
+	}
 	for _, p := range slices.Concat(nginxmodel.Points(), servicemodel.Points()) {
 		if strings.HasPrefix(p, verb+" ") {
 			out = append(out, p)
@@ -134,7 +137,7 @@ func (c *Controller) fault(t remote.Ticket, call remote.Call) Fault {
 func Undoes(t remote.Ticket, c remote.Call) bool {
 	verb := t.Step[strings.LastIndexByte(t.Step, '/')+1:]
 	switch c.Script {
-	case "nginx/restore", "release/deactivate", "batch/unwrite":
+	case "nginx/restore", "release/deactivate", "batch/unwrite", "service/revive":
 		return true
 	case "service/stop":
 		return verb == "start"

@@ -43,6 +43,7 @@ type conf struct {
 	Hook       bool
 	NoVerify   bool
 	Jobs       bool // a batch on the same release, whose command changes with each version
+	Recreate   bool // one slot; without Webs no nginx either
 }
 
 func base() conf {
@@ -130,6 +131,17 @@ func (c conf) hcl(build string) string {
 	if c.Together {
 		nginxOn = "[host.app-1]"
 	}
+	route := fmt.Sprintf("nginx_upstream {\n    hosts = %s\n    file = %q\n    %s\n    drain = \"%ds\"\n    %s\n  }", nginxOn, include, how, drain, verify)
+	if len(c.webs()) == 0 {
+		route = ""
+	}
+	slot := func(i int) string {
+		return fmt.Sprintf("slot %q {\n    port = %d\n    env = { SLOT = %q }\n  }\n", c.Names[i], c.Ports[i], c.Names[i])
+	}
+	slots, strategy := slot(0)+slot(1), ""
+	if c.Recreate {
+		slots, strategy = slot(0), `strategy = "recreate"`
+	}
 	return fmt.Sprintf(`shipctl {
   project = "teatime"
 }
@@ -147,14 +159,7 @@ service "teatime" {
   env     = { VERSION = slot.version }
   runner  = %q
   %s
-  slot %q {
-    port = %d
-    env  = { SLOT = %q }
-  }
-  slot %q {
-    port = %d
-    env  = { SLOT = %q }
-  }
+  %s
   health {
     interval    = "1s"
     deadline    = "20s"
@@ -164,20 +169,14 @@ service "teatime" {
       body = "^${slot.env.SLOT}$"
     }
   }
-  nginx_upstream {
-    hosts = %s
-    file  = %q
-    %s
-    drain = "%ds"
-    %s
-  }
+  %s
   rollout {
     previous = %q
+    %s
   }
 }
 %s
-`, c.hosts(), c.Root, build, version, version, more, c.Flag, c.Runner, hook, c.Names[0], c.Ports[0], c.Names[0], c.Names[1], c.Ports[1], c.Names[1],
-		nginxOn, include, how, drain, verify, c.Previous, jobs)
+`, c.hosts(), c.Root, build, version, version, more, c.Flag, c.Runner, hook, slots, route, c.Previous, strategy, jobs)
 }
 
 // tb is what rapid.T and testing.T have in common.

@@ -53,6 +53,8 @@ type World struct {
 	Boot int
 	// Unhealthy says that a release's programs answer 503. nil: none does.
 	Unhealthy func(release string) bool
+	// Alone: two programs of a service must never run at once on a machine.
+	Alone bool
 	// Consents are the operator's.
 	Consents planner.Consents
 
@@ -167,6 +169,9 @@ func (w *World) second() {
 	for _, h := range w.inOrder() {
 		h.Service.Pass(1)
 		h.Nginx.Pass()
+		if n := len(h.Service.Procs); w.Alone && n > 1 {
+			w.violation("%d programs run at once on %s", n, h.Name)
+		}
 	}
 	w.load.tick()
 	for _, c := range w.controllers {

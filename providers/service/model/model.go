@@ -25,6 +25,7 @@ type Process struct {
 	Boot                           int               // seconds until it listens
 	Env                            map[string]string // what it was started with
 	Unit                           bool              // systemd's
+	Again                          bool              // what it takes to start it once more was kept
 }
 
 func (p *Process) listens() bool { return p.Boot == 0 && p.Port != 0 }
@@ -74,13 +75,14 @@ type Model struct {
 	Strangers []*Stranger
 	units     map[string]Unit    // by service/slot
 	healthy   map[string]Process // likewise: what a health step found last
+	kept      map[string]Process // by service/slot/run: what a stop may have to start again
 	pids      int
 	clock     int64
 }
 
 // New is a machine on which nothing runs.
 func New(project string) *Model {
-	return &Model{Project: project, units: map[string]Unit{}, healthy: map[string]Process{}, pids: 2000, clock: 100}
+	return &Model{Project: project, units: map[string]Unit{}, healthy: map[string]Process{}, kept: map[string]Process{}, pids: 2000, clock: 100}
 }
 
 // Pass lets seconds pass.

@@ -3,6 +3,7 @@ package model
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -10,8 +11,8 @@ import (
 )
 
 // Run obeys a changing script: what it prints, or why it failed. input is its $INPUT.
-func (m *Model) Run(script string, args []string, _, input string) (out string, err error) {
-	want := map[string]int{"service/start": 13, "service/health": 17, "service/confirm": 6, "service/stop": 8, "service/evict": 9, "service/before": 4}[script]
+func (m *Model) Run(script string, args []string, run, input string) (out string, err error) {
+	want := map[string]int{"service/start": 14, "service/health": 17, "service/confirm": 6, "service/stop": 9, "service/revive": 3, "service/evict": 9, "service/before": 4}[script]
 	if want == 0 || len(args) < want {
 		return "", fmt.Errorf("%s with %d arguments", script, len(args))
 	}
@@ -23,7 +24,9 @@ func (m *Model) Run(script string, args []string, _, input string) (out string, 
 	case "service/confirm":
 		return m.confirm(args)
 	case "service/stop":
-		return m.stop(args)
+		return m.stop(args, run)
+	case "service/revive":
+		return m.revive(args, run)
 	case "service/evict":
 		return m.evict(args)
 	}
@@ -42,7 +45,10 @@ func number(s string) int {
 }
 
 func (m *Model) start(a []string, input string) (string, error) {
-	p := Process{Service: a[0], Slot: a[1], Port: number(a[2]), Release: a[3], Digest: a[4], Dir: a[5], Unit: a[7] == "systemd", Env: environment(input)}
+	return m.begin(Process{Service: a[0], Slot: a[1], Port: number(a[2]), Release: a[3], Digest: a[4], Dir: a[5], Unit: a[7] == "systemd", Env: environment(input), Again: a[13] != ""})
+}
+
+func (m *Model) begin(p Process) (string, error) {
 	if m.Exists != nil && !m.Exists(p.Dir) {
 		return "", fmt.Errorf("release %s is not on this machine: %s is missing", p.Release, p.Dir)
 	}
@@ -178,7 +184,7 @@ func (m *Model) leave(who string, ports []int, wait int, cut bool, may string) (
 	return "", nil
 }
 
-func (m *Model) stop(a []string) (string, error) {
+func (m *Model) stop(a []string, run string) (string, error) {
 	service, name, key := a[0], a[1], a[0]+"/"+a[1]
 	procs := m.of(service, name)
 	_, unit := m.units[key]
@@ -201,6 +207,12 @@ func (m *Model) stop(a []string) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	if _, kept := m.kept[key+"/"+run]; a[8] != "" && !kept {
+		maps.DeleteFunc(m.kept, func(k string, _ Process) bool { return strings.HasPrefix(k, key+"/") }) // of earlier runs
+		if len(procs) > 0 {
+			m.kept[key+"/"+run] = *procs[0]
+		}
+	}
 	if unit {
 		m.units[key] = Unit{Active: m.units[key].Active}
 		if m.crash("stop disabled") {
@@ -219,6 +231,28 @@ func (m *Model) stop(a []string) (string, error) {
 	delete(m.units, key)
 	delete(m.healthy, key)
 	return out + "stopped\n", nil
+}
+
+// revive starts again what the run has stopped.
+func (m *Model) revive(a []string, run string) (string, error) {
+	p, ok := m.kept[a[0]+"/"+a[1]+"/"+run]
+	switch {
+	case !ok:
+		return "nothing was stopped\n", nil
+	case !p.Again:
+		return "", fmt.Errorf("%s was started without strategy = recreate", a[1])
+	}
+	out, err := m.begin(p)
+	if err != nil {
+		return "", err
+	}
+	for range number(a[2]) {
+		if now, _ := m.On(p.Port); now != nil {
+			break
+		}
+		m.wait(1)
+	}
+	return out, nil
 }
 
 // finish ends a process; one that ignores the signal after the grace.

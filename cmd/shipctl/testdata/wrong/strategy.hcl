@@ -30,7 +30,7 @@ service "shop" {
 
   rollout {
     strategy = "canary"
-#              ^^^^^^^^ error: "blue_green" is expected
+#              ^^^^^^^^ error: "blue_green" or "recreate"
   }
 
   nginx_upstream {

@@ -1,0 +1,39 @@
+shipctl {
+  project = "shop"
+}
+
+host "app-1" {
+  address = "10.0.0.11"
+}
+
+release "shop" {
+  hosts   = [host.app-1]
+  root    = "/srv/shop"
+  source  = "shop.jar"
+  version = "1"
+}
+
+service "shop" {
+  release = release.shop
+  command = ["java", "-jar", "shop.jar"]
+
+  slot "blue" {
+    port = 8081
+  }
+
+  rollout {
+    strategy = "recreate"
+    previous = "running"
+#              ^^^^^^^^^ error: Two would run
+  }
+
+  health {
+    tcp {}
+  }
+
+  nginx_upstream {
+    hosts    = [host.app-1]
+    file     = "/etc/nginx/conf.d/shop.inc"
+    variable = "shop_url"
+  }
+}
