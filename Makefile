@@ -9,7 +9,7 @@ ALL      = ./... $(patsubst %,./%/...,$(wildcard testdata/*))
 RUN     ?= .
 export CGO_ENABLED ?= 0
 
-.PHONY: build test race e2e lint bench fuzz mutants demo packages fleet-packages golden
+.PHONY: build test race e2e matrix lint bench fuzz mutants demo packages fleet-packages golden
 
 build:
 	$(GO) build -trimpath -ldflags "-X main.version=$(VERSION)" -o bin/shipctl ./cmd/shipctl
@@ -26,11 +26,15 @@ test: packages
 	sh .ci/test $(GO) test -timeout 20m $(QUICK)
 
 race: packages
-	CGO_ENABLED=1 $(GO) test -race -timeout 20m ./...
+	CGO_ENABLED=1 $(GO) test -race -timeout 20m ./... ./testdata/sim/...
 
 # e2e boots real machines: systemd, sshd and nginx in containers of their own. Needs root.
 e2e: fleet-packages build
 	sh .ci/test $(GO) test -timeout 60m -p 1 -run '$(RUN)' $(E2E)
+
+# matrix is every cell of docs/crash-matrix.md; e2e runs a third of them. Needs root.
+matrix: fleet-packages build
+	SHIPCTL_MATRIX=all sh .ci/test $(GO) test -timeout 60m -run 'TestCrashMatrix' ./testdata/e2e/...
 
 # lint builds its programs once, from tools.mod: a few minutes.
 lint: packages

@@ -5,6 +5,7 @@ package executor
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/shipctl/shipctl/config"
@@ -22,6 +23,7 @@ const (
 	Running State = "running"
 	Done    State = "done"
 	Failed  State = "failed"
+	Cut     State = "interrupted" // it was told to end early, and did
 	Skipped State = "skipped"
 	Undoing State = "undoing"
 	Undone  State = "undone"
@@ -33,7 +35,7 @@ type Event struct {
 	Time    time.Time
 	Step    providers.Step
 	State   State
-	Err     error  // of Failed and NotDone
+	Err     error  // of Failed, Cut and NotDone
 	Output  string // what the script said, one fact a line
 	Elapsed time.Duration
 }
@@ -92,8 +94,8 @@ type result struct {
 	elapsed time.Duration
 }
 
-// Run executes the plan's steps. When ctx ends, running steps are finished, nothing new is begun, and what is not
-// final is undone.
+// Run executes the plan's steps. When ctx ends, running steps are finished, those that only wait or send are told to
+// end, nothing new is begun, and what is not final is undone.
 func Run(ctx context.Context, p *planner.Plan, env Env) Outcome {
 	r := &run{plan: p, steps: p.Steps(), env: env, units: map[string]*unit{}, busy: map[string]bool{}, out: Outcome{States: map[providers.StepID]State{}}}
 	for _, id := range p.Order {
@@ -114,13 +116,20 @@ func (r *run) emit(s providers.Step, st State, res result) {
 // forward begins what is ready until nothing runs and nothing can be begun.
 func (r *run) forward(ctx context.Context) {
 	results := make(chan result)
-	running := 0
+	running, stop := 0, ctx.Done()
 	for {
 		running += r.begin(ctx, running, results)
 		if running == 0 {
 			return
 		}
-		res := <-results
+		var res result
+		select {
+		case <-stop:
+			stop = nil
+			r.interrupt(ctx)
+			continue
+		case res = <-results:
+		}
 		running--
 		s := r.steps[res.i]
 		delete(r.busy, s.Host)
@@ -129,8 +138,32 @@ func (r *run) forward(ctx context.Context) {
 			continue
 		}
 		r.unitOf(s).failed = true
+		if ctx.Err() != nil && breakable(s) {
+			r.out.Interrupted = true
+			r.emit(s, Cut, res)
+			continue
+		}
 		r.out.Errors = append(r.out.Errors, StepError{Step: s, Err: res.err})
 		r.emit(s, Failed, res)
+	}
+}
+
+// breakable steps leave nothing behind when they end early: they wait, or what they send is put in place at its end.
+func breakable(s providers.Step) bool { return s.Waits || s.Do.File != "" }
+
+// interrupt tells the steps that wait to end. Where that does not arrive they end by themselves, later.
+func (r *run) interrupt(ctx context.Context) {
+	for _, s := range r.steps {
+		if r.out.States[s.ID] != Running || !s.Waits {
+			continue
+		}
+		go func() {
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
+			defer cancel()
+			if m, err := r.env.Dial(ctx, s.Host); err == nil {
+				_, _ = m.Run(ctx, remote.Ticket{Run: r.env.Run, Step: "interrupt"}, remote.Call{Script: "remote/interrupt", Unlocked: true})
+			}
+		}()
 	}
 }
 
@@ -169,7 +202,7 @@ func (r *run) ready(ctx context.Context, s providers.Step) (ready, dead bool) {
 	for _, w := range r.plan.Wait[s.ID] {
 		st := r.out.States[w]
 		ready = ready && st == Done
-		dead = dead || st == Failed || st == Skipped
+		dead = dead || st == Failed || st == Cut || st == Skipped
 	}
 	return ready && !dead, dead
 }
@@ -182,7 +215,7 @@ func (r *run) do(ctx context.Context, i int) result {
 		}
 	}
 	// An interrupt lets a running step finish.
-	out, err := r.call(context.WithoutCancel(ctx), s, s.Do)
+	out, err := r.call(context.WithoutCancel(ctx), s, s.Do, ctx.Done())
 	return result{i, out, err, r.env.Now().Sub(start)}
 }
 
@@ -190,14 +223,14 @@ const attempts = 3
 
 // call runs a script. Where the outcome is not known (a lost reply, a dropped link) it looks again by running the same
 // script: every script checks first what is there.
-func (r *run) call(ctx context.Context, s providers.Step, c remote.Call) (string, error) {
+func (r *run) call(ctx context.Context, s providers.Step, c remote.Call, stop <-chan struct{}) (string, error) {
 	var out []byte
 	var err error
 	for try := range attempts {
 		if try > 0 {
 			r.env.Pause(ctx, time.Duration(try)*time.Second)
 		}
-		out, err = r.once(ctx, s, c)
+		out, err = r.once(ctx, s, c, stop)
 		var said *remote.ScriptError
 		if err == nil || errors.As(err, &said) || errors.Is(err, context.DeadlineExceeded) {
 			break
@@ -206,7 +239,7 @@ func (r *run) call(ctx context.Context, s providers.Step, c remote.Call) (string
 	return string(out), err
 }
 
-func (r *run) once(ctx context.Context, s providers.Step, c remote.Call) ([]byte, error) {
+func (r *run) once(ctx context.Context, s providers.Step, c remote.Call, stop <-chan struct{}) ([]byte, error) {
 	deadline := r.env.Now().Add(s.Limit)
 	ctx, cancel := context.WithTimeout(ctx, s.Limit)
 	defer cancel()
@@ -214,9 +247,17 @@ func (r *run) once(ctx context.Context, s providers.Step, c remote.Call) ([]byte
 	if err != nil {
 		return nil, err
 	}
-	t := remote.Ticket{Run: r.env.Run, Step: string(s.ID), Deadline: deadline}
+	t := remote.Ticket{Run: r.env.Run, Step: string(s.ID), Deadline: deadline, Stop: stop}
 	if r.env.Epoch != nil {
 		t.Epoch = r.env.Epoch(s.Host)
 	}
-	return m.Run(ctx, t, c)
+	out, err := m.Run(ctx, t, c)
+	var said *remote.ScriptError
+	if errors.As(err, &said) && said.Status == takenOver {
+		err = fmt.Errorf("%w: %w", ErrHeld, err)
+	}
+	return out, err
 }
+
+// takenOver is the status of a step, or of a renewal, after another run has taken the lease.
+const takenOver = 76

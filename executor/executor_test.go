@@ -252,6 +252,26 @@ func TestInterrupt(t *testing.T) {
 	}
 }
 
+// TestInterruptCutsWaiting: a step that only waits is told to end, on its machine; then its unit is undone. What fails
+// then is no failure.
+func TestInterruptCutsWaiting(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	told := make(chan struct{})
+	m := &machine{at: map[string]func(int) error{
+		"b":                func(int) error { cancel(); <-told; return errNo },
+		"remote/interrupt": func(int) error { close(told); return nil },
+	}}
+	p := plan(t, "u", "a", "b<a-", "c<b")
+	p.Changes[0].Steps[1].Waits = true
+	out := walk(ctx, p, m, 1)
+	if got := strings.Join(m.ran, " "); got != "a b remote/interrupt undo a" {
+		t.Errorf("ran %q", got)
+	}
+	if len(out.Errors) > 0 || !out.Interrupted || out.States["b"] != Cut || out.States["a"] != Undone || len(out.Left) > 0 {
+		t.Errorf("%+v", out)
+	}
+}
+
 // TestDeadline: a step that takes longer than its limit is not run again: nobody knows what it does.
 func TestDeadline(t *testing.T) {
 	m := &machine{at: map[string]func(int) error{"a": func(int) error { return fmt.Errorf("h: %w", context.DeadlineExceeded) }}}

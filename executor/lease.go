@@ -124,7 +124,7 @@ func (l *Lease) renew(ctx context.Context, host string, once *sync.Once, lost fu
 		}
 		_, err := l.run(ctx, host, "renew")
 		var said *remote.ScriptError
-		if errors.As(err, &said) && said.Status == 76 {
+		if errors.As(err, &said) && said.Status == takenOver {
 			once.Do(func() { lost(fmt.Errorf("%s: %w: %s", host, ErrHeld, said.Output)) })
 			return
 		}

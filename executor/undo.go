@@ -46,7 +46,7 @@ func (r *run) undoable() (todo []int) {
 		switch u := r.unitOf(s); {
 		case !u.failed:
 		case u.final:
-			if r.out.States[s.ID] == Failed {
+			if st := r.out.States[s.ID]; st == Failed || st == Cut {
 				r.out.Left = append(r.out.Left, s.ID)
 			}
 		default:
@@ -76,7 +76,7 @@ func (r *run) beginUndo(ctx context.Context, u *undoing, results chan<- result) 
 			r.emit(s, Undoing, result{})
 			go func() {
 				start := r.env.Now()
-				out, err := r.call(ctx, s, *s.Undo)
+				out, err := r.call(ctx, s, *s.Undo, nil)
 				results <- result{i, out, err, r.env.Now().Sub(start)}
 			}()
 		}

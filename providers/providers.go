@@ -54,6 +54,7 @@ type Step struct {
 	Do     remote.Call  `json:"do"`
 	Undo   *remote.Call `json:"undo,omitempty"`  // copes with Do half done; nil: harmless to leave
 	Final  bool         `json:"final,omitempty"` // once begun, its unit only goes forward
+	Waits  bool         `json:"waits,omitempty"` // changes nothing, and its script asks whether it was interrupted
 	Gates  []config.Ref `json:"gates,omitempty"`
 	// Limit bounds Do, and Undo, in nanoseconds of wall time; after it the outcome is unknown.
 	Limit time.Duration `json:"limit"`

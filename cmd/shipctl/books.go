@@ -32,7 +32,7 @@ func (c *cli) books(m *made, l *executor.Lease, _ applyArgs) *books {
 		command = "apply"
 	}
 	return &books{
-		m: m, journal: executor.Journal{Run: l.ID, Dial: m.machines, Epoch: l.Epoch}, was: planner.ReadRecords(facts), now: c.now,
+		m: m, journal: executor.Journal{Run: l.ID, Dial: c.checkpoints().dial(m.machines), Epoch: l.Epoch}, was: planner.ReadRecords(facts), now: c.now,
 		entry: planner.Entry{Format: planner.RecordFormat, Run: l.ID, Command: command, Who: l.Who, URL: l.URL, Began: c.now().UTC().Truncate(time.Second)},
 	}
 }

@@ -79,11 +79,18 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer, environ []st
 	}
 }
 
-// interrupts: the first one ends the context, the second one closes the second channel.
+// interrupts: the first one ends the context, the second one closes the second channel. A terminal that goes away is one
+// too, unless we were told not to mind (nohup). Output that nobody reads any more is none: with "| tee log" Ctrl-C ends
+// tee at once, and what is to be undone is still undone.
 func interrupts() (ctx context.Context, first, second <-chan struct{}, stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	if !signal.Ignored(syscall.SIGHUP) {
+		signal.Notify(signals, syscall.SIGHUP)
+	}
+	broken := make(chan os.Signal, 1)
+	signal.Notify(broken, syscall.SIGPIPE) // writing gives an error instead
 	again, quit := make(chan struct{}), make(chan struct{})
 	told := make(chan struct{})
 	go func() {
@@ -103,6 +110,7 @@ func interrupts() (ctx context.Context, first, second <-chan struct{}, stop func
 	}()
 	return ctx, told, again, func() {
 		signal.Stop(signals)
+		signal.Stop(broken)
 		close(quit)
 		cancel()
 	}

@@ -16,6 +16,7 @@ var (
 	errStale       = errors.New("the plan is stale")
 	errUndone      = quiet("failed and undone")
 	errLeft        = quiet("failed and not undone")
+	errTakenOver   = fmt.Errorf("%w: %w", executor.ErrHeld, errQuiet)
 	errFailed      = quiet("failed")
 )
 

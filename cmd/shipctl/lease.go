@@ -28,7 +28,7 @@ func (c *cli) leased(ctx context.Context, m *made, a applyArgs, again func() err
 	defer cancel(nil)
 	l := &executor.Lease{
 		ID: id, Who: whoami(), URL: jobURL(env(c.environ)), Last: a.lease, Wait: a.lockTimeout, Pause: pause,
-		Dial: m.session.dial, Note: func(s string) { fmt.Fprintln(c.err, printable(s)) }, First: first,
+		Dial: c.checkpoints().dial(m.session.dial), Note: func(s string) { fmt.Fprintln(c.err, printable(s)) }, First: first,
 	}
 	if err := l.Take(ctx, hosts, cancel); err != nil {
 		return err

@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -18,6 +20,7 @@ import (
 type run struct {
 	plan     *planner.Plan
 	progress view.Progress
+	lease    time.Duration // after which it ends by itself
 
 	mu     sync.Mutex
 	states map[providers.StepID]executor.State
@@ -33,7 +36,7 @@ func (r *run) emit(e executor.Event) {
 }
 
 func (c *cli) execute(ctx context.Context, m *made, l *executor.Lease, a applyArgs) error {
-	r := &run{plan: m.plan, progress: c.journaled(m.plan, l.ID, c.view(a.compact).Apply(m.plan)), states: map[providers.StepID]executor.State{}, traces: map[providers.StepID]planner.Trace{}}
+	r := &run{plan: m.plan, progress: c.journaled(m.plan, l.ID, c.view(a.compact).Apply(m.plan)), lease: l.Last, states: map[providers.StepID]executor.State{}, traces: map[providers.StepID]planner.Trace{}}
 	c.mu.Lock()
 	c.run = r
 	c.mu.Unlock()
@@ -41,8 +44,9 @@ func (c *cli) execute(ctx context.Context, m *made, l *executor.Lease, a applyAr
 	if err := b.begin(ctx); err != nil {
 		return fmt.Errorf("the run can't be written down, so nothing was begun\n%w", err)
 	}
+	stops := c.checkpoints()
 	out := executor.Run(ctx, m.plan, executor.Env{
-		Run: l.ID, Epoch: l.Epoch, Dial: m.machines, Gate: closed, Emit: r.emit, Now: c.now, Pause: pause, Parallelism: a.parallelism,
+		Run: l.ID, Epoch: l.Epoch, Dial: stops.dial(m.machines), Gate: closed, Emit: stops.emit(r.emit), Now: c.now, Pause: pause, Parallelism: a.parallelism,
 	})
 	if err := b.end(context.WithoutCancel(ctx), out, r.traced()); err != nil {
 		r.progress.Note("What was done could not be written down everywhere; the next apply does that: " + err.Error())
@@ -70,6 +74,8 @@ func ending(p *planner.Plan, o executor.Outcome) error {
 	switch {
 	case o.OK():
 		return nil
+	case slices.ContainsFunc(o.Errors, func(e executor.StepError) bool { return errors.Is(e.Err, executor.ErrHeld) }):
+		return errTakenOver // what is to be done or undone is the other run's
 	case len(view.Unsettled(p, o)) > 0:
 		return errLeft
 	}
@@ -79,7 +85,7 @@ func ending(p *planner.Plan, o executor.Outcome) error {
 // interrupted says what the first interrupt does.
 func (c *cli) interrupted() {
 	if r := c.running(); r != nil {
-		r.progress.Note("Interrupted: the steps that run are finished, nothing new is begun, and what can be undone is undone. A second interrupt leaves at once.")
+		r.progress.Note("Interrupted: the steps that run are finished, waiting is cut short, nothing new is begun, and what can be undone is undone. A second interrupt leaves at once.")
 	}
 }
 
@@ -97,6 +103,11 @@ func (c *cli) abandon() error {
 		return context.Canceled
 	}
 	out := r.snapshot()
+	text := "Left at once: the steps that run go on to their end on the machines, and nobody waits for them."
+	if r.lease > 0 {
+		text += fmt.Sprintf(" The lease ends by itself within %s.", r.lease)
+	}
+	r.progress.Note(text)
 	r.progress.End(out)
 	return ending(r.plan, out)
 }

@@ -90,7 +90,7 @@ func (m *screen) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		m.width = msg.Width
 	case executor.Event:
 		m.running = track(m.running, msg)
-		if slices.Contains([]executor.State{executor.Done, executor.Failed, executor.Skipped}, msg.State) {
+		if slices.Contains([]executor.State{executor.Done, executor.Failed, executor.Cut, executor.Skipped}, msg.State) {
 			m.done++
 		}
 	case over:

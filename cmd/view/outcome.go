@@ -104,6 +104,8 @@ func fateWord(st executor.State) (word string, begun bool) {
 		return "done", true
 	case executor.Failed:
 		return "failed", true
+	case executor.Cut:
+		return "interrupted", true
 	case executor.Undoing:
 		return "UNDOING", true
 	case executor.Undone:
@@ -151,16 +153,26 @@ func (t Text) fates(p *planner.Plan, o executor.Outcome) (rows []string) {
 
 // advice says what to do next.
 func advice(p *planner.Plan, o executor.Outcome) string {
+	told, next := o.Interrupted && len(o.Errors) == 0, "Once the cause is removed, run"
+	if told {
+		next = "When you want to go on, run"
+	}
+	if slices.ContainsFunc(o.Errors, func(e executor.StepError) bool { return errors.Is(e.Err, executor.ErrHeld) }) {
+		return "Another run took over while this one did not answer: everything after that was refused, and nothing of its work was touched. Run \"shipctl plan\" to see where the machines stand."
+	}
 	if len(Unsettled(p, o)) > 0 {
-		return "Not everything could be finished or undone: see the words in capitals above. Once the cause is removed, run \"shipctl plan\": it reads from the machines where they stand, and \"shipctl apply\" goes on from there."
+		return "Not everything could be finished or undone: see the words in capitals above. " + next + " \"shipctl plan\": it reads from the machines where they stand, and \"shipctl apply\" goes on from there."
 	}
 	done := false
 	for _, id := range p.Order {
 		st := o.States[id]
-		done = done || st == executor.Done || st == executor.Undone || st == executor.Failed
+		done = done || st == executor.Done || st == executor.Undone || st == executor.Failed || st == executor.Cut
 	}
 	if !done {
 		return "No step was begun: nothing has changed."
+	}
+	if told {
+		return "What had been begun was undone: what served before still serves. " + next + " \"shipctl apply\" again."
 	}
 	return "What had been begun and failed was undone: what served before still serves. Remove the cause, then run \"shipctl plan\" and \"shipctl apply\" again."
 }

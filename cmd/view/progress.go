@@ -114,6 +114,8 @@ func ended(t Text, e executor.Event, host int) string {
 		text = lead + t.paint(yellow, "undone") + took
 	case executor.Failed:
 		text = lead + t.paint(red, "failed") + took
+	case executor.Cut:
+		text = lead + t.paint(yellow, "interrupted") + took
 	case executor.NotDone:
 		text = lead + t.paint(red, "NOT UNDONE")
 	default:

@@ -15,7 +15,7 @@ import (
 	"github.com/shipctl/shipctl/providers"
 )
 
-// Stream is the view for programs that follow: one JSON object a line, in Terraform's types and ours (step_start,
+// Stream is the view for programs that follow: one JSON object a line, in Terraform's types and ours (planned_step, step_start,
 // step_complete, step_errored, and outcome after a failure). Readers ignore what they don't know, and refuse another
 // major version of ui.
 type Stream struct {
@@ -75,6 +75,10 @@ func (s Stream) Plan(p *planner.Plan) {
 			more := fields{"change": fields{"resource": resourceOf(c.Addr), "action": streamed(c.Action), "summary": line(strings.ReplaceAll(c.Line, "\n", "; "))}}
 			s.emit("info", "planned_change", fmt.Sprintf("%s: Plan to %s", c.Addr, c.Action), more)
 		}
+	}
+	for i, st := range p.Steps() {
+		step := fields{"id": st.ID, "number": i + 1, "host": st.Host, "title": line(st.Title), "after": append([]providers.StepID{}, p.Wait[st.ID]...)}
+		s.emit("info", "planned_step", st.Host+": "+st.Title, fields{"step": step})
 	}
 	s.Diagnostics(remarks(p), nil)
 	message := Summary(p)
@@ -175,7 +179,7 @@ func (f *following) Event(e executor.Event) {
 	if e.State == executor.Done {
 		c.left--
 	}
-	failed := e.State == executor.Failed || e.State == executor.Undone || e.State == executor.NotDone
+	failed := e.State == executor.Failed || e.State == executor.Cut || e.State == executor.Undone || e.State == executor.NotDone
 	switch {
 	case failed && !c.wrong:
 		c.wrong = true
@@ -198,7 +202,7 @@ func (f *following) step(e executor.Event, addr string) {
 	case executor.Done, executor.Undone:
 		step["elapsed_seconds"], step["output"] = e.Elapsed.Seconds(), block(e.Output)
 		f.emit("info", "step_complete", what+": "+string(e.State), fields{"step": step})
-	case executor.Failed, executor.NotDone:
+	case executor.Failed, executor.Cut, executor.NotDone:
 		step["elapsed_seconds"] = e.Elapsed.Seconds()
 		if e.Err != nil {
 			step["error"] = block(e.Err.Error())

@@ -13,6 +13,7 @@ if [ -n "$MPID" ]; then
 	workers # an earlier reload's may be there still, and know the earlier slot too
 	old="$old $LEAVING"
 fi
+BREAKABLE=1
 await_gone "$1" "$old" || :
 drained "$1"
 rm -f "$NDIR/$KEY.draining"

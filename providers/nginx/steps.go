@@ -96,6 +96,7 @@ func (r Route) Steps(m Move) (check, swtch, drain providers.Step) {
 		ID: m.ID("drain"), Host: r.Host, After: []providers.StepID{id},
 		Title: fmt.Sprintf("drain %s (%s at most)", m.Left, short(r.Drain)),
 		Do:    remote.Call{Script: "nginx/drain", Args: args(seconds(r.Drain))},
+		Waits: true,
 		Limit: 30*time.Second + r.Drain,
 	}
 	return check, swtch, drain

@@ -31,5 +31,7 @@ if [ $# -gt 0 ]; then
 else
 	rm -f "$records/.after"
 fi
+# Until prune has run, plans go on asking for it: a run may die between the two.
+: >"$records/.prune" || die "could not write to $records"
 switch_link "$PWD/releases/$id" "$PWD/current" || die "could not point $PWD/current to release $id"
 [ "$(readlink current)" = "$PWD/releases/$id" ] || die "$PWD/current points to $(readlink current), not to release $id"

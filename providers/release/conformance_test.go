@@ -126,7 +126,9 @@ func (w world) draw(t *rapid.T) op {
 // look prints.
 func (w world) run(t *rapid.T, ops []op) []string {
 	text := functions(t) + "PATH=" + quote(w.b.sh.path) + "\nSTATE=" + quote(w.b.state) + " PROJECT=tea RUN=r1 STEP=s INPUT=\nmkdir -p \"$STATE/projects/$PROJECT\"\n" + // as a step does
-		"sync() { :; }\n" // disks are tested elsewhere
+		"sync() { :; }\n" + // disks are tested elsewhere
+		// busybox' timeout leaves a process behind, in the release's directory, for up to a second.
+		"__settle() { __n=0; while [ $__n -lt 50 ] && ls -ld /proc/[0-9]*/cwd 2>/dev/null | grep -q '/releases/'; do __n=$((__n + 1)); sleep 0.1; done; }\n"
 	for _, name := range []string{"look", "upload", "publish", "activate", "deactivate", "prune", "hook", "link"} {
 		body, err := scripts.ReadFile(name + ".sh")
 		if err != nil {
@@ -136,6 +138,7 @@ func (w world) run(t *rapid.T, ops []op) []string {
 	}
 	for i, o := range ops {
 		text += "STEP=s" + strconv.Itoa(i) + "; (" + o.text + ") >/dev/null 2>&1; [ $? = 0 ] && echo '== ok' || echo '== failed'\n" +
+			"__settle\n" +
 			"(__look " + quote(w.b.root) + " " + w.b.spec().key() + ")\n"
 	}
 	argv := append(append([]string{}, w.b.sh.argv...), "-s")

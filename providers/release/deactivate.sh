@@ -9,7 +9,7 @@ history=$records/.history id=$3 target=${4:-}
 cd -P "$1" 2>/dev/null || exit 0
 shift 3
 [ $# = 0 ] || shift
-rm -f current.shipctl-*
+rm -f current.shipctl-* "$records/.prune"
 if [ "$(awk 'END { print $1 }' "$history" 2>/dev/null)" = "$id" ]; then
 	sed '$d' "$history" | write_atomic "$history" 644 || die "could not correct $history"
 fi
@@ -21,7 +21,7 @@ if [ "$now" = "$PWD/releases/$id" ]; then
 		rm -f current || die "could not remove $PWD/current"
 		sync_path .
 	fi
-elif [ "$now" != "$target" ]; then
+elif [ "$now" != "$target" ] || { [ -e current ] && [ ! -L current ]; }; then
 	printf 'current does not point to release %s: left as it is\n' "$id"
 	exit 0
 fi

@@ -303,3 +303,26 @@ func FuzzParseLook(f *testing.F) {
 		}
 	})
 }
+
+// TestPruneDue: a run that died between activate and prune leaves word, and the next plan removes what may go.
+func TestPruneDue(t *testing.T) {
+	text := "root /srv\ncurrent link /srv/releases/42\nrelease 40 " + shaA + " 1 file a.jar\nrelease 41 " + shaA + " 2 file a.jar\nrelease 42 " + shaA + " 3 file a.jar\n" +
+		"activated 40\nactivated 41\nactivated 42\n"
+	for _, c := range []struct {
+		word string
+		want int
+	}{{"", 0}, {"prune due\n", 1}} {
+		l, err := parseLook(text + c.word)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := hostDiff{s: Spec{Root: "/srv", Retention: &Retention{Keep: 1}}, w: want{ID: "42"}, a: providers.Addr{Host: "app-1"}, l: l}
+		d.c.Action = providers.NoOp
+		d.steps(d.state(), true)
+		together(d.s, []*hostDiff{&d})
+		got := d.c
+		if len(got.Steps) != c.want || (got.Action == providers.NoOp) != (c.want == 0) {
+			t.Errorf("%q: %s, %v", c.word, got.Action, got.Steps)
+		}
+	}
+}

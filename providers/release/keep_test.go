@@ -92,7 +92,7 @@ func TestPrune(t *testing.T) {
 		if err := os.MkdirAll(b.at("releases/.remove-old/d"), 0o555); err != nil {
 			t.Fatal(err)
 		}
-		before := b.lookText()
+		before := strings.Replace(b.lookText(), "\nprune due", "", 1)
 		wrap := b.wrap
 		b.wrap = "find() { echo \"find: '/proc/1/cwd': Permission denied\" >&2; }; ls() { find; }"
 		if r := b.must(nil, scriptPrune, b.root, key, "0"); !strings.Contains(r.out, "not every process of this machine") || b.lookText() != before {

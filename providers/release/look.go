@@ -19,6 +19,7 @@ type Look struct {
 	Activated []string            // IDs, oldest first, each as often as it was activated
 	since     time.Time           // of the last one; zero: not known
 	Due       map[string][]string // by ID: commands that should have run after its activation
+	PruneDue  bool                // since the last activation, nobody has looked for what may go
 	Ready     []string            // SHA-256 of uploads that are not published
 }
 
@@ -65,6 +66,8 @@ func parseLook(text string) (Look, error) {
 			}
 		case "due":
 			l.due(rest)
+		case "prune":
+			l.PruneDue = true
 		case "ready":
 			if validSHA256(rest) {
 				l.Ready = append(l.Ready, rest)

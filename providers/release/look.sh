@@ -6,6 +6,7 @@
 #   size ID KIB                          what it took on the disk when it was published
 #   activated ID [SECONDS]               oldest first, an ID as often as it was; SECONDS since 1970 on this machine's clock
 #   due ID NAME                          a command that should have run after the activation of ID, and did not
+#   prune due                            since the last activation, nobody has looked for what may go
 #   ready SHA256                         an upload that is not published
 # No forks but one for the link: this is asked on every plan.
 
@@ -74,6 +75,8 @@ fi
 if [ -f "$records/.after" ]; then
 	while read -r id name; do printf 'due %s %s\n' "$id" "$name"; done <"$records/.after"
 fi
+
+[ ! -f "$records/.prune" ] || printf 'prune due\n'
 
 for file in releases/.ready-*; do
 	sha=${file#releases/.ready-}

@@ -52,6 +52,7 @@ user() { printf '%s\n' "$used" | awk -v id="$1" '$1 == id { print $2; exit }'; }
 pointed() {
 	for l in "$root"/* "$root"/*/*; do
 		[ -L "$l" ] || continue
+		case $l in "$root"/current/*) continue ;; esac # it lies in the release itself
 		[ -z "$all" ] || [ "$l" != "$root/current" ] || continue
 		case $(readlink -f "$l")/ in "$PWD/$1/"*) return 0 ;; esac
 	done
@@ -100,6 +101,7 @@ previous=$(awk -v live="$live" '$1 != live { p = $1 } END { print p }' "$records
 blind() {
 	[ -z "$all" ] || die "$*"
 	printf '%s\n' "$*"
+	rm -f "$records/.prune"
 	exit 0
 }
 [ "$(id -u)" = 0 ] || blind 'nothing removed: without root it can not be seen whether a process uses a release'
@@ -139,6 +141,7 @@ for dir in .remove-*; do
 	printf 'removed %s\n' "$id"
 done
 sync_path .
+rm -f "$records/.prune"
 [ -n "$all" ] || exit 0
 
 # The rest, where nothing was kept: what never became a release, our notes, and the directories, if they are empty.

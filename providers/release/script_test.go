@@ -239,7 +239,7 @@ func TestDeployAndAgain(t *testing.T) {
 		}
 		for range 2 {
 			b.must(nil, scriptActivate, b.root, key, "42")
-			b.expect("root ROOT", "current link ROOT/releases/42", released, "activated 42")
+			b.expect("root ROOT", "current link ROOT/releases/42", released, "activated 42", "prune due")
 		}
 		b.clean()
 		info, err := os.Stat(b.at("current", "tea-42.jar"))
@@ -253,7 +253,7 @@ func TestDeployAndAgain(t *testing.T) {
 		}
 
 		q := b.deploy(other, "43")
-		b.expect("root ROOT", "current link ROOT/releases/43", released, "release 43 "+q.a.SHA256+" 2 file tea-43.jar", "activated 42", "activated 43")
+		b.expect("root ROOT", "current link ROOT/releases/43", released, "release 43 "+q.a.SHA256+" 2 file tea-43.jar", "activated 42", "activated 43", "prune due")
 		for range 2 {
 			b.must(nil, scriptDeactivate, b.root, key, "43", b.at("releases/42"))
 			b.expect("root ROOT", "current link ROOT/releases/42", released, "release 43 "+q.a.SHA256+" 2 file tea-43.jar", "activated 42")
@@ -304,7 +304,7 @@ func TestOtherContentIsRefused(t *testing.T) {
 		r := b.payload(two, "43")
 		b.fails("release 43 is there with other content: nothing is recorded of it", r.body, scriptUpload, r.upload...)
 		b.fails("nothing is recorded of it", nil, scriptPublish, r.publish...)
-		b.expect(before[:strings.Index(before, "\nactivated")], "release 43 - - - -", "activated 42")
+		b.expect(before[:strings.Index(before, "\nactivated")], "release 43 - - - -", "activated 42", "prune due")
 		b.clean()
 	})
 }

@@ -51,13 +51,22 @@ func together(s Spec, hosts []*hostDiff) {
 		over = append(over, these...)
 	}
 	for _, d := range hosts {
-		if len(d.c.Steps) > 0 {
+		if len(d.c.Steps) > 0 || d.owes() {
 			d.prune(slices.Concat(moved, there, over))
+		}
+		if d.c.Action == providers.NoOp && len(d.c.Steps) > 0 {
+			d.c.Action = providers.Update
+			d.c.Line += " (older ones are still to be removed)"
 		}
 		if d.c.Problem == "" {
 			d.c.After = providers.JSON(d.after)
 		}
 	}
+}
+
+// owes says that a run ended after it had activated the release, and before it removed what may go.
+func (d *hostDiff) owes() bool {
+	return d.l.PruneDue && d.c.Problem == "" && d.w.ID != "" && d.l.CurrentID(d.s.Root) == d.w.ID
 }
 
 // afterwards are the machines on which a hook runs after an activation: now, or after one that was broken off.

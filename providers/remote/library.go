@@ -28,6 +28,9 @@ var history string
 //go:embed journal.sh
 var journal string
 
+//go:embed interrupt.sh
+var interrupt string
+
 //go:embed step.sh
 var step string
 
@@ -37,7 +40,7 @@ type Library map[string]string
 // Scripts collects the *.sh of each kind's folder, and this package's own.
 func Scripts(folders map[string]fs.FS) (Library, error) {
 	lib := Library{
-		"remote/identity": identity, "remote/lease": lease,
+		"remote/identity": identity, "remote/lease": lease, "remote/interrupt": interrupt,
 		"remote/record": record, "remote/history": history, "remote/journal": journal,
 	}
 	for kind, folder := range folders {

@@ -201,7 +201,7 @@ func (m *Shell) Run(ctx context.Context, t Ticket, c Call) ([]byte, error) {
 	if err != nil {
 		return nil, m.notStarted(err)
 	}
-	in, err := m.stdin(text, c)
+	in, err := m.stdin(text, t, c)
 	if err != nil {
 		return nil, m.notStarted(err)
 	}

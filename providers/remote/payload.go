@@ -17,7 +17,7 @@ type stdin struct {
 	fail error
 }
 
-func (m *Shell) stdin(text string, c Call) (*stdin, error) {
+func (m *Shell) stdin(text string, t Ticket, c Call) (*stdin, error) {
 	if c.File == "" {
 		return &stdin{Reader: strings.NewReader(text)}, nil
 	}
@@ -32,7 +32,7 @@ func (m *Shell) stdin(text string, c Call) (*stdin, error) {
 		return nil, errors.Join(fmt.Errorf("%s has %d bytes now, and had %d when the plan was made: plan again", c.File, size, c.FileSize), body.Close())
 	}
 	in := &stdin{body: body}
-	in.Reader = io.MultiReader(strings.NewReader(Line(text)), &noting{in: in, r: body, left: size})
+	in.Reader = io.MultiReader(strings.NewReader(Line(text)), &noting{in: in, r: body, left: size, stop: t.Stop})
 	return in, nil
 }
 
@@ -55,10 +55,18 @@ type noting struct {
 	in   *stdin
 	r    io.Reader
 	left int64
+	stop <-chan struct{}
 }
 
-func (n *noting) Read(p []byte) (int, error) {
-	got, err := n.r.Read(p)
+var errStopped = errors.New("told to stop")
+
+func (n *noting) Read(p []byte) (got int, err error) {
+	select {
+	case <-n.stop:
+		err = errStopped
+	default:
+		got, err = n.r.Read(p)
+	}
 	n.left -= int64(got)
 	if errors.Is(err, io.EOF) && n.left > 0 {
 		err = fmt.Errorf("the file ended %d bytes early: it was changed meanwhile", n.left)

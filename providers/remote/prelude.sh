@@ -215,6 +215,12 @@ now_ms() {
 	printf '%s\n' "$_u"
 }
 
+# interrupted: this run was told to stop. For steps that only wait: they end, and say so.
+interrupted() {
+	[ -r "$STATE/projects/$PROJECT/interrupt" ] || return 1
+	read -r _i <"$STATE/projects/$PROJECT/interrupt" && [ "$_i" = "$RUN" ]
+}
+
 # nap: a short pause, a tenth of a second where sleep can.
 nap() { sleep 0.1 2>/dev/null || sleep 1; }
 

@@ -93,6 +93,8 @@ type Ticket struct {
 	Step     string    // the step's ID
 	Epoch    int64     // of the lease held on the machine; 0 where none is held
 	Deadline time.Time // after it the connection is closed and the outcome is unknown
+	// Stop, once closed, breaks off what is being sent of a call's File; the script says what it makes of that.
+	Stop <-chan struct{}
 }
 
 // Machine is a machine that can be asked and changed.

@@ -84,6 +84,10 @@ while :; do
 $answers
 $(last_lines)"
 	fi
+	if interrupted; then
+		die "told to stop after $((now - begin)) ms, before $slot was healthy. Last answers:
+$answers"
+	fi
 	if gone; then
 		die "$slot (release $release) ended before it was healthy. Last answers:
 $answers

@@ -241,7 +241,7 @@ func (b *builder) health(h string, after ...providers.StepID) providers.StepID {
 	}
 	return b.add(providers.Step{
 		ID: b.id(h, "health"), Host: h, Title: fmt.Sprintf("wait until %s is healthy (%s at most)", t.Name, short(he.Deadline)), After: after,
-		Do: remote.Call{Script: "service/health", Args: append(args, he.Exec...)}, Limit: he.Deadline + he.Timeout + 30*time.Second,
+		Do: remote.Call{Script: "service/health", Args: append(args, he.Exec...)}, Waits: true, Limit: he.Deadline + he.Timeout + 30*time.Second,
 	}, providers.NoOp)
 }
 

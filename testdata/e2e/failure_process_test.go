@@ -105,7 +105,8 @@ func TestLeftover(t *testing.T) {
 func (s *site) killedAfterStart(version string) {
 	s.t.Helper()
 	started := s.between("app-1", "start", "true")
-	cmd := exec.Command(shipctl, "apply", "-auto-approve", "-lease=2s", "-var", "version="+version)
+	args := []string{"apply", "-auto-approve", "-lease=2s", "-var", "version=" + version}
+	cmd := exec.Command(shipctl, args...)
 	cmd.Dir, cmd.Env = s.dir, append(os.Environ(), s.env...)
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
@@ -116,6 +117,7 @@ func (s *site) killedAfterStart(version string) {
 	_ = cmd.Process.Kill()
 	_ = cmd.Wait()
 	s.t.Logf("killed after\n%s", out.String())
+	s.asPlanned(args, result{cmd.ProcessState.ExitCode(), out.String()})
 }
 
 // streaming is a request to app-1's green, past nginx.

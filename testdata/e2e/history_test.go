@@ -23,9 +23,8 @@ func TestRollback(t *testing.T) {
 	s.deploy("1")
 	s.deploy("2")
 	stop := s.load(webs, "/?ms=5")
-	out := s.ok("rollback", "-auto-approve")
+	s.ok("rollback", "-auto-approve")
 	s.nothingLost(stop())
-	s.asPlanned(out)
 	if v := live(s, "web-1"); v != "1" {
 		t.Errorf("version %s answers after the rollback", v)
 	}

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -22,7 +24,11 @@ func (s *site) begin(args ...string) (*exec.Cmd, *bytes.Buffer) {
 	if err := cmd.Start(); err != nil {
 		s.t.Fatal(err)
 	}
-	s.t.Cleanup(func() { _ = cmd.Process.Kill() })
+	s.t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+		s.asPlanned(args, result{cmd.ProcessState.ExitCode(), out.String()})
+	})
 	return cmd, &out
 }
 
@@ -104,4 +110,60 @@ func TestLease(t *testing.T) {
 		}
 		s.settled("2")
 	})
+	for i, at := range []point{
+		{Step: `service.teatime["app-1"]/start`, Moment: "effect"},
+		{Step: `service.teatime["web-1"]/switch`, Moment: "before"},
+	} {
+		t.Run("frozen in the middle of "+strings.ReplaceAll(at.Step, "/", " "), func(t *testing.T) {
+			s := s.with(t)
+			s.frozenAt(at, []string{"3", "2"}[i], []string{"1", "3"}[i])
+		})
+	}
+}
+
+// frozenAt: an apply is frozen at a checkpoint, another takes over and ends, and the first one is thawed. Whatever it
+// wants to change then is refused.
+func (s *site) frozenAt(at point, version, other string) {
+	s.t.Helper()
+	points := watch(s.t)
+	frozen, begun := make(chan struct{}), make(chan *exec.Cmd, 1)
+	points.at(once(at, func() string {
+		_ = (<-begun).Process.Signal(syscall.SIGSTOP)
+		close(frozen)
+		return ""
+	}))
+	args := func(v string, more ...string) []string {
+		return append([]string{"apply", "-auto-approve", "-detailed-exitcode", "-lease=2s", "-var", "version=" + v}, more...)
+	}
+	first := *s
+	first.env = append(slices.Clone(s.env), points.env)
+	cmd, out := first.begin(args(version)...)
+	begun <- cmd
+	select {
+	case <-frozen:
+	case <-time.After(time.Minute):
+		s.t.Fatalf("%s was never come to:\n%s", at.Step, out)
+	}
+	if r := s.run(args(other, "-lock-timeout=30s")...); r.code != 0 {
+		s.t.Errorf("the next one: exit %d", r.code)
+	}
+	was := map[string]fleet.Snapshot{}
+	for _, m := range s.fleet.Machines {
+		was[m.Name] = m.Snapshot()
+	}
+	freeze(s.t, cmd, false)
+	_ = cmd.Wait()
+	s.t.Logf("the thawed one, exit %d:\n%s", cmd.ProcessState.ExitCode(), out)
+	if code := cmd.ProcessState.ExitCode(); code != 4 {
+		s.t.Errorf("the thawed one: exit %d, want 4", code)
+	}
+	s.has(out.String(), `another run took over this machine \(lease epoch \d+, this run has \d+\)`)
+	for _, m := range s.fleet.Machines {
+		for _, d := range was[m.Name].Diff(m.Snapshot()) {
+			if !strings.Contains(d, "/var/lib/shipctl/step.") && !strings.Contains(d, "lease.lock") {
+				s.t.Errorf("%s: the thawed one changed %s", m.Name, d)
+			}
+		}
+	}
+	s.settled(other)
 }

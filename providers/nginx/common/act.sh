@@ -310,7 +310,9 @@ stop_nginx() {
 	MPID='' MSTART=''
 }
 
-# await_gone SECONDS LIST: until those processes are gone; those that are not are STILL.
+# await_gone SECONDS LIST: until those processes are gone; those that are not are STILL. Where BREAKABLE is set, an
+# interrupt ends it, and the script.
+BREAKABLE=
 await_gone() {
 	waits "$(($1 * 1000))"
 	while :; do
@@ -321,6 +323,7 @@ await_gone() {
 		done
 		[ -n "$STILL" ] || return 0
 		late && return 1
+		if [ -n "$BREAKABLE" ] && interrupted; then die "told to stop: workers of nginx still have requests"; fi
 		pause
 	done
 }

@@ -29,6 +29,7 @@ type root struct {
 	history  []string          // activations, oldest first
 	due      []string          // "ID NAME" of the commands that are to run after an activation
 	ready    map[string]bool   // uploads, by SHA-256
+	prune    bool              // due since an activation
 	kind     string            // of current
 	target   string
 }
@@ -111,6 +112,9 @@ func (m *Model) Ask(script string, args []string) (text string, status int) {
 	}
 	for _, line := range r.due {
 		fmt.Fprintf(&b, "due %s\n", line)
+	}
+	if r.prune {
+		b.WriteString("prune due\n")
 	}
 	for _, sha := range slices.Sorted(maps.Keys(r.ready)) {
 		fmt.Fprintf(&b, "ready %s\n", sha)
@@ -232,6 +236,7 @@ func (m *Model) activate(args []string, half bool) error {
 	for _, name := range args[3:] {
 		r.due = append(r.due, id+" "+name)
 	}
+	r.prune = true
 	if r.kind != "none" && r.kind != "link" {
 		return errors.New("current is not a symbolic link")
 	}
@@ -248,6 +253,7 @@ func (m *Model) deactivate(args []string, half bool) (string, error) {
 	if r == nil {
 		return "", nil
 	}
+	r.prune = false
 	if n := len(r.history); n > 0 && r.history[n-1] == id {
 		r.history = r.history[:n-1]
 	}
@@ -338,6 +344,7 @@ func (m *Model) prune(args []string, half bool) (string, error) {
 		return "", errors.New("nothing removed")
 	}
 	if m.Unprivileged {
+		r.prune = false
 		return "nothing removed", nil
 	}
 	dir := args[0] + "/releases/"
@@ -378,6 +385,7 @@ func (m *Model) prune(args []string, half bool) (string, error) {
 	if all {
 		m.forget(args[0])
 	}
+	r.prune = false
 	return strings.Join(out, "\n"), nil
 }
 

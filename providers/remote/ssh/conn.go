@@ -131,7 +131,7 @@ func (c *conn) exchange(ctx context.Context, x remote.Exchange) (int, error) {
 	go func() { result <- s.run(ctx) }()
 	select {
 	case err := <-result:
-		c.leave(false)
+		c.leave(errors.Is(err, errLostBefore)) // gone may be told a moment later only
 		return int(s.status.Load()), err
 	case <-ctx.Done():
 		close(s.abandoned)

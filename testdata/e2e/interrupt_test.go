@@ -1,0 +1,235 @@
+package e2e
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// terminal is shipctl on a terminal of its own.
+type terminal struct {
+	cmd    *exec.Cmd
+	master *os.File
+	read   chan struct{}
+
+	mu  sync.Mutex
+	out bytes.Buffer
+}
+
+// onTerminal starts shipctl as a user's shell does: in a session whose terminal it has.
+func (s *site) onTerminal(args ...string) *terminal {
+	s.t.Helper()
+	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	n, err := unix.IoctlGetInt(int(master.Fd()), unix.TIOCGPTN)
+	if err == nil {
+		err = unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0)
+	}
+	if err == nil {
+		err = unix.IoctlSetWinsize(int(master.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 50, Col: 200})
+	}
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	tty, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|syscall.O_NOCTTY, 0)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer tty.Close()
+	t := &terminal{cmd: exec.Command(shipctl, args...), master: master, read: make(chan struct{})}
+	t.cmd.Dir, t.cmd.Env = s.dir, append(append(os.Environ(), "TERM=xterm"), s.env...)
+	t.cmd.Stdin, t.cmd.Stdout, t.cmd.Stderr = tty, tty, tty
+	t.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	if err := t.cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() {
+		_ = t.cmd.Process.Kill()
+		master.Close()
+	})
+	go func() {
+		defer close(t.read)
+		_, _ = io.Copy(t, master)
+	}()
+	return t
+}
+
+// Write takes what the terminal shows.
+func (t *terminal) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.out.Write(p)
+}
+
+// said is what the terminal has shown so far, without colours and without what moves its cursor.
+func (t *terminal) said() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return regexp.MustCompile(`\x1b(\[[0-9;?=>]*[A-Za-z]|[=>78])|\r`).ReplaceAllString(t.out.String(), "")
+}
+
+// ctrlC types it: the terminal makes a signal of it.
+func (t *terminal) ctrlC() { _, _ = t.master.Write([]byte{3}) }
+
+// gone: the window is closed, the connection lost.
+func (t *terminal) gone() { t.master.Close() }
+
+// end waits for shipctl, a minute at most.
+func (t *terminal) end(s *site) int {
+	s.t.Helper()
+	late := time.AfterFunc(time.Minute, func() { _ = t.cmd.Process.Kill() })
+	defer late.Stop()
+	_ = t.cmd.Wait()
+	select {
+	case <-t.read:
+	case <-time.After(time.Second):
+	}
+	return t.cmd.ProcessState.ExitCode()
+}
+
+// until waits for a text on the terminal.
+func (t *terminal) until(s *site, text string) {
+	s.t.Helper()
+	for range 600 {
+		if strings.Contains(t.said(), text) {
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	s.t.Errorf("the terminal never showed %q:\n%s", text, t.said())
+}
+
+// released: nobody holds the project's lease on any machine.
+func (x *matrix) released() {
+	x.t.Helper()
+	for _, m := range x.fleet.Machines {
+		if out, err := m.Try("grep '^id .' /var/lib/shipctl/projects/teatime/lease"); err == nil {
+			x.t.Errorf("%s: the lease is still held: %s", m.Name, out)
+		}
+	}
+}
+
+// interruption is how an apply is interrupted at a step, and what it comes to before the final step and after it.
+type interruption struct {
+	name   string
+	once   func(*terminal)
+	again  func(*terminal) // nil: only once
+	silent bool            // there is no terminal left to look at
+}
+
+func interruptions() []interruption {
+	sig := func(s os.Signal) func(*terminal) { return func(t *terminal) { _ = t.cmd.Process.Signal(s) } }
+	return []interruption{
+		{name: "Ctrl-C", once: (*terminal).ctrlC},
+		{name: "Ctrl-C twice", once: (*terminal).ctrlC, again: (*terminal).ctrlC},
+		{name: "SIGTERM", once: sig(syscall.SIGTERM)},
+		{name: "terminal lost", once: (*terminal).gone, silent: true},
+	}
+}
+
+// TestInterrupts: at each step of a deployment, on a terminal. The first one finishes the step, undoes what is not final,
+// gives the lease back, says what became of the steps, and has the right exit code; the second one leaves at once.
+func TestInterrupts(t *testing.T) {
+	sc := scenes()[0]
+	x := newMatrix(t, sc.hcl, sc.machines...)
+	for range 3 {
+		x.next()
+		x.ok(x.apply()...)
+	}
+	x.reference()
+	x.reference()
+	for i, step := range x.steps[0] {
+		for j, k := range interruptions() {
+			if j > 1 && (i+j)%3 != 0 { // like the first one, for which each step has its turn
+				continue
+			}
+			t.Run(step.verb()+", "+k.name, func(t *testing.T) { x.interrupt(t, step.name(), k) })
+		}
+	}
+}
+
+func (x *matrix) interrupt(t *testing.T, name string, k interruption) {
+	x.next()
+	x = x.with(t)
+	at := slices.IndexFunc(x.steps[x.version%2], func(s planned) bool { return s.name() == name })
+	step := x.steps[x.version%2][at]
+	stop := x.traffic(&cell{matrix: x, step: step})
+	reached, goOn := make(chan struct{}), make(chan struct{})
+	x.points.at(once(point{Step: step.ID, Moment: "effect"}, func() string {
+		close(reached)
+		<-goOn
+		return ""
+	}))
+	proceed := sync.OnceFunc(func() { close(goOn) })
+	defer proceed()
+	term := x.onTerminal(x.apply()...)
+	select {
+	case <-reached:
+	case <-time.After(time.Minute):
+		t.Fatalf("%s was never begun:\n%s", step.ID, term.said())
+	}
+	begin := time.Now()
+	k.once(term)
+	if !k.silent {
+		term.until(x.site, "Interrupted: ")
+	} else {
+		time.Sleep(100 * time.Millisecond) // there is nothing to see
+	}
+	if k.again != nil {
+		k.again(term)
+	} else {
+		proceed()
+	}
+	code := term.end(x.site)
+	t.Logf("exit %d, %s\n%s", code, time.Since(begin).Round(time.Millisecond), term.said())
+	x.ended(k, step, code, term.said())
+	proceed()
+	x.points.at(nil)
+	if k.again == nil {
+		x.released()
+	}
+	if r := x.site.run(x.apply()...); r.code != 0 {
+		t.Errorf("the next apply: exit %d", r.code)
+	}
+	stop()
+	if got, want := x.state(), x.want[x.version%2]; got != want {
+		t.Errorf("it ends elsewhere:\n%s", difference(want, got))
+	}
+}
+
+// ended checks what an interrupted apply came to, and what it said.
+func (x *matrix) ended(k interruption, step planned, code int, said string) {
+	x.t.Helper()
+	steps := x.steps[x.version%2]
+	last := step.ID == steps[len(steps)-1].ID
+	want, says := 6, []string{"Error: Interrupted", "undone", "steps? not begun", "was undone: what served before still serves"}
+	switch {
+	case k.again != nil:
+		want, says = 7, []string{"RUNNING +" + step.Host, "Left at once", "The lease ends by itself within 2s"}
+	case last:
+		want, says = 0, []string{"Apply complete!"}
+	case step.Final:
+		want, says = 7, []string{"Error: Interrupted", "STILL TO DO", "goes on from there"}
+	case !strings.Contains(said, "undone"): // nothing that was begun has to be undone
+		says = []string{"Error: Interrupted", "steps? not begun", "was undone: what served before still serves"}
+	}
+	if code != want {
+		x.t.Errorf("exit %d, want %d", code, want)
+	}
+	if !k.silent {
+		x.has(said, says...)
+	}
+}
