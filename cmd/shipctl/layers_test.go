@@ -58,6 +58,7 @@ func props() []layer {
 	return []layer{
 		{"config/configtest", []string{"config"}, "a harness of tests"},
 		{"providers/remote/remotetest", []string{"providers/remote", "providers/remote/local", "providers/remote/ssh"}, "a harness of tests"},
+		{"providers/remote/model", nil, "a stand-in for scripts, for tests"},
 		{"providers/batch/model", nil, "a stand-in for scripts, for tests"},
 		{"providers/nginx/model", []string{"providers", "providers/remote", "providers/nginx"}, "a stand-in for scripts, for tests"},
 		{"providers/release/model", []string{"providers", "providers/remote", "providers/release"}, "a stand-in for scripts, for tests"},

@@ -158,7 +158,6 @@ func (in *reader) line(key, value string) (err error) {
 
 func (in *reader) rest(key, value string) (err error) {
 	l := &in.live
-	stamp := regexp.MustCompile(`^\d{4}/\d\d/\d\d \d\d:\d\d:\d\d (\[[a-z]+\]) \d+#\d+: `)
 	switch key {
 	case "known":
 		in.known = value
@@ -185,7 +184,9 @@ func (in *reader) rest(key, value string) (err error) {
 		l.Pending = unique(l.Pending, value)
 	case "shutdown":
 		l.ShutdownTimeout = value
-	case "broken": // without the time and the PID: the same complaint is the same fact
+	case "broken":
+		stamp := regexp.MustCompile(`^\d{4}/\d\d/\d\d \d\d:\d\d:\d\d (\[[a-z]+\]) \d+#\d+: `)
+		// Without the time and the PID: the same complaint is the same fact.
 		in.broken = append(in.broken, stamp.ReplaceAllString(value, "$1 "))
 	}
 	return err // a line that we don't know is of a later look

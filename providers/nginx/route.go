@@ -309,6 +309,9 @@ func word(text string) (string, int) {
 
 // owner is the project that the file's first line names; "" for a file that is not ours.
 func owner(content string) string {
+	if !strings.HasPrefix(content, "# Written by shipctl") {
+		return ""
+	}
 	m := regexp.MustCompile(`^# Written by shipctl for \S+ of project (\S+)\. Do not edit`).FindStringSubmatch(content)
 	if m == nil {
 		return ""

@@ -176,5 +176,16 @@ func because(why string) string {
 	return " (" + why + ")"
 }
 
-func validID(s string) bool     { return regexp.MustCompile(versionPattern).MatchString(s) }
-func validSHA256(s string) bool { return regexp.MustCompile(`^[0-9a-f]{64}$`).MatchString(s) }
+// validID is versionPattern, which answers of machines are held to line by line.
+func validID(s string) bool {
+	odd := func(r rune) bool { return !alphanumeric(r) && !strings.ContainsRune("._+-", r) }
+	return s != "" && len(s) <= 64 && alphanumeric(rune(s[0])) && !strings.ContainsFunc(s, odd)
+}
+
+func alphanumeric(r rune) bool {
+	return r >= '0' && r <= '9' || r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z'
+}
+
+func validSHA256(s string) bool {
+	return len(s) == 64 && strings.Trim(s, "0123456789abcdef") == ""
+}

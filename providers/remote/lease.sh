@@ -3,19 +3,32 @@
 # release, force) 2 the run's ID 3 milliseconds that it lasts without being renewed 4 who 5 URL of the CI job.
 # The file is "key value" a line; its epoch only ever rises, and a step of an earlier epoch is refused (step.sh).
 # Expiry is counted in uptime of this boot: no clock can move it, and a reboot ends every lease.
-# acquire prints the epoch. Exit status 74: somebody else has it; 76: it was taken over.
+# acquire prints the epoch, once no step of an earlier epoch runs any more. Exit status 74: somebody else has it, or such
+# a step does not end; 76: it was taken over.
 what=$1 id=$2 ttl=$3 who=$4 url=$5
 dir="$STATE/projects/$PROJECT"
 file="$dir/lease"
 have flock || die "flock is not on this machine: install util-linux"
 mkdir -p "$dir" || die "can't make $dir as $(id -un)"
 exec 8>>"$dir/lease.lock" || die "can't write $dir/lease.lock as $(id -un)"
-tries=0
-until flock -n 8; do
-	tries=$((tries + 1))
-	[ $tries -lt 100 ] || die "$dir/lease.lock is held for 10 s"
-	nap
-done
+
+# locked: descriptor 8 holds the lease's own lock, which nobody holds for long.
+locked() {
+	tries=0
+	until flock -n 8; do
+		tries=$((tries + 1))
+		[ $tries -lt 100 ] || die "$dir/lease.lock is held for 10 s"
+		nap
+	done
+}
+locked
+
+# number: a leading zero would make it octal, and more digits would not fit.
+number() {
+	case $1 in
+	'' | *[!0-9]* | 0?* | ????????????????*) return 1 ;;
+	esac
+}
 
 has_epoch=0 has_id='' has_who='' has_url='' has_boot='' has_until=0 has_since=''
 if [ -e "$file" ]; then
@@ -31,7 +44,9 @@ if [ -e "$file" ]; then
 		since) has_since=$value ;;
 		esac
 	done <"$file"
-	case $has_epoch$has_until in *[!0-9]* | '') die "$file can't be understood: have a look at it, and remove it when no deployment of $PROJECT runs" ;; esac
+	if ! number "$has_epoch" || ! number "$has_until"; then
+		die "$file can't be understood: have a look at it, and remove it when no deployment of $PROJECT runs"
+	fi
 fi
 boot=$(cat /proc/sys/kernel/random/boot_id)
 now=$(now_ms)
@@ -46,6 +61,36 @@ put() {
 		write_atomic "$file" 644 || die "can't write $file"
 }
 
+# await_step: a step of the run before that has passed its check goes on to its end, whatever became of that run. Beside
+# it nothing may be planned or changed. What another project does here is no matter. The lease is kept alive meanwhile.
+await_step() {
+	(: >>"$STATE/step.lock") 2>/dev/null || die "can't write $STATE/step.lock as $(id -un)"
+	exec 7>>"$STATE/step.lock"
+	end=$((now + 20000)) # the controller waits for 30 s
+	until flock -n 7; do
+		holder=$(cat "$STATE/step.holder" 2>/dev/null)
+		case $holder in
+		"$PROJECT "* | '') ;;
+		*) break ;;
+		esac
+		flock -u 8
+		nap
+		locked
+		now=$(now_ms)
+		grep -qx "id $id" "$file" || {
+			printf 'the lease was taken away while a step of a run before was waited for' >&2
+			exit 74
+		}
+		if [ "$now" -ge $end ]; then
+			put "$has_epoch" '' 0
+			printf 'a step of a run before still runs on this machine (project, run and step: %s)' "$holder" >&2
+			exit 74
+		fi
+		put "$has_epoch" "$id" $((now + ttl))
+	done
+	exec 7>&-
+}
+
 case $what in
 acquire)
 	if [ "$has_id" != "$id" ]; then
@@ -56,6 +101,7 @@ acquire)
 		has_epoch=$((has_epoch + 1)) has_since=$(date -u +%Y-%m-%dT%H:%M:%SZ)
 	fi
 	put "$has_epoch" "$id" $((now + ttl))
+	[ "$has_id" = "$id" ] || await_step
 	printf '%s\n' "$has_epoch"
 	;;
 renew)

@@ -80,3 +80,67 @@ func TestLeaseScript(t *testing.T) {
 		})
 	}
 }
+
+// TestLeaseAwaitsStep: who takes a lease over waits for the step that the run before had begun, and keeps the lease alive
+// meanwhile; another project's step is no matter.
+func TestLeaseAwaitsStep(t *testing.T) {
+	lib, err := remote.Scripts(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lib["test/slow"] = `echo begun >"$1"; until [ -e "$1.go" ]; do nap; done; echo ended >"$1"`
+	for _, shell := range remotetest.Shells(t) {
+		t.Run(shell, func(t *testing.T) {
+			dir := t.TempDir()
+			state, note := filepath.Join(dir, "state"), filepath.Join(dir, "note")
+			m := remotetest.Under(t, shell, lib, state)
+			acquire := func(id, ttl string) (string, error) {
+				out, err := m.Run(t.Context(), remote.Ticket{Run: id, Step: "lease", Deadline: time.Now().Add(time.Minute)}, remote.Call{
+					Script: "remote/lease", Unlocked: true, Args: []string{"acquire", id, ttl, "me@here", ""},
+				})
+				return strings.TrimSpace(string(out)), err
+			}
+			if epoch, err := acquire("one", "1"); err != nil || epoch != "1" {
+				t.Fatal(epoch, err)
+			}
+			stepped := make(chan error, 1)
+			go func() {
+				_, err := m.Run(t.Context(), remote.Ticket{Run: "one", Step: "s/slow", Epoch: 1, Deadline: time.Now().Add(time.Minute)},
+					remote.Call{Script: "test/slow", Args: []string{note}})
+				stepped <- err
+			}()
+			await(t, note, "begun")
+			took := make(chan error, 1)
+			go func() {
+				_, err := acquire("two", "1000")
+				raw, _ := os.ReadFile(note)
+				if err == nil && strings.TrimSpace(string(raw)) != "ended" {
+					err = errors.New("the lease was given while the step of the run before went on")
+				}
+				took <- err
+			}()
+			await(t, filepath.Join(state, "projects", remotetest.Project, "lease"), "id two")
+			if _, err := acquire("three", "1000"); err == nil || !strings.Contains(err.Error(), "held by") {
+				t.Errorf("another one, meanwhile: %v", err)
+			}
+			if err := os.WriteFile(note+".go", nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if err := errors.Join(<-stepped, <-took); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}
+
+// await waits until a file has the text.
+func await(t *testing.T, name, text string) {
+	t.Helper()
+	for range 400 {
+		if raw, _ := os.ReadFile(name); strings.Contains(string(raw), text) {
+			return
+		}
+		time.Sleep(25 * time.Millisecond)
+	}
+	t.Fatalf("%s never said %q", name, text)
+}

@@ -7,8 +7,8 @@ __step() {
 	mkdir -p "$STATE/projects/$PROJECT" 2>/dev/null || die "can't make the state directory $STATE as $(id -un)"
 	have flock || die "flock is not on this machine: install util-linux"
 	__lock
+	printf '%s %s %s\n' "$PROJECT" "$RUN" "$STEP" 2>/dev/null >"$STATE/step.holder" # before the check: lease.sh waits for whoever may have passed it
 	__lease
-	printf '%s %s\n' "$RUN" "$STEP" 2>/dev/null >"$STATE/step.holder"
 	__main "$@"
 }
 
@@ -19,7 +19,7 @@ __lock() {
 	__since=$(now_ms)
 	until flock -n 9; do
 		if [ $(($(now_ms) - __since)) -ge $((LIMIT * 1000 - 1000)) ]; then # in time to say so
-			printf 'another step held this machine for %s s (run and step: %s). Look whether that run is still alive, then try again.\n' \
+			printf 'another step held this machine for %s s (project, run and step: %s). Look whether that run is still alive, then try again.\n' \
 				"$LIMIT" "$(cat "$STATE/step.holder" 2>/dev/null)" >&2
 			exit 75
 		fi
@@ -35,7 +35,8 @@ __lease() {
 	[ -e "$__f" ] || return 0
 	__epoch=$(sed -n 's/^epoch \([0-9][0-9]*\)$/\1/p' "$__f") || die "can't read $__f as $(id -un)"
 	[ -n "$__epoch" ] || die "$__f does not say which epoch it is"
-	[ "$__epoch" -gt "$EPOCH" ] || return 0
+	# What is no number, or too large for one, is refused as well.
+	[ "$__epoch" -le "$EPOCH" ] 2>/dev/null && return 0
 	printf 'another run took over this machine (lease epoch %s, this run has %s): nothing was changed by %s. Plan again.\n' \
 		"$__epoch" "$EPOCH" "$STEP" >&2
 	exit 76

@@ -175,6 +175,8 @@ func (b *builder) pick(h string) (target Slot, keep *Slot) {
 			switch at := now(sl); {
 			case l.healthy(at):
 				return 2
+			case l.hopeless(at):
+				return 0
 			case l.listens(at.Name, at.Port), b.takeOver && l.held(sl.Port) && b.live.sends(b.spec, h, sl.Port):
 				return 1
 			}
@@ -258,6 +260,9 @@ func (b *builder) strangers() {
 				b.problem(h.Name, "port %d, where %s is to run, is held by %s, which shipctl did not start. It was left alone: stop it, or give the slot another port", li.Port, t.Name, li)
 			case routed && b.takeOver && !mine:
 				b.evict = append(b.evict, eviction{h.Name, li})
+			case routed && b.takeOver:
+				b.problem(h.Name, "port %d, where %s is to run, is held by %s, which shipctl did not start, and nginx sends requests there and to another slot: a take-over was interrupted. Finish it first, with the version that runs beside it (%s)",
+					li.Port, t.Name, li, b.beside(h.Name, t.Name))
 			case routed:
 				b.problem(h.Name, "port %d, to which nginx sends requests, is held by %s, which shipctl did not start. -take-over=%s makes it a step of the plan to stop it, after the traffic has moved", li.Port, li, b.ref)
 			default:
@@ -265,6 +270,15 @@ func (b *builder) strangers() {
 			}
 		}
 	}
+}
+
+// beside are the releases that run in other slots than this one.
+func (b *builder) beside(h, slot string) string {
+	ids := map[string]bool{}
+	for _, p := range b.live.hosts[h].seen.Procs {
+		ids[p.Release] = ids[p.Release] || p.Slot != slot
+	}
+	return keys(ids)
 }
 
 func (l Listener) String() string {

@@ -653,6 +653,27 @@ func TestDiffHooks(t *testing.T) {
 	want(t, steps["app-2 start green on :8082"], migrate, warm1, warm2)
 }
 
+// TestCurrentIsLive: with no version given and nothing running (a reboot, with the runner "process"), the release that
+// current leads to is what was live.
+func TestCurrentIsLive(t *testing.T) {
+	s := Spec{Release: Release{Root: "/srv/teatime", Pin: "live"}}
+	q := remote.Query{Host: "app-1", Script: "release/look", Args: []string{"/srv/teatime", "key"}}
+	for text, want := range map[string]string{
+		"root /srv/teatime\ncurrent link /srv/teatime/releases/41\nrelease 41 - - - -\n": "41",
+		"root /srv/teatime\ncurrent link releases/41\nrelease 41 - - - -\n":              "41",
+		"root /srv/teatime\ncurrent link /srv/teatime/releases/41\nrelease 4 - - - -\n":  "", // it leads nowhere
+		"root /srv/teatime\ncurrent link /somewhere/41\nrelease 41 - - - -\n":            "",
+		"root /srv/teatime\ncurrent none\nrelease 41 - - - -\n":                          "",
+	} {
+		f := remote.Facts{}
+		f.Put(q, remote.Answer{Sight: remote.Seen, Text: text})
+		l := &live{hosts: map[string]*hostLive{"app-1": {}}}
+		if got := s.release(l, "app-1", f); got != want {
+			t.Errorf("%q: %q, want %q", text, got, want)
+		}
+	}
+}
+
 // batchServer is teatime in one slot, behind no nginx.
 func batchServer(s *Spec) {
 	s.Strategy, s.Slots, s.Nginx = recreate, s.Slots[:1], Nginx{}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/netip"
+	"path"
 	"regexp"
 	"slices"
 	"strconv"
@@ -109,10 +110,30 @@ func (s Spec) release(l *live, host string, f remote.Facts) string {
 		}
 		return l.liveRelease(s, host)
 	case "live":
-		return l.liveRelease(s, host)
+		if id := l.liveRelease(s, host); id != "" {
+			return id
+		}
+		return s.current(host, f)
 	default:
 		return s.Release.ID
 	}
+}
+
+// current is the release that <root>/current leads to, as the release's own look saw it: what was live where nothing runs any
+// more. "" where there is none.
+func (s Spec) current(host string, f remote.Facts) string {
+	for key, a := range f[host] {
+		if a.Sight != remote.Seen || !strings.HasPrefix(key, "release/look "+s.Release.Root+" ") {
+			continue
+		}
+		for line := range strings.Lines(a.Text) {
+			target, is := strings.CutPrefix(strings.TrimSpace(line), "current link ")
+			if is && path.Base(path.Dir(target)) == "releases" && strings.Contains(a.Text, "\nrelease "+path.Base(target)+" ") {
+				return path.Base(target)
+			}
+		}
+	}
+	return ""
 }
 
 // liveRelease is the release of the process that most routes lead to; of any of ours where none does.
@@ -278,6 +299,13 @@ func (h *hostLive) healthy(sl Slot) bool {
 		return h.listens(sl.Name, sl.Port)
 	}
 	return expect{sl.Health.Status, sl.Health.Body}.matches(a.Status, a.Body)
+}
+
+// hopeless: it answers as a gateway does whose program is gone. No nginx is proved to be well by such an answer, whatever an
+// earlier version's health check was.
+func (h *hostLive) hopeless(sl Slot) bool {
+	a, asked := h.seen.Answers[sl.Port]
+	return asked && h.listens(sl.Name, sl.Port) && a.Status > 501
 }
 
 func (h *hostLive) listens(slot string, port int) bool {

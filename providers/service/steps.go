@@ -48,7 +48,7 @@ func (b *builder) gatherTo() map[string]Slot {
 		for _, sl := range b.spec.Slots {
 			best, has := to[h.Name]
 			n := b.live.routed(b.spec, h.Name, sl.Port)
-			if n > 0 && b.answers(h.Name, sl.Port) && (!has || n > b.live.routed(b.spec, h.Name, best.Port)) {
+			if n > 0 && b.answers(h.Name, sl.Port) && !b.live.hosts[h.Name].hopeless(sl) && (!has || n > b.live.routed(b.spec, h.Name, best.Port)) {
 				to[h.Name] = sl
 			}
 		}

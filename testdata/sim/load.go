@@ -93,6 +93,18 @@ func (l *load) tick() {
 		}
 	}
 	l.ports()
+	l.files()
+}
+
+// files: what runs has its files.
+func (l *load) files() {
+	for _, h := range l.w.inOrder() {
+		for _, p := range h.Service.Procs {
+			if p.Service == "teatime" && !h.Service.Exists(p.Dir) {
+				l.w.violation("%s: the files of pid %d are gone: %s", h.Name, p.PID, p.Dir)
+			}
+		}
+	}
 }
 
 func (l *load) finish() {
@@ -121,6 +133,11 @@ func (l *load) check(h *Host, r nginx.Route) {
 	for _, a := range to {
 		status, _ := l.w.answer(h, a)
 		bad(l.w.names(h, a), status != 200)
+		if app, port := l.w.at(h, a); app != nil && l.w.Named != nil {
+			if p, _ := app.Service.On(port); p != nil && !l.w.Named[p.Release] {
+				bad(fmt.Sprintf("%s sends requests to release %s, which nobody's plan names", h.Name, p.Release), true)
+			}
+		}
 	}
 }
 
@@ -167,10 +184,38 @@ func (l *load) peers(app *Host, port int) (out []string) {
 	return out
 }
 
+// excuse: from now on nobody is to blame for what a port answers; it crashed by itself.
+func (l *load) excuse(app *Host, port int) {
+	for _, r := range l.routes {
+		n := l.w.hosts[r.Host]
+		l.begun[l.w.names(n, fmt.Sprintf("%s:%d", app.IP, port))] = true
+	}
+}
+
+// forget drops requests that nobody is to blame for.
+func (l *load) forget(which func(request) bool) {
+	l.open = slices.DeleteFunc(l.open, func(q request) bool {
+		gone := which(q)
+		if gone {
+			q.nginx.Nginx.End(q.worker, q.addr)
+		}
+		return gone
+	})
+}
+
 // ends: a program is about to be stopped.
 func (l *load) ends(h *Host, pid int) {
 	if l.routes == nil {
 		return
+	}
+	if l.w.gods {
+		l.forget(func(q request) bool { return q.app == h && q.pid == pid })
+		return
+	}
+	for _, p := range h.Service.Procs {
+		if p.PID == pid && p.Service != "teatime" {
+			l.w.violation("%s: %s, another's program, was stopped", h.Name, p.Service)
+		}
 	}
 	for _, s := range h.Service.Strangers {
 		if s.PID == pid && !l.consent {

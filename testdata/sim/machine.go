@@ -11,20 +11,20 @@ import (
 	servicemodel "github.com/shipctl/shipctl/providers/service/model"
 )
 
-// machine is a connection to a host.
+// machine is a controller's connection to a host.
 type machine struct {
-	w *World
+	c *Controller
 	h *Host
 }
 
-const identity = "machine %s\nboot 1\nuid 0\nhas flock\nhas setsid\nhas setpriv\nhas tar\nhas gzip\nhas curl\nhas bash\nhas timeout\n" +
+const identity = "machine %s\nboot %d\nuid 0\nhas flock\nhas setsid\nhas setpriv\nhas tar\nhas gzip\nhas curl\nhas bash\nhas timeout\n" +
 	"has systemctl\nhas journalctl\nhas sha256sum\nhas systemd\n"
 
 // Ask implements remote.Machine.
 func (m *machine) Ask(_ context.Context, qs []remote.Query) ([]remote.Answer, error) {
-	m.w.mu.Lock()
-	defer m.w.mu.Unlock()
-	if err := m.w.reachable(m.h); err != nil {
+	m.c.w.mu.Lock()
+	defer m.c.w.mu.Unlock()
+	if err := m.c.reachable(m.h); err != nil {
 		return nil, err
 	}
 	out := make([]remote.Answer, len(qs))
@@ -39,7 +39,7 @@ func (m *machine) answer(q remote.Query) remote.Answer {
 	var status int
 	switch kind, _, _ := strings.Cut(q.Script, "/"); kind {
 	case "remote":
-		text = fmt.Sprintf(identity, m.h.Name)
+		text = fmt.Sprintf(identity, m.h.Name, m.h.boot)
 		if q.Script != "remote/identity" {
 			text, status = "", 44 // no run is written down here
 		}
@@ -67,22 +67,30 @@ func (m *machine) answer(q remote.Query) remote.Answer {
 
 // Run implements remote.Machine. A step takes a second before and after its effect.
 func (m *machine) Run(_ context.Context, t remote.Ticket, c remote.Call) ([]byte, error) {
-	w := m.w
+	w := m.c.w
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if err := w.reachable(m.h); err != nil {
+	if err := m.c.reachable(m.h); err != nil {
 		return nil, err
 	}
-	f := w.fault(t, c)
-	w.load.undone = w.load.undone || undoes(t, c)
+	if c.Script == "remote/lease" {
+		return m.lease(t, c)
+	}
+	f := m.c.fault(t, c)
+	w.load.undone = w.load.undone || Undoes(t, c)
 	w.ran = append(w.ran, t.Step+" ("+c.Script+")")
-	if err := w.before(m.h, c, f); err != nil {
+	if f.Kind != "" {
+		w.note("  %s meets %s", m.c.name, f)
+	}
+	if err := m.before(c, f); err != nil {
 		return nil, err
 	}
-	w.pass(1)
-	out, err := m.do(t, c, f)
-	w.pass(1)
-	w.after(m.h, f)
+	if err := m.enter(t, c, stepLimit); err != nil {
+		return nil, err
+	}
+	out, err := m.act(t, c, f)
+	m.h.changer = nil
+	m.after(f)
 	switch {
 	case errors.Is(err, nginxmodel.ErrCrashed) || errors.Is(err, servicemodel.ErrCrashed) || f.half() && err != nil:
 		return nil, errors.New("the script was killed, and nobody knows how far it got")
@@ -96,8 +104,32 @@ func (m *machine) Run(_ context.Context, t remote.Ticket, c remote.Call) ([]byte
 	return []byte(out), nil
 }
 
+// stepLimit is how long a step waits for the step lock, in seconds.
+const stepLimit = 60
+
+// act is the script, from taking the step lock to its end.
+func (m *machine) act(t remote.Ticket, c remote.Call, f Fault) (string, error) {
+	w := m.c.w
+	w.pass(1)
+	if f.Kind == Slow || f.Kind == SlowKill {
+		w.pass(f.Seconds)
+	}
+	if f.half() && f.Point == "" { // it has no points of its own
+		return "", errors.New("killed")
+	}
+	out, err := m.do(t, c, f)
+	w.pass(1)
+	return out, err
+}
+
 func (m *machine) do(t remote.Ticket, c remote.Call, f Fault) (out string, err error) {
-	crash := func(point string) bool { return f.half() && f.Point == point }
+	crash := func(point string) bool {
+		if f.Point != "" && f.Point == point && f.Kind.isEvent() {
+			m.c.w.event(f)
+			return f.Kind == Rebooted && f.Host == m.h.Name
+		}
+		return f.half() && f.Point == point
+	}
 	m.h.Nginx.Crash, m.h.Service.Crash = crash, crash
 	switch kind, _, _ := strings.Cut(c.Script, "/"); kind {
 	case "release":

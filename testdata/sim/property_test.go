@@ -65,7 +65,8 @@ func (r *run) converges(t *rapid.T, c conf, p *planner.Plan) {
 	r.w.Pass(5)
 	r.w.Watch(c.routes(), drain, r.w.Consents != nil)
 	if strings.Contains(said(r.plan(c)), "no release is given") {
-		c.Version = "41" // what ran there was in the way, and nothing says any more which it was
+		// A leftover that was never activated was cleared as being in the way: with it goes the last that says which release it was.
+		c.Version = "41"
 	}
 	r.apply(c)
 	r.safe()
@@ -196,11 +197,15 @@ func (r *run) meddle(t *rapid.T, c, after conf) {
 	for _, h := range c.webs() {
 		n := r.w.Host(h).Nginx
 		if _, there := n.Disk[include]; !n.Up || !there {
-			n.Broken = "" // which nobody can tell from our own file's absence before it is there
+			// nginx -t stops at its first complaint, which is our own missing file's: somebody else's mistake shows when the check
+			// step has placed it. That step then refuses, and everything is undone; no plan could know, and nothing is harmed.
+			n.Broken = ""
 		}
 	}
 	if after.Ports != c.Ports || after.Names != c.Names {
-		r.w.Pass(5) // a program that boots can't be told from one that listens nowhere, and its port may be another slot's now
+		// A program that boots listens nowhere yet, so nothing says that its port is another slot's now. Where it comes up after
+		// all, start finds the port taken, says by whom, and is undone: safe, but one apply is not enough then.
+		r.w.Pass(5)
 	}
 	r.w.Pass(rapid.SampledFrom([]int{0, 5}).Draw(t, "later"))
 }

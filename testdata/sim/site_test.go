@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -187,11 +188,14 @@ type tb interface {
 }
 
 // shop is where artifacts are.
-type shop struct{ dir string }
+type shop struct {
+	dir    string
+	loaded *sync.Map // conf → []providers.Resource
+}
 
 func newShop(t testing.TB) shop {
 	t.Helper()
-	s := shop{t.TempDir()}
+	s := shop{t.TempDir(), &sync.Map{}}
 	for v := 40; v < 46; v++ {
 		if err := os.WriteFile(filepath.Join(s.dir, fmt.Sprintf("teatime-%d.jar", v)), []byte(fmt.Sprint("version ", v)), 0o600); err != nil {
 			t.Fatal(err)
@@ -200,11 +204,14 @@ func newShop(t testing.TB) shop {
 	return s
 }
 
-// load decodes a configuration.
+// load decodes a configuration, once.
 func (s shop) load(t tb, c conf) []providers.Resource {
 	t.Helper()
-	dir := filepath.Join(s.dir, "conf")
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if rs, ok := s.loaded.Load(c); ok {
+		return rs.([]providers.Resource)
+	}
+	dir, err := os.MkdirTemp(s.dir, "conf-")
+	if err != nil {
 		t.Fatalf("%v", err)
 	}
 	if err := os.WriteFile(filepath.Join(dir, "main.hcl"), []byte(c.hcl(s.dir)), 0o600); err != nil {
@@ -218,6 +225,7 @@ func (s shop) load(t tb, c conf) []providers.Resource {
 	if diags.HasErrors() {
 		t.Fatalf("%v\n%s", diags, c.hcl(s.dir))
 	}
+	s.loaded.Store(c, rs)
 	return rs
 }
 

@@ -6,6 +6,7 @@ package sim
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/netip"
 	"path"
@@ -15,12 +16,12 @@ import (
 	"time"
 
 	"github.com/shipctl/shipctl/planner"
-	"github.com/shipctl/shipctl/providers/all"
 	batchmodel "github.com/shipctl/shipctl/providers/batch/model"
 	"github.com/shipctl/shipctl/providers/nginx"
 	nginxmodel "github.com/shipctl/shipctl/providers/nginx/model"
 	releasemodel "github.com/shipctl/shipctl/providers/release/model"
 	"github.com/shipctl/shipctl/providers/remote"
+	leasemodel "github.com/shipctl/shipctl/providers/remote/model"
 	servicemodel "github.com/shipctl/shipctl/providers/service/model"
 )
 
@@ -31,14 +32,22 @@ type Host struct {
 	Service  *servicemodel.Model
 	Nginx    *nginxmodel.Model
 	Batch    *batchmodel.Model
+
+	lease   leasemodel.Lease
+	boot    int
+	changer *changer // who holds the step lock
 }
 
 // World is all machines, and the load on them. Its methods may be called while steps run.
 type World struct {
 	mu    sync.Mutex
 	hosts map[string]*Host
-	now   time.Time
-	rnd   *rand.Rand
+	order []*Host // by name
+	byIP  map[netip.Addr]*Host
+	// places are addresses that were read.
+	places map[string]netip.AddrPort
+	now    time.Time
+	rnd    *rand.Rand
 
 	// Boot is how many seconds programs take until they listen.
 	Boot int
@@ -49,24 +58,32 @@ type World struct {
 	// Consents are the operator's.
 	Consents planner.Consents
 
-	load   load
-	faults []Fault
-	down   map[string]bool // machines that can't be reached
-	dead   bool            // the controller
-	ran    []string
-	bad    []string
+	// Named are the releases that somebody's plan names: requests may be sent to no other. nil: anything.
+	Named map[string]bool
+	// AcquireAtOnce does not wait for the last step of the run before, to show what happens then.
+	AcquireAtOnce bool
+
+	load        load
+	main        *Controller
+	controllers []*Controller
+	sched       *schedule
+	gods        bool // what happens now is nobody's deployment
+	ran         []string
+	bad         []string
 }
 
 // New is machines on which nothing is, by name and IP address.
 func New(project string, ips map[string]string) *World {
 	w := &World{
-		hosts: map[string]*Host{}, now: time.Date(2026, 1, 1, 10, 0, 0, 0, time.UTC), rnd: rand.New(rand.NewPCG(1, 2)),
-		Boot: 2, down: map[string]bool{},
+		hosts: map[string]*Host{}, byIP: map[netip.Addr]*Host{}, places: map[string]netip.AddrPort{}, now: time.Date(2026, 1, 1, 10, 0, 0, 0, time.UTC), rnd: rand.New(rand.NewPCG(1, 2)),
+		Boot: 2,
 	}
+	w.main = w.controller("main")
 	w.load = load{w: w, begun: map[string]bool{}, useless: map[string]bool{}}
 	for name, ip := range ips {
-		h := &Host{Name: name, IP: ip, Release: releasemodel.New(), Service: servicemodel.New(project), Nginx: nginxmodel.New(project), Batch: batchmodel.New()}
+		h := &Host{Name: name, IP: ip, Release: releasemodel.New(), Service: servicemodel.New(project), Nginx: nginxmodel.New(project), Batch: batchmodel.New(), boot: 1}
 		w.hosts[name] = h
+		w.byIP[netip.MustParseAddr(ip)] = h
 		h.Release.Busy = func(dir string) bool {
 			return slices.ContainsFunc(h.Service.Procs, func(p *servicemodel.Process) bool { return p.Dir == dir })
 		}
@@ -131,18 +148,34 @@ func (w *World) violation(format string, args ...any) {
 	w.bad = append(w.bad, fmt.Sprintf(format, args...)+", in or after "+last)
 }
 
+// note remembers what is no step, for who reads a history.
+func (w *World) note(format string, args ...any) {
+	w.ran = append(w.ran, fmt.Sprintf(format, args...))
+}
+
 // pass lets seconds pass, with requests all the while.
 func (w *World) pass(seconds int) {
+	if w.sched != nil {
+		w.sched.sleep(w, seconds)
+		return
+	}
 	for range seconds {
-		w.now = w.now.Add(time.Second)
-		for _, h := range w.inOrder() {
-			h.Service.Pass(1)
-			h.Nginx.Pass()
-			if n := len(h.Service.Procs); w.Alone && n > 1 {
-				w.violation("%d programs run at once on %s", n, h.Name)
-			}
+		w.second()
+	}
+}
+
+func (w *World) second() {
+	w.now = w.now.Add(time.Second)
+	for _, h := range w.inOrder() {
+		h.Service.Pass(1)
+		h.Nginx.Pass()
+		if n := len(h.Service.Procs); w.Alone && n > 1 {
+			w.violation("%d programs run at once on %s", n, h.Name)
 		}
-		w.load.tick()
+	}
+	w.load.tick()
+	for _, c := range w.controllers {
+		c.beat()
 	}
 }
 
@@ -164,29 +197,26 @@ func (w *World) drain(h *Host, seconds int) {
 }
 
 func (w *World) inOrder() []*Host {
-	out := make([]*Host, 0, len(w.hosts))
-	for _, h := range w.hosts {
-		out = append(out, h)
+	if len(w.order) != len(w.hosts) {
+		w.order = slices.SortedFunc(maps.Values(w.hosts), func(a, b *Host) int { return strings.Compare(a.Name, b.Name) })
 	}
-	slices.SortFunc(out, func(a, b *Host) int { return strings.Compare(a.Name, b.Name) })
-	return out
+	return w.order
 }
 
 // at is the machine and port that an address means on a machine.
 func (w *World) at(from *Host, addr string) (*Host, int) {
-	a, err := netip.ParseAddrPort(addr)
-	if err != nil {
+	a, known := w.places[addr]
+	if !known {
+		a, _ = netip.ParseAddrPort(addr)
+		w.places[addr] = a
+	}
+	if !a.IsValid() {
 		return nil, 0
 	}
 	if a.Addr().IsLoopback() {
 		return from, int(a.Port())
 	}
-	for _, h := range w.hosts {
-		if h.IP == a.Addr().String() {
-			return h, int(a.Port())
-		}
-	}
-	return nil, 0
+	return w.byIP[a.Addr()], int(a.Port())
 }
 
 func (w *World) answer(from *Host, addr string) (int, string) {
@@ -197,22 +227,26 @@ func (w *World) answer(from *Host, addr string) (int, string) {
 	return h.Service.Request(port, "/profile")
 }
 
-// Dial is a planner.Dial.
-func (w *World) Dial(_ context.Context, host string) (remote.Machine, error) {
-	if host == remote.Controller {
-		return planner.NewController(all.Kinds(), w.Consents), nil
-	}
-	h := w.hosts[host]
-	if h == nil {
-		return nil, fmt.Errorf("there is no machine %s", host)
-	}
+// Dial is a planner.Dial, of the controller that a world has anyhow.
+func (w *World) Dial(ctx context.Context, host string) (remote.Machine, error) {
+	return w.main.Dial(ctx, host)
+}
+
+// Break is the same controller's.
+func (w *World) Break(fs ...Fault) { w.main.Break(fs...) }
+
+// Heal is the same controller's.
+func (w *World) Heal() (all bool) { return w.main.Heal() }
+
+// Name says that a plan names a release.
+func (w *World) Name(release string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if err := w.reachable(h); err != nil {
-		return nil, err
-	}
-	return &machine{w, h}, nil
+	w.Named[release] = true
 }
+
+// Seed makes the requests, and the order of actors, those of a seed.
+func (w *World) Seed(seed uint64) { w.rnd = rand.New(rand.NewPCG(seed, 3)) }
 
 // State is what must be the same at the end, whatever happened on the way: no PIDs, no times.
 func (w *World) State(rs []nginx.Route, roots ...string) string {
@@ -262,8 +296,7 @@ func (w *World) files(h *Host, root string) (out string) {
 func serves(n *nginxmodel.Model, r nginx.Route) (out []string) {
 	for _, x := range n.Workers {
 		if !x.Leaving {
-			addrs, _ := nginx.Parse(r, x.Loaded[r.File])
-			out = append(out, addrs...)
+			out = append(out, n.Parse(r, x.Loaded[r.File])...)
 		}
 	}
 	slices.Sort(out)

@@ -55,6 +55,7 @@ type Model struct {
 	Master  nginx.Process
 	Workers []*Worker
 
+	read     map[string][]string // addresses by what a file says
 	clock    uint64
 	changed  map[string]uint64
 	pids     int
@@ -90,7 +91,7 @@ type backup struct {
 func New(project string, files ...string) *Model {
 	m := &Model{
 		Installed: true, Processes: 2, Project: project, pids: 100, clock: 1000,
-		Disk: map[string]string{}, Included: map[string]bool{}, Others: map[string]string{}, changed: map[string]uint64{},
+		Disk: map[string]string{}, Included: map[string]bool{}, Others: map[string]string{}, changed: map[string]uint64{}, read: map[string][]string{},
 		loaded: map[string]record{}, backups: map[string]backup{}, draining: map[string][]nginx.Process{}, checking: map[string]saved{},
 	}
 	for _, f := range files {
@@ -102,6 +103,7 @@ func New(project string, files ...string) *Model {
 // Clone is a copy that shares nothing but the three functions.
 func (m *Model) Clone() *Model {
 	c := *m
+	c.read = map[string][]string{}
 	c.Disk, c.Included, c.Others, c.changed = maps.Clone(m.Disk), maps.Clone(m.Included), maps.Clone(m.Others), maps.Clone(m.changed)
 	c.loaded, c.backups, c.draining, c.checking = maps.Clone(m.loaded), maps.Clone(m.backups), maps.Clone(m.draining), maps.Clone(m.checking)
 	c.Pending = slices.Clone(m.Pending)
@@ -224,7 +226,7 @@ func (m *Model) Begin(r nginx.Route) (worker int, addr string) {
 		if w.Leaving {
 			continue
 		}
-		addrs, _ := nginx.Parse(r, w.Loaded[r.File])
+		addrs := m.Parse(r, w.Loaded[r.File])
 		if len(addrs) == 0 {
 			return w.PID, ""
 		}
@@ -254,13 +256,23 @@ func (m *Model) End(worker int, addr string) bool {
 func (m *Model) Reaches(r nginx.Route) (out []string) {
 	for _, w := range m.Workers {
 		if !w.Leaving {
-			addrs, _ := nginx.Parse(r, w.Loaded[r.File])
-			out = append(out, addrs...)
+			out = append(out, m.Parse(r, w.Loaded[r.File])...)
 		}
 		out = slices.AppendSeq(out, maps.Keys(w.Requests))
 	}
 	slices.Sort(out)
 	return slices.Compact(out)
+}
+
+// Parse is nginx.Parse that remembers what it has read.
+func (m *Model) Parse(r nginx.Route, text string) []string {
+	key := r.Variable + "\x00" + r.Upstream + "\x00" + text
+	addrs, known := m.read[key]
+	if !known {
+		addrs, _ = nginx.Parse(r, text)
+		m.read[key] = addrs
+	}
+	return addrs
 }
 
 func (m *Model) serving() (out []nginx.Process) {

@@ -100,6 +100,7 @@ func (m *Model) check(c call) error {
 	}
 	was := m.save(c.File)
 	m.checking[c.key] = was
+	before, known := m.processes(), m.recorded(c.key)
 	m.Write(c.File, text)
 	if m.crash("check placed") {
 		return ErrCrashed
@@ -107,6 +108,14 @@ func (m *Model) check(c call) error {
 	err = m.fine(c.File)
 	m.put(c.File, was)
 	delete(m.checking, c.key)
+	if m.Up && slices.ContainsFunc(m.serving(), func(p nginx.Process) bool { return !slices.Contains(before, p) }) {
+		if !m.Reload() { // somebody else's reload read what was only tried
+			return errors.Join(err, errors.New("somebody reloaded nginx while the file was tried"))
+		}
+		if known {
+			m.record(c)
+		}
+	}
 	return err
 }
 
