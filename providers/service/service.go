@@ -15,7 +15,7 @@ var Kind = providers.Define(providers.Def[Spec]{
 	Decode: decode, Value: value, Claims: claims, Facts: facts, Diff: diff, Status: status,
 	Record: record, Rollback: rollback, Remove: remove,
 	Places: places,
-	Adopt: adopter(),
+	Adopt:  adopter(),
 })
 
 // places are where windows that the service names are asked: every slot's port, since the old one may be on either.

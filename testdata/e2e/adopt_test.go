@@ -80,6 +80,7 @@ func (s *site) change(old, text string) {
 
 // steps are the lines of a plan's table of steps, without their numbers.
 func steps(out string) (all []string) {
+	plannedLine := regexp.MustCompile(`(?m)^ +\d+  (\S+) +(.+?)(?:   .*)?$`)
 	_, table, _ := strings.Cut(out, "\n  Steps\n")
 	for _, m := range plannedLine.FindAllStringSubmatch(table, -1) {
 		all = append(all, m[1]+" "+m[2])
