@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -223,13 +224,24 @@ func (m *Model) publish(args []string, half bool) (string, error) {
 	return "", nil
 }
 
+func (r *root) last() string {
+	if len(r.history) == 0 {
+		return ""
+	}
+	return r.history[len(r.history)-1]
+}
+
 func (m *Model) activate(args []string, half bool) error {
 	id := args[2]
 	r := m.roots[args[0]]
 	if r == nil || !r.releases[id] {
 		return fmt.Errorf("release %s is not on this machine", id)
 	}
-	if len(r.history) == 0 || r.history[len(r.history)-1] != id {
+	if last := r.last(); last != id {
+		was := path.Base(r.target)
+		if _, ours := r.records[was]; ours && r.kind == "link" && was != last && was != id {
+			r.remember(was) // an undoing died half way, or somebody moved the link
+		}
 		r.remember(id)
 	}
 	r.due = nil
