@@ -30,7 +30,7 @@ race: packages
 
 # e2e boots real machines: systemd, sshd and nginx in containers of their own. Needs root.
 e2e: fleet-packages build
-	sh .ci/test $(GO) test -timeout 60m -p 1 -run '$(RUN)' $(E2E)
+	sh .ci/test $(GO) test -timeout 60m -p 1 -parallel 3 -run '$(RUN)' $(E2E)
 
 # matrix is every cell of docs/crash-matrix.md; e2e runs a third of them. Needs root.
 matrix: fleet-packages build

@@ -103,6 +103,7 @@ func (s *site) planned(out string, want ...string) {
 
 // TestAdoptS1: a program that a script started, and two nginx machines whose include a script wrote.
 func TestAdoptS1(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, []string{"app-1", "web-1", "web-2"}, "")
 	old := byHand(s)
 	text, complaint := s.adopted("app-1", "web-1", "web-2")
@@ -128,6 +129,7 @@ func TestAdoptS1(t *testing.T) {
 
 // TestAdoptS3: one machine, nginx and the same program on two ports, each with its profile.
 func TestAdoptS3(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, []string{"app-1"}, "")
 	app := s.m("app-1")
 	app.CopyFile(teatime, "/home/deploy/app/service", 0o755)
@@ -176,6 +178,7 @@ func capistrano(m *fleet.Machine, root string, ids ...string) {
 
 // TestAdoptCapistrano: a static site, and a program under systemd behind an upstream.
 func TestAdoptCapistrano(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, []string{"app-1"}, "")
 	app := s.m("app-1")
 	capistrano(app, "/var/www/site", "20240101000000", "20240102030405")
@@ -208,6 +211,7 @@ func TestAdoptCapistrano(t *testing.T) {
 
 // TestAdoptS0: directories that are named after a time, behind two links, and a job that runs there.
 func TestAdoptS0(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, []string{"batch-1"}, "")
 	m := s.m("batch-1")
 	m.Exec("mkdir -p /data/batch_20240101000000 /data/batch_20240102030405 && ln -s /data/batch_20240102030405 /data/batch && ln -s /data/batch_20240101000000 /data/batch-deploy")

@@ -77,6 +77,7 @@ func (s *site) programOf(version string) bool {
 
 // TestWindow: S2. The machine's clock is shifted; nobody waits for 13:00.
 func TestWindow(t *testing.T) {
+	t.Parallel()
 	s := newWindow(t, []string{"box-1"}, window)
 	box := s.m("box-1")
 	early, late := "2026-03-02T12:39:00+09:00", "2026-03-02T12:41:00+09:00"
@@ -240,6 +241,7 @@ batch_window "settlement" {
 
 // TestWindowSources: jobs of a crontab, of systemd timers, and processes; and what can't be looked at.
 func TestWindowSources(t *testing.T) {
+	t.Parallel()
 	source := func(text string) string { return onBox(strings.Replace(found, "SOURCE", text, 1)) }
 	s := newWindow(t, []string{"box-1", "batch-1"}, source(`crontab { hosts = [host.batch-1] }`))
 	base := strings.TrimSuffix(s.read("main.hcl"), source(`crontab { hosts = [host.batch-1] }`))
@@ -351,6 +353,7 @@ batch_window "settlement" {
 
 // TestWindowLauncher: a job that its launcher started closes the window, and none starts while a slot is being stopped.
 func TestWindowLauncher(t *testing.T) {
+	t.Parallel()
 	s := newWindow(t, []string{"box-1", "batch-1"}, launched)
 	if err := os.MkdirAll(filepath.Join(s.dir, "build/settlement"), 0o755); err != nil {
 		t.Fatal(err)
