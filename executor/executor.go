@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/shipctl/shipctl/config"
 	"github.com/shipctl/shipctl/planner"
 	"github.com/shipctl/shipctl/providers"
 	"github.com/shipctl/shipctl/providers/remote"
@@ -38,18 +37,21 @@ type Event struct {
 	Err     error  // of Failed, Cut and NotDone
 	Output  string // what the script said, one fact a line
 	Elapsed time.Duration
+	// Windows were judged just now: before the step, or, where there is none, before the first one of all.
+	Windows []planner.Window
 }
 
 // Env is what a run needs from outside.
 type Env struct {
 	Run         string // of this apply: letters and digits
 	Dial        planner.Dial
-	Gate        func(context.Context, []config.Ref) error // nil error: open; may be nil
+	Gate        Gate // nil: gated steps are never begun
 	Emit        func(Event)
 	Now         func() time.Time
 	Pause       func(context.Context, time.Duration) // between attempts
 	Parallelism int
 	Epoch       func(host string) int64 // of the lease held there; nil: none is held
+	Forced      string                  // why closed windows are not minded; the gate lets everything through then
 }
 
 // Outcome is how a run ended.
@@ -59,6 +61,8 @@ type Outcome struct {
 	// Left are steps that were begun and neither finished nor undone.
 	Left        []providers.StepID
 	Interrupted bool
+	Closed      bool   // a window was, before a step or before the first one of all
+	Forced      string // why closed windows were not minded; "" when they were
 }
 
 // StepError is why a step, or its undoing, failed.
@@ -74,7 +78,8 @@ func (e StepError) Unwrap() error { return e.Err }
 // OK says that every step was done.
 func (o Outcome) OK() bool { return len(o.Errors) == 0 && !o.Interrupted }
 
-type unit struct{ failed, final bool }
+// unit: passed says that a gated step of it was let through, final that it only goes forward.
+type unit struct{ failed, final, passed bool }
 
 type run struct {
 	plan  *planner.Plan
@@ -85,10 +90,14 @@ type run struct {
 	begun []int // in the order of their beginning
 	// busy machines run a step: a machine's own lock lets one run at a time, so the plan's order is kept there.
 	busy map[string]bool
+	gate map[string]gateState // by group
 }
 
 type result struct {
 	i       int
+	judged  bool // the gate, not the step; nil error: open
+	windows []planner.Window
+	letGo   func()
 	output  string
 	err     error
 	elapsed time.Duration
@@ -97,12 +106,17 @@ type result struct {
 // Run executes the plan's steps. When ctx ends, running steps are finished, those that only wait or send are told to
 // end, nothing new is begun, and what is not final is undone.
 func Run(ctx context.Context, p *planner.Plan, env Env) Outcome {
-	r := &run{plan: p, steps: p.Steps(), env: env, units: map[string]*unit{}, busy: map[string]bool{}, out: Outcome{States: map[providers.StepID]State{}}}
+	r := &run{
+		plan: p, steps: p.Steps(), env: env, units: map[string]*unit{}, busy: map[string]bool{}, gate: map[string]gateState{},
+		out: Outcome{States: map[providers.StepID]State{}, Forced: env.Forced},
+	}
 	for _, id := range p.Order {
 		r.units[p.Units[id]] = &unit{}
 	}
-	r.forward(ctx)
-	r.back(context.WithoutCancel(ctx))
+	if r.open(ctx) {
+		r.forward(ctx)
+		r.back(context.WithoutCancel(ctx))
+	}
 	return r.out
 }
 
@@ -110,7 +124,7 @@ func (r *run) unitOf(s providers.Step) *unit { return r.units[r.plan.Units[s.ID]
 
 func (r *run) emit(s providers.Step, st State, res result) {
 	r.out.States[s.ID] = st
-	r.env.Emit(Event{Time: r.env.Now(), Step: s, State: st, Err: res.err, Output: res.output, Elapsed: res.elapsed})
+	r.env.Emit(Event{Time: r.env.Now(), Step: s, State: st, Err: res.err, Output: res.output, Elapsed: res.elapsed, Windows: res.windows})
 }
 
 // forward begins what is ready until nothing runs and nothing can be begun.
@@ -130,9 +144,20 @@ func (r *run) forward(ctx context.Context) {
 			continue
 		case res = <-results:
 		}
-		running--
 		s := r.steps[res.i]
+		if res.judged && r.pass(ctx, res) {
+			go func() {
+				done := r.do(ctx, res.i)
+				res.release()
+				results <- done
+			}()
+			continue
+		}
+		running--
 		delete(r.busy, s.Host)
+		if res.judged {
+			continue
+		}
 		if res.err == nil {
 			r.emit(s, Done, res)
 			continue
@@ -176,17 +201,27 @@ func (r *run) begin(ctx context.Context, running int, results chan<- result) (be
 		switch ready, dead := r.ready(ctx, s); {
 		case dead:
 			r.emit(s, Skipped, result{})
-		case ready && running+begun < r.env.Parallelism && !r.busy[s.Host]:
+		case ready && running+begun < r.env.Parallelism && !r.busy[s.Host] && !r.judging(s):
 			begun++
 			r.busy[s.Host] = true
-			r.begun = append(r.begun, i)
-			u := r.unitOf(s)
-			u.final = u.final || s.Final
-			r.emit(s, Running, result{})
+			if r.gated(s) {
+				r.gate[groupOf(s)] = judging
+				go func() { results <- r.judge(ctx, i) }()
+				continue
+			}
+			r.start(i)
 			go func() { results <- r.do(ctx, i) }()
 		}
 	}
 	return begun
+}
+
+func (r *run) start(i int) {
+	s := r.steps[i]
+	r.begun = append(r.begun, i)
+	u := r.unitOf(s)
+	u.final = u.final || s.Final
+	r.emit(s, Running, result{})
 }
 
 func (r *run) ready(ctx context.Context, s providers.Step) (ready, dead bool) {
@@ -198,7 +233,7 @@ func (r *run) ready(ctx context.Context, s providers.Step) (ready, dead bool) {
 		r.out.Interrupted = true
 		return false, true
 	}
-	ready, dead = true, u.failed && !u.final
+	ready, dead = true, u.failed && !u.final || len(s.Gates) > 0 && r.gate[groupOf(s)] == shut
 	for _, w := range r.plan.Wait[s.ID] {
 		st := r.out.States[w]
 		ready = ready && st == Done
@@ -209,14 +244,9 @@ func (r *run) ready(ctx context.Context, s providers.Step) (ready, dead bool) {
 
 func (r *run) do(ctx context.Context, i int) result {
 	s, start := r.steps[i], r.env.Now()
-	if len(s.Gates) > 0 && r.env.Gate != nil {
-		if err := r.env.Gate(ctx, s.Gates); err != nil {
-			return result{i: i, err: err}
-		}
-	}
 	// An interrupt lets a running step finish.
 	out, err := r.call(context.WithoutCancel(ctx), s, s.Do, ctx.Done())
-	return result{i, out, err, r.env.Now().Sub(start)}
+	return result{i: i, output: out, err: err, elapsed: r.env.Now().Sub(start)}
 }
 
 const attempts = 3

@@ -77,7 +77,7 @@ func (r *run) beginUndo(ctx context.Context, u *undoing, results chan<- result) 
 			go func() {
 				start := r.env.Now()
 				out, err := r.call(ctx, s, *s.Undo, nil)
-				results <- result{i, out, err, r.env.Now().Sub(start)}
+				results <- result{i: i, output: out, err: err, elapsed: r.env.Now().Sub(start)}
 			}()
 		}
 		return true

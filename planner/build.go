@@ -34,8 +34,12 @@ func Build(rs []providers.Resource, f remote.Facts, scripts map[string]string) (
 		steps = append(steps, c.Steps...)
 	}
 	var err error
-	p.Order, p.Wait, err = order(steps)
-	return p, err
+	if p.Order, p.Wait, err = order(steps); err != nil {
+		return p, err
+	}
+	p.once()
+	p.Windows, p.Watched = Judge(rs, f, true, 0), watched(rs)
+	return p, nil
 }
 
 // ungated drops the gates that the configuration has no longer, of what it has no longer: nobody could open them.
@@ -197,9 +201,11 @@ func waits(steps []providers.Step, place map[providers.StepID]int) (map[provider
 
 // shared verbs may be named where there is no such step: the release is there already.
 func shared(id providers.StepID) bool {
-	verb := string(id[strings.LastIndexByte(string(id), '/')+1:])
-	return verb == providers.Publish || verb == providers.Activate || verb == providers.Prune
+	v := verb(id)
+	return v == providers.Publish || v == providers.Activate || v == providers.Prune
 }
+
+func verb(id providers.StepID) string { return string(id[strings.LastIndexByte(string(id), '/')+1:]) }
 
 func descend(i int, steps []providers.Step, wait map[providers.StepID][]providers.StepID, place map[providers.StepID]int, depth, state []int) error {
 	switch state[i] {

@@ -27,6 +27,7 @@ func Decode(c *config.Configuration, kinds []providers.Kind) ([]providers.Resour
 		c.Set(b.Ref, r.Value)
 		out = append(out, r)
 	}
+	bindGates(out)
 	return out, append(diags, claimedOnce(out)...)
 }
 
@@ -81,5 +82,6 @@ func Load(recorded []Resource, kinds []providers.Kind) ([]providers.Resource, er
 		r.Gone = rec.Gone
 		out = append(out, r)
 	}
+	bindGates(out)
 	return out, nil
 }

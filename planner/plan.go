@@ -34,6 +34,9 @@ type Plan struct {
 	Wait     map[providers.StepID][]providers.StepID `json:"wait,omitempty"`
 	Targets  []string                                `json:"targets,omitempty"`
 	TakeOver []string                                `json:"take_over,omitempty"`
+	// What each window said when the plan was made, and the machines that only windows look at.
+	Windows []Window `json:"windows,omitempty"`
+	Watched []string `json:"watched,omitempty"`
 	// Command that made it: apply, or rollback.
 	Command   string     `json:"command,omitempty"`
 	Held      []HeldBack `json:"held,omitempty"`

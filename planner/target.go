@@ -22,6 +22,9 @@ func Select(rs []providers.Resource, targets []string) ([]providers.Resource, er
 	var take func(r providers.Resource)
 	take = func(r providers.Resource) {
 		keep[r.Ref] = true
+		if r.Judge != nil { // a window looks at its jobs: it does not deploy them
+			return
+		}
 		for _, n := range r.Needs {
 			if d, ok := by[n.String()]; ok && !keep[n] {
 				take(d)

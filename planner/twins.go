@@ -83,7 +83,7 @@ func clashes(rs []providers.Resource, f remote.Facts) map[providers.Addr]string 
 func (p *Plan) Machines() (hosts []string, first map[string]string) {
 	var all []string
 	for h := range p.Facts {
-		if h != remote.Controller {
+		if h != remote.Controller && !slices.Contains(p.Watched, h) {
 			all = append(all, h)
 		}
 	}

@@ -56,6 +56,9 @@ type Step struct {
 	Final  bool         `json:"final,omitempty"` // once begun, its unit only goes forward
 	Waits  bool         `json:"waits,omitempty"` // changes nothing, and its script asks whether it was interrupted
 	Gates  []config.Ref `json:"gates,omitempty"`
+	// Group joins gated steps of which only the first to come is judged: half a switch is worse than either whole. ""
+	// for a step that is judged on its own: a stop.
+	Group string `json:"group,omitempty"`
 	// Limit bounds Do, and Undo, in nanoseconds of wall time; after it the outcome is unknown.
 	Limit time.Duration `json:"limit"`
 }
@@ -84,11 +87,55 @@ func Consent(name, addr string) remote.Query {
 	return remote.Query{Host: remote.Controller, Script: "consent/" + name, Args: []string{addr}}
 }
 
+// Place is a machine that a resource stands on, with the ports of its programs: where gates that it names are asked.
+type Place struct {
+	Host  string `json:"host"`
+	Ports []int  `json:"ports,omitempty"`
+}
+
+// Case is what a gate judges.
+type Case struct {
+	Places []Place // of all resources that name the gate
+	Facts  remote.Facts
+	// Ahead is how long what waits at the gate is expected to take, when nothing of it has been done yet; 0 where it is
+	// not known, or where only the step at the gate is left. Begin says that nothing has been done yet.
+	Ahead time.Duration
+	Begin bool
+	// Later asks about a moment that is so far ahead, as far as that can be known now: what runs now is taken to be over.
+	Later time.Duration
+}
+
 // Verdict is a gate's answer. The zero value is closed.
 type Verdict struct {
-	Open  bool
-	Until time.Time // earliest moment worth asking again; zero: not known
-	Why   string
+	Open bool `json:"open"`
+	// At is when it was judged, by the machines' clock; zero: no clock could be read.
+	At time.Time `json:"at,omitzero"`
+	// Until: of a closed gate the earliest moment at which it may be open, of an open one when it closes next. Zero: not
+	// known.
+	Until   time.Time `json:"until,omitzero"`
+	Why     string    `json:"why"`
+	Reasons []Reason  `json:"reasons,omitempty"`
+	// Advisory: between the last look and the step something may start that nothing holds back.
+	Advisory bool `json:"advisory,omitempty"`
+}
+
+// Hold keeps jobs on a machine from starting for a moment; it ends by itself where nobody lets go. Do waits for jobs that
+// run, for a bounded time, and fails when they go on.
+type Hold struct {
+	Host      string
+	Do, LetGo remote.Call
+	Limit     time.Duration // of each
+}
+
+// Reason is one thing that keeps a gate closed.
+type Reason struct {
+	Source  string    `json:"source"`            // what was asked: "crontab", "cron report"
+	Host    string    `json:"machine,omitempty"` // where
+	Job     string    `json:"job,omitempty"`
+	Since   time.Time `json:"since,omitzero"` // it has been running
+	Start   time.Time `json:"start,omitzero"` // it is going to start
+	Unknown bool      `json:"unknown,omitempty"`
+	Text    string    `json:"text"` // all of it in words
 }
 
 // Def is what a kind's author writes. Spec is JSON: the same bytes in a plan file and in a machine's record.
@@ -100,7 +147,10 @@ type Def[Spec any] struct {
 	Claims  func(config.Ref, Spec) []Claim                // two owners of one thing are a diagnostic
 	Facts   func(config.Ref, Spec) []remote.Query         //
 	Diff    func(config.Ref, Spec, remote.Facts) []Change // pure
-	Judge   func(config.Ref, Spec, remote.Facts) Verdict  // gates only; pure
+	Judge   func(config.Ref, Spec, Case) Verdict          // gates only; pure
+	Watch   func(Spec, []Place) []remote.Query            // gates: asked besides Facts, for those who name it
+	Hold    func(Spec) []Hold                             // gates: what keeps jobs from starting while a step runs
+	Places  func(Spec) []Place                            // of those who name gates
 	Status  func(config.Ref, Spec, remote.Facts) []Status // what runs, for people
 	Remove  func(config.Ref, Spec, remote.Facts) []Change // what is no longer wanted; pure
 	// Record is the spec with what was unset filled in from the facts, as a machine's record keeps it, and the release
@@ -110,6 +160,7 @@ type Def[Spec any] struct {
 	Rollback func(now, then Spec) Spec
 	Local    map[string]func(args []string) remote.Answer  // queries that the controller answers, by script name
 	Open     map[string]func(path string) (Payload, error) // payloads of Call.File, by script name
+	Adopt    Adopter
 }
 
 // Claim is something on a machine that has one owner: "app-1 port 8081", "web-1 file /etc/nginx/conf.d/x.inc".
@@ -150,7 +201,10 @@ type Resource struct {
 	Queries []remote.Query
 	Claims  []Claim
 	Diff    func(remote.Facts) []Change
-	Judge   func(remote.Facts) Verdict
+	Judge   func(Case) Verdict
+	Watch   func([]Place) []remote.Query
+	Places  []Place // of a gate: of those who name it
+	Hold    []Hold
 	Status  func(remote.Facts) []Status
 	Remove  func(remote.Facts) []Change
 	Record  func(remote.Facts) (spec json.RawMessage, release string)
@@ -165,6 +219,7 @@ type Kind struct {
 	Scripts fs.FS
 	Local   map[string]func(args []string) remote.Answer
 	Open    map[string]func(path string) (Payload, error)
+	Adopt   Adopter
 	Decode  func(config.Block) (Resource, hcl.Diagnostics)
 	// Load makes a resource from a plan file's or a machine's record.
 	Load func(ref config.Ref, needs []config.Ref, spec json.RawMessage) (Resource, error)
@@ -173,7 +228,7 @@ type Kind struct {
 // Define hides the type of a kind's spec.
 func Define[Spec any](d Def[Spec]) Kind {
 	return Kind{
-		Name: d.Kind, Scripts: d.Scripts, Local: d.Local, Open: d.Open,
+		Name: d.Kind, Scripts: d.Scripts, Local: d.Local, Open: d.Open, Adopt: d.Adopt,
 		Decode: func(b config.Block) (Resource, hcl.Diagnostics) {
 			s, diags := d.Decode(b)
 			if diags.HasErrors() {
@@ -214,7 +269,16 @@ func bind[Spec any](d Def[Spec], ref config.Ref, needs []config.Ref, s Spec) (Re
 		r.Diff = func(f remote.Facts) []Change { return d.Diff(ref, s, f) }
 	}
 	if d.Judge != nil {
-		r.Judge = func(f remote.Facts) Verdict { return d.Judge(ref, s, f) }
+		r.Judge = func(c Case) Verdict { return d.Judge(ref, s, c) }
+	}
+	if d.Watch != nil {
+		r.Watch = func(ps []Place) []remote.Query { return d.Watch(s, ps) }
+	}
+	if d.Places != nil {
+		r.Places = d.Places(s)
+	}
+	if d.Hold != nil {
+		r.Hold = d.Hold(s)
 	}
 	if d.Status != nil {
 		r.Status = func(f remote.Facts) []Status { return d.Status(ref, s, f) }

@@ -29,6 +29,7 @@ type applyArgs struct {
 	autoApprove bool
 	lockTimeout time.Duration
 	lease       time.Duration
+	windowArgs
 }
 
 func (c *cli) applyCommand() *cobra.Command {
@@ -37,7 +38,7 @@ func (c *cli) applyCommand() *cobra.Command {
 		Use:   "apply [flags] [PLANFILE]",
 		Short: "Make the machines as the configuration describes them",
 		Long: "apply plans, asks, and carries the steps out; what fails is undone. With a PLANFILE it does exactly what that plan says,\nwithout asking, and refuses when the machines have changed since. It can always be run again.\n" +
-			"Exit codes with -detailed-exitcode: 0 done, 1 error, 4 another run has the lease, 5 the plan is stale, 6 failed and undone, 7 failed and not undone.",
+			"Exit codes with -detailed-exitcode: 0 done, 1 error, 3 a window is closed, 4 another run has the lease, 5 the plan is stale, 6 failed and undone, 7 failed and not undone.",
 		Annotations: speaks(jsonStream),
 		Args:        oneArgument("plan file", false),
 	}
@@ -65,6 +66,7 @@ func (a *applyArgs) running(c *cli, f *pflag.FlagSet) {
 	f.DurationVar(&a.lockTimeout, "lock-timeout", 30*time.Second, "how long to wait for another run on the same machines")
 	f.DurationVar(&a.lease, "lease", 30*time.Second, "after how long without a sign of this run another one may take over; at least 2s")
 	f.BoolVar(&c.detailed, "detailed-exitcode", false, "tell apart how it failed")
+	a.addWindow(f)
 }
 
 // apply plans, asks for approval and runs.
@@ -82,7 +84,7 @@ func (c *cli) apply(ctx context.Context, a applyArgs) error {
 
 // canAsk refuses flags that make no sense, before any machine is asked.
 func (c *cli) canAsk(a applyArgs) error {
-	if err := a.check(); err != nil {
+	if err := errors.Join(a.check(), a.checkWindow()); err != nil {
 		return err
 	}
 	if a.lease < 2*time.Second {
@@ -103,6 +105,9 @@ func (c *cli) carryOut(ctx context.Context, m *made, a applyArgs) error {
 	v := c.view(a.compact)
 	v.Plan(m.plan)
 	if err := c.sound(m, false); err != nil {
+		return err
+	}
+	if err := c.awaitWindows(ctx, m, m.plan, a); err != nil {
 		return err
 	}
 	if !a.autoApprove && !m.plan.Empty() {
@@ -145,7 +150,7 @@ func (c *cli) fresh(ctx context.Context, m *made) error {
 	if err := now.ask(ctx); err != nil {
 		return err
 	}
-	if diags := unreachable(now.failed); len(diags) > 0 {
+	if diags := unreachable(now.missed()); len(diags) > 0 {
 		return diagnosed{diags: diags}
 	}
 	m.now, m.resources = now.plan, now.resources
@@ -182,7 +187,7 @@ func stale(was, now *planner.Plan) error {
 
 // applySaved runs a plan file. The configuration is read for the values of sensitive variables only.
 func (c *cli) applySaved(ctx context.Context, a applyArgs) error {
-	if err := a.check(); err != nil {
+	if err := errors.Join(a.check(), a.checkWindow()); err != nil {
 		return err
 	}
 	p, err := readPlan(a.file)
@@ -211,6 +216,9 @@ func (c *cli) applySaved(ctx context.Context, a applyArgs) error {
 	defer s.close()
 	m := &made{plan: p, session: s, machines: s.dial, wanted: rs, resources: rs, how: how{command: p.Command, clearHold: p.ClearHold}}
 	if err := c.fresh(ctx, m); err != nil { // a stale plan does not even take a lease
+		return err
+	}
+	if err := c.awaitWindows(ctx, m, m.now, a); err != nil {
 		return err
 	}
 	return c.leased(ctx, m, a, nil, func(ctx context.Context, l *executor.Lease) error {

@@ -22,7 +22,7 @@ type books struct {
 }
 
 // books of a run that does nothing, and of which all is recorded, stay empty.
-func (c *cli) books(m *made, l *executor.Lease, _ applyArgs) *books {
+func (c *cli) books(m *made, l *executor.Lease, a applyArgs) *books {
 	facts := m.plan.Facts
 	if m.now != nil {
 		facts = m.now.Facts
@@ -33,7 +33,7 @@ func (c *cli) books(m *made, l *executor.Lease, _ applyArgs) *books {
 	}
 	return &books{
 		m: m, journal: executor.Journal{Run: l.ID, Dial: c.checkpoints().dial(m.machines), Epoch: l.Epoch}, was: planner.ReadRecords(facts), now: c.now,
-		entry: planner.Entry{Format: planner.RecordFormat, Run: l.ID, Command: command, Who: l.Who, URL: l.URL, Began: c.now().UTC().Truncate(time.Second)},
+		entry: planner.Entry{Format: planner.RecordFormat, Run: l.ID, Command: command, Who: l.Who, URL: l.URL, Began: c.now().UTC().Truncate(time.Second), Forced: a.forceWindow},
 	}
 }
 

@@ -42,8 +42,8 @@ func (c *cli) root() *cobra.Command {
 	f.BoolVar(&c.global.json, "json", false, "output for programs")
 	f.StringVar(&c.global.logLevel, "log-level", "", "trace, debug, info, warn or error: a log on standard error (or SHIPCTL_LOG_PATH)")
 	root.AddCommand(c.initCommand(), c.fmtCommand(), c.validateCommand(), c.planCommand(), c.applyCommand(), c.rollbackCommand(), c.driftCommand(), c.historyCommand(),
-		c.unlockCommand(), c.factsCommand(),
-		c.showCommand(), c.statusCommand(), c.graphCommand(), c.windowCommand(), c.versionCommand())
+		c.unlockCommand(), c.factsCommand(), c.adoptCommand(),
+		c.showCommand(), c.statusCommand(), c.gateCommand(), c.graphCommand(), c.windowCommand(), c.versionCommand())
 	for _, sub := range root.Commands() {
 		sub.DisableFlagsInUseLine = true
 	}

@@ -18,6 +18,8 @@ var (
 	errLeft        = quiet("failed and not undone")
 	errTakenOver   = fmt.Errorf("%w: %w", executor.ErrHeld, errQuiet)
 	errFailed      = quiet("failed")
+	errClosed      = fmt.Errorf("%w: %w", executor.ErrClosed, errQuiet)
+	errShut        = quiet("a window is closed, or can't be known to be open")
 )
 
 func quiet(what string) error { return fmt.Errorf("%s: %w", what, errQuiet) }
@@ -31,10 +33,14 @@ func exitCode(err error, detailed bool) int {
 		return 2 // fmt
 	case errors.Is(err, errUnformatted):
 		return 3 // fmt -check
+	case errors.Is(err, errShut):
+		return 3 // gate
 	case !detailed:
 		return 1
 	case errors.Is(err, errDiffers):
 		return 2 // plan
+	case errors.Is(err, executor.ErrClosed):
+		return 3 // apply
 	case errors.Is(err, executor.ErrHeld):
 		return 4 // apply
 	case errors.Is(err, errStale):

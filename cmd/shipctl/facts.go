@@ -34,7 +34,7 @@ func (c *cli) factsCommand() *cobra.Command {
 			return err
 		}
 		defer m.session.close()
-		if diags := unreachable(m.failed); len(diags) > 0 {
+		if diags := unreachable(m.missed()); len(diags) > 0 {
 			return diagnosed{diags: diags}
 		}
 		return writeFile(out, 0o600, func(w io.Writer) error { return planner.SaveFacts(w, m.plan.Facts) })

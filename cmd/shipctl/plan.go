@@ -169,7 +169,7 @@ func (c *cli) header(p *planner.Plan, o config.Options, from *project, a plannin
 
 // sound refuses a plan that can't be applied, once it has been shown.
 func (c *cli) sound(m *made, saving bool) error {
-	diags := unreachable(m.failed)
+	diags := unreachable(m.missed())
 	if n := len(m.plan.Problems()); n > 0 || len(diags) > 0 {
 		detail := "Some machines could not be asked."
 		if n > 0 {
@@ -184,6 +184,15 @@ func (c *cli) sound(m *made, saving bool) error {
 		return nil
 	}
 	return diagnosed{diags: diags}
+}
+
+// missed are the machines that could not be asked, those apart that only a window looks at: it is closed then.
+func (m *made) missed() map[string]error {
+	out := maps.Clone(m.failed)
+	for _, host := range m.plan.Watched {
+		delete(out, host)
+	}
+	return out
 }
 
 // unreachable is a diagnostic for each machine that gave no answer.

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/shipctl/shipctl/cmd/view"
-	"github.com/shipctl/shipctl/config"
 	"github.com/shipctl/shipctl/executor"
 	"github.com/shipctl/shipctl/planner"
 	"github.com/shipctl/shipctl/providers"
@@ -28,10 +27,12 @@ type run struct {
 }
 
 func (r *run) emit(e executor.Event) {
-	r.mu.Lock()
-	r.states[e.Step.ID] = e.State
-	r.trace(e)
-	r.mu.Unlock()
+	if e.Step.ID != "" && len(e.Windows) == 0 {
+		r.mu.Lock()
+		r.states[e.Step.ID] = e.State
+		r.trace(e)
+		r.mu.Unlock()
+	}
 	r.progress.Event(e)
 }
 
@@ -44,20 +45,18 @@ func (c *cli) execute(ctx context.Context, m *made, l *executor.Lease, a applyAr
 	if err := b.begin(ctx); err != nil {
 		return fmt.Errorf("the run can't be written down, so nothing was begun\n%w", err)
 	}
+	g := m.gatekeeper(a.windowArgs)
+	g.run = l.ID
 	stops := c.checkpoints()
 	out := executor.Run(ctx, m.plan, executor.Env{
-		Run: l.ID, Epoch: l.Epoch, Dial: stops.dial(m.machines), Gate: closed, Emit: stops.emit(r.emit), Now: c.now, Pause: pause, Parallelism: a.parallelism,
+		Run: l.ID, Epoch: l.Epoch, Dial: stops.dial(m.machines), Gate: c.gate(g, r.progress.Note), Emit: stops.emit(r.emit), Now: c.now, Pause: pause,
+		Parallelism: a.parallelism, Forced: a.forceWindow,
 	})
 	if err := b.end(context.WithoutCancel(ctx), out, r.traced()); err != nil {
 		r.progress.Note("What was done could not be written down everywhere; the next apply does that: " + err.Error())
 	}
 	r.progress.End(out)
 	return ending(m.plan, out)
-}
-
-// closed: no kind of this shipctl is a gate, and what can't be judged is closed.
-func closed(_ context.Context, gates []config.Ref) error {
-	return fmt.Errorf("this shipctl can't judge %v, so it counts as closed", gates)
 }
 
 func pause(ctx context.Context, d time.Duration) {
@@ -78,6 +77,8 @@ func ending(p *planner.Plan, o executor.Outcome) error {
 		return errTakenOver // what is to be done or undone is the other run's
 	case len(view.Unsettled(p, o)) > 0:
 		return errLeft
+	case o.Closed:
+		return errClosed
 	}
 	return errUndone
 }

@@ -79,16 +79,18 @@ func (c *cli) status(ctx context.Context, v values) error {
 		}
 	}
 	delete(failed, remote.Controller) // artifacts: status needs none
+	windows := planner.Judge(p.resources, facts, true, 0)
 	if c.document() {
 		var unasked []view.Unasked
 		for _, host := range slices.Sorted(maps.Keys(failed)) {
 			unasked = append(unasked, view.Unasked{Machine: host, Why: failed[host].Error()})
 		}
-		if err := view.StatusDocument(c.out, p.config.Project, rows, unasked); err != nil {
+		if err := view.StatusDocument(c.out, p.config.Project, rows, windows, unasked); err != nil {
 			return err
 		}
 	} else {
 		c.text(c.out).Status(rows, c.now())
+		c.text(c.out).Windows(windows)
 	}
 	if len(failed) > 0 {
 		return diagnosed{diags: unreachable(failed)}

@@ -23,6 +23,7 @@ const (
 type preview struct {
 	expr, zone, from string
 	count            int
+	values
 }
 
 func (c *cli) windowCommand() *cobra.Command {
@@ -43,15 +44,22 @@ func (c *cli) windowCommand() *cobra.Command {
 func (c *cli) previewCommand() *cobra.Command {
 	var p preview
 	cmd := &cobra.Command{
-		Use:   "preview -expr=EXPR [flags]",
-		Short: "Print the next times of a cron expression",
-		Long: "preview prints the next times of a cron expression, one a line, in the offset of the time zone; nothing when there are none.\n" +
+		Use:   "preview [-expr=EXPR] [flags]",
+		Short: "Print when the windows close next, or the next times of a cron expression",
+		Long: "Without -expr, preview asks the machines and prints when the windows of the configuration are closed next.\n" +
+			"With it, preview prints the next times of a cron expression, one a line, in the offset of the time zone; nothing when there are none.\n" +
 			"Six fields, seconds first, are read as Spring does, five as cron does.",
 		Annotations: speaks(jsonDocument),
 		Args:        noArguments,
-		RunE:        func(*cobra.Command, []string) error { return c.preview(p) },
+	}
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if p.expr == "" && !cmd.Flags().Changed("expr") {
+			return c.closings(cmd.Context(), p)
+		}
+		return c.preview(p)
 	}
 	f := cmd.Flags()
+	p.add(f)
 	f.StringVar(&p.expr, "expr", "", "the cron `EXPR`ession, in quotes")
 	f.StringVar(&p.zone, "tz", "UTC", "the time zone, as Europe/Berlin")
 	f.StringVar(&p.from, "from", "", "only later times than `TIME`: RFC 3339, or without an offset a time of the zone (default: now)")

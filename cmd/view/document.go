@@ -35,6 +35,7 @@ type planDocument struct {
 	Changes       []resourceChange    `json:"resource_changes"`
 	Steps         []stepDocument      `json:"steps"`
 	Notes         []string            `json:"notes,omitempty"`
+	Windows       []fields            `json:"windows,omitempty"`
 	Timestamp     string              `json:"timestamp"`
 	Applyable     bool                `json:"applyable"`
 	Complete      bool                `json:"complete"`
@@ -127,6 +128,9 @@ func PlanDocument(out io.Writer, p *planner.Plan) error {
 			owner[s.ID] = c.Addr.String()
 		}
 		d.add(c)
+	}
+	for _, w := range p.Windows {
+		d.Windows = append(d.Windows, judged(w))
 	}
 	for i, s := range p.Steps() {
 		d.Steps = append(d.Steps, stepOf(p, s, i+1, owner[s.ID]))

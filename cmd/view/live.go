@@ -37,6 +37,14 @@ func Live(h Human, p *planner.Plan) Progress {
 
 // Event implements Progress.
 func (v *live) Event(e executor.Event) {
+	if len(e.Windows) > 0 {
+		for _, w := range e.Windows {
+			if e.Step.ID == "" {
+				v.above("  " + windowLine(w))
+			}
+		}
+		return
+	}
 	v.program.Send(e)
 	if text := ended(v.Out, e, v.host); text != "" {
 		v.above(text)

@@ -41,6 +41,9 @@ func markdownChanges(p *planner.Plan) string {
 	for _, n := range Notes(p) {
 		fmt.Fprintf(&b, "\n:warning: %s\n", code(n))
 	}
+	for _, w := range p.Windows {
+		fmt.Fprintf(&b, "\n%s\n", code(windowLine(w)))
+	}
 	for _, g := range groups(p) {
 		fmt.Fprintf(&b, "\n%s\n\n|   | machine | change |\n|---|---|---|\n", code(strings.TrimPrefix(header(g), "# ")))
 		for _, c := range g {

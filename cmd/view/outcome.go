@@ -73,6 +73,9 @@ func failures(p *planner.Plan, o executor.Outcome) (out hcl.Diagnostics) {
 
 // failure says which machine and step, what was seen and what was expected.
 func failure(e executor.StepError) *hcl.Diagnostic {
+	if d := closedFailure(e); d != nil {
+		return d
+	}
 	what, expected := "failed", fmt.Sprintf("The step %s was expected to succeed", e.Step.ID)
 	if e.Undo {
 		what, expected = "could not be undone", fmt.Sprintf("Undoing the step %s was expected to succeed", e.Step.ID)
@@ -159,6 +162,9 @@ func advice(p *planner.Plan, o executor.Outcome) string {
 	}
 	if slices.ContainsFunc(o.Errors, func(e executor.StepError) bool { return errors.Is(e.Err, executor.ErrHeld) }) {
 		return "Another run took over while this one did not answer: everything after that was refused, and nothing of its work was touched. Run \"shipctl plan\" to see where the machines stand."
+	}
+	if len(Unsettled(p, o)) > 0 && o.Closed && len(o.Errors) == 1 {
+		return "The window closed on the way. What was switched stays switched, and what is marked in capitals above is left: run \"shipctl apply\" again when the window is open."
 	}
 	if len(Unsettled(p, o)) > 0 {
 		return "Not everything could be finished or undone: see the words in capitals above. " + next + " \"shipctl plan\": it reads from the machines where they stand, and \"shipctl apply\" goes on from there."

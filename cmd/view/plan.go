@@ -33,6 +33,10 @@ func (t Text) Plan(p *planner.Plan, compact bool) {
 	for _, n := range Notes(p) {
 		t.printf("\n  %s %s\n", t.paint(yellow, "!"), t.paint(yellow, indent(block(n), "    ")))
 	}
+	if len(p.Windows) > 0 {
+		t.printf("\n")
+		t.windows(p.Windows)
+	}
 	if p.Empty() {
 		t.printf("\n%s\n", t.paint(bold+";"+green, noChanges))
 		return
@@ -41,6 +45,9 @@ func (t Text) Plan(p *planner.Plan, compact bool) {
 		t.printf("\n  %s\n", t.paint(bold, "Steps"))
 		for _, row := range table(p) {
 			t.printf("%s\n", row)
+		}
+		if a := advisory(p); a != "" {
+			t.printf("\n  %s\n", t.paint(faint, a))
 		}
 	}
 	t.printf("\n%s\n", t.paint(bold, Summary(p)))
@@ -199,9 +206,30 @@ func notes(p *planner.Plan, s providers.Step, number map[providers.StepID]int) (
 	if len(after) > 0 {
 		out = append(out, "after "+strings.Trim(strings.ReplaceAll(fmt.Sprint(after), " ", ", "), "[]"))
 	}
-	for _, g := range s.Gates {
-		out = append(out, gateName(g))
+	if !first(p, s) {
+		return end(out, s)
 	}
+	for _, g := range s.Gates {
+		name := gateName(g)
+		if s.Group == "" && isAdvisory(p, g) {
+			name += " (advisory)"
+		}
+		out = append(out, name)
+	}
+	return end(out, s)
+}
+
+// first: of the steps that are judged together, the first shows the window.
+func first(p *planner.Plan, s providers.Step) bool {
+	for _, o := range p.Steps() {
+		if s.Group != "" && o.Group == s.Group {
+			return o.ID == s.ID
+		}
+	}
+	return true
+}
+
+func end(out []string, s providers.Step) []string {
 	if s.Final {
 		out = append(out, "final")
 	}

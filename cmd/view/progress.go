@@ -81,6 +81,12 @@ func (v *plain) Event(e executor.Event) {
 	if v.stop == nil {
 		return
 	}
+	if len(e.Windows) > 0 {
+		if e.Step.ID == "" {
+			v.Out.windows(e.Windows)
+		}
+		return
+	}
 	v.running = track(v.running, e)
 	if text := ended(v.Out, e, v.host); text != "" {
 		v.Out.Say(text)

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/shipctl/shipctl/planner"
 	"github.com/shipctl/shipctl/providers"
 )
 
@@ -164,13 +165,17 @@ type Unasked struct {
 }
 
 // StatusDocument writes the same as JSON. What a machine could not be asked is in unreachable, never left out.
-func StatusDocument(out io.Writer, project string, rows []providers.Status, failed []Unasked) error {
+func StatusDocument(out io.Writer, project string, rows []providers.Status, windows []planner.Window, failed []Unasked) error {
 	d := struct {
 		Format      string      `json:"format_version"`
 		Project     string      `json:"project"`
 		Status      []statusRow `json:"status"`
+		Windows     []fields    `json:"windows,omitempty"`
 		Unreachable []Unasked   `json:"unreachable"`
-	}{documentFormat, project, []statusRow{}, append([]Unasked{}, failed...)}
+	}{documentFormat, project, []statusRow{}, nil, append([]Unasked{}, failed...)}
+	for _, w := range windows {
+		d.Windows = append(d.Windows, judged(w))
+	}
 	for _, s := range rows {
 		r := statusRow{
 			Address: s.Addr.String(), Resource: s.Addr.Ref.String(), Machine: s.Addr.Host, Slot: s.Slot, Live: s.Live, Release: s.Release,

@@ -30,7 +30,7 @@ func TestStatus(t *testing.T) {
 
 func TestStatusDocument(t *testing.T) {
 	var b strings.Builder
-	if err := StatusDocument(&b, "teatime", rows(), []Unasked{{"app-3", "no route"}}); err != nil {
+	if err := StatusDocument(&b, "teatime", rows(), nil, []Unasked{{"app-3", "no route"}}); err != nil {
 		t.Fatal(err)
 	}
 	golden(t, "status.json", b.String())

@@ -80,6 +80,7 @@ func (s Stream) Plan(p *planner.Plan) {
 		step := fields{"id": st.ID, "number": i + 1, "host": st.Host, "title": line(st.Title), "after": append([]providers.StepID{}, p.Wait[st.ID]...)}
 		s.emit("info", "planned_step", st.Host+": "+st.Title, fields{"step": step})
 	}
+	s.window(p.Windows, fields{"when": "plan"})
 	s.Diagnostics(remarks(p), nil)
 	message := Summary(p)
 	if p.Empty() {
@@ -166,6 +167,14 @@ func (f *following) hook(c *applying, now time.Time) fields {
 func (f *following) Event(e executor.Event) {
 	f.lock.Lock()
 	defer f.lock.Unlock()
+	if !f.ended && len(e.Windows) > 0 {
+		when := fields{"when": "start"}
+		if e.Step.ID != "" {
+			when = fields{"when": "step", "step": e.Step.ID}
+		}
+		f.window(e.Windows, when)
+		return
+	}
 	c := f.changes[e.Step.ID]
 	if f.ended || c == nil {
 		return
@@ -238,6 +247,9 @@ func (f *following) End(o executor.Outcome) {
 		return
 	}
 	f.ended = true
+	if o.Forced != "" {
+		f.emit("warn", "window", "Closed windows were not minded: "+o.Forced, fields{"window": fields{"forced": o.Forced, "when": "end"}})
+	}
 	if o.OK() {
 		f.summary(f.plan, applied(f.plan), "apply")
 		return

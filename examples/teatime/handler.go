@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -21,6 +22,17 @@ func handler(o options) http.Handler {
 	})
 	m.HandleFunc("/profile", healthy(o, o.slot))
 	m.HandleFunc("/health", healthy(o, "ok "+o.version))
+	m.HandleFunc("/actuator/scheduledtasks", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(scheduledTasks(o.jobs))
+	})
+	m.HandleFunc("/api/tasks/", func(w http.ResponseWriter, _ *http.Request) {
+		if _, err := os.Stat(o.busy); o.busy != "" && err == nil {
+			http.Error(w, "a job runs", http.StatusForbidden)
+			return
+		}
+		fmt.Fprintln(w, "no job runs")
+	})
 	m.HandleFunc("/stream", func(w http.ResponseWriter, r *http.Request) {
 		end := time.Now().Add(asked(r, "s", time.Second, time.Minute))
 		c := http.NewResponseController(w)
@@ -32,6 +44,16 @@ func handler(o options) http.Handler {
 		fmt.Fprintln(w, "end")
 	})
 	return m
+}
+
+// scheduledTasks is what Spring Boot before 3.4 answers for jobs with these expressions.
+func scheduledTasks(jobs string) map[string][]any {
+	out := map[string][]any{"cron": {}, "fixedDelay": {}, "fixedRate": {}, "custom": {}}
+	for i, expr := range strings.FieldsFunc(jobs, func(r rune) bool { return r == ';' }) {
+		target := map[string]string{"target": fmt.Sprintf("com.example.teatime.Jobs.job%d", i+1)}
+		out["cron"] = append(out["cron"], map[string]any{"runnable": target, "expression": strings.TrimSpace(expr)})
+	}
+	return out
 }
 
 func healthy(o options, text string) http.HandlerFunc {

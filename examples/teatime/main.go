@@ -1,7 +1,8 @@
 // Command teatime is the example program: a web server that behaves, or misbehaves, as it is told.
 //
 // It answers / with its version, slot and PID as JSON (?ms=300 makes it take 300 ms), /profile with the slot's name,
-// /health with "ok VERSION", /stream?s=60 with a line every 100 ms for a minute. On TERM it stops listening, finishes the
+// /health with "ok VERSION", /actuator/scheduledtasks with its jobs as Spring Boot does, /api/tasks/ with 403 while one
+// runs, /stream?s=60 with a line every 100 ms for a minute. On TERM it stops listening, finishes the
 // requests in flight and leaves.
 package main
 
@@ -35,6 +36,7 @@ type options struct {
 	boot, crash, slow, sleeper   time.Duration
 	ignoreTerm, abrupt           bool
 	unhealthy, orphan, hideEnv   bool
+	jobs, busy                   string
 }
 
 func parse(args []string, env func(string) string) (options, error) {
@@ -53,6 +55,8 @@ func parse(args []string, env func(string) string) (options, error) {
 	f.BoolVar(&o.unhealthy, "unhealthy", false, "/health and /profile answer 503")
 	f.BoolVar(&o.orphan, "orphan", false, "leave a child that holds standard output open")
 	f.BoolVar(&o.hideEnv, "hide-env", false, "overwrite the environment in memory, as programs do that show a title in ps")
+	f.StringVar(&o.jobs, "jobs", "", "cron expressions of jobs, separated by ;")
+	f.StringVar(&o.busy, "busy", "", "a job runs while this file is there")
 	if err := f.Parse(args); err != nil {
 		return o, err
 	}

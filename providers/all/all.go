@@ -6,7 +6,10 @@ import (
 	"github.com/shipctl/shipctl/providers/batch"
 	"github.com/shipctl/shipctl/providers/release"
 	"github.com/shipctl/shipctl/providers/service"
+	"github.com/shipctl/shipctl/providers/window"
 )
 
 // Kinds are all kinds of resources, in the order in which they are documented.
-func Kinds() []providers.Kind { return []providers.Kind{release.Kind, service.Kind, batch.Kind} }
+func Kinds() []providers.Kind {
+	return []providers.Kind{release.Kind, service.Kind, batch.Kind, window.Kind}
+}

@@ -21,7 +21,7 @@ func (s scripts) ReadFile(name string) ([]byte, error) {
 		return nil, err
 	}
 	parts := []string{"common", "act", "back"}
-	if strings.HasPrefix(name, "look.") { // a query should be small
+	if strings.HasPrefix(name, "look.") || name == "adopt.sh" { // a query should be small
 		parts = parts[:1]
 	}
 	var out []byte

@@ -30,6 +30,7 @@ type block struct {
 	Shared    []string           `hcl:"shared,optional"`
 	Before    []hookBlock        `hcl:"before_activate,block"`
 	After     []hookBlock        `hcl:"after_activate,block"`
+	Windows   hcl.Expression     `hcl:"windows,optional"`
 	Retention *struct {
 		Keep       *int    `hcl:"keep,optional"`
 		KeepFailed *int    `hcl:"keep_failed,optional"`
@@ -53,6 +54,7 @@ func decode(b config.Block) (Spec, hcl.Diagnostics) {
 		s.Pin, s.Version = PinVersion, s.SHA256[:min(12, len(s.SHA256))]
 	}
 	c.shared(in.Shared)
+	s.Windows = c.windows(in.Windows)
 	s.Retention = c.retention(in)
 	s.BeforeActivate, s.AfterActivate = c.hooks("before_activate", in.Before), c.hooks("after_activate", in.After)
 	return s, append(diags, c.diags...)

@@ -233,6 +233,11 @@ func (d *hostDiff) have() (published bool, why string) {
 		return false, fmt.Sprintf("the source is called %s, and so is something shared: leave it out of shared.", w.Artifact.Name)
 	case !ok:
 		return false, ""
+	case p.SHA256 == "" && d.l.CurrentID(d.s.Root) == w.ID: // another tool's, which adopt describes: it is live already
+		if w.Why == "" {
+			d.c.Warnings = append(d.c.Warnings, fmt.Sprintf("release %s on %s was not published by shipctl: its content is not recorded, and was not compared with %s", w.ID, host, d.s.Source))
+		}
+		return true, ""
 	case p.SHA256 == "":
 		return false, fmt.Sprintf("%s on %s is there, but this project did not publish it: nothing is recorded of its content. Move it away or choose another version.",
 			d.s.within("releases", w.ID), host)

@@ -141,7 +141,9 @@ func TestDiff(t *testing.T) {
 		{"other name", tea(PinVersion, "42"), jar(shaA), seen(root, at("42"), "release 42 "+shaA+" 1 file app.jar"), "", `no-op app-1 [42] could not be planned
   problem: release 42 on app-1 holds this content as app.jar, and the source is called teatime-42.jar now. A release never changes: give it another version.
 `},
-		{"nothing recorded", tea(PinVersion, "42"), jar(shaA), seen(root, at("42"), "release 42 - - - -"), "", `no-op app-1 [42] could not be planned
+		{"nothing recorded of what is live", tea(PinVersion, "42"), jar(shaA), seen(root, at("42"), "release 42 - - - -"), "", `no-op app-1 [42] release 42
+`},
+		{"nothing recorded", tea(PinVersion, "42"), jar(shaA), seen(root, at("41"), "release 41 - - - -", "release 42 - - - -"), "", `no-op app-1 [41] could not be planned
   problem: /srv/teatime/releases/42 on app-1 is there, but this project did not publish it: nothing is recorded of its content. Move it away or choose another version.
 `},
 		{"called as something shared", shared(tea(PinVersion, "42"), "teatime-42.jar"), jar(shaA), absent, "", `no-op app-1 [none] could not be planned

@@ -25,9 +25,11 @@ var Kind = providers.Define(providers.Def[Spec]{
 	Diff:    diff,
 	Status:  status,
 	Remove:  Remove,
+	Places:  places,
 	Record:  record, Rollback: rollback,
 	Local: map[string]func([]string) remote.Answer{scriptArtifact: answer},
 	Open:  map[string]func(string) (providers.Payload, error){scriptUpload: downloads{fetch.New()}.open},
+	Adopt: adopter(),
 })
 
 // Names of our scripts. The artifact is looked at by the controller itself.

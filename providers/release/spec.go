@@ -38,7 +38,8 @@ type Spec struct {
 	BeforeActivate []Hook `json:"before_activate,omitempty"`
 	AfterActivate  []Hook `json:"after_activate,omitempty"`
 	// Retention is nil where nothing is ever removed.
-	Retention *Retention `json:"retention,omitempty"`
+	Retention *Retention   `json:"retention,omitempty"`
+	Windows   []config.Ref `json:"windows,omitempty"`
 
 	rootAt *hcl.Range // for claims; not known of a spec that was read back
 }

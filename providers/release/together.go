@@ -134,6 +134,7 @@ func (d *hostDiff) activate(after []providers.StepID, hooks []Hook) {
 		st.Do.Args = append(st.Do.Args, h.Name)
 	}
 	d.undoes(&st, hooks)
+	d.gate(&st)
 	d.add(st)
 }
 

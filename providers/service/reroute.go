@@ -62,6 +62,9 @@ func (b *builder) reroute(to map[string]Slot, prefix string, after []providers.S
 		confirmed = b.confirm(checks)
 	}
 	for i := range switches {
+		if len(switches[i].Gates) > 0 {
+			switches[i].Group = string(switches[0].ID)
+		}
 		switches[i].After = append(append(switches[i].After, checks...), confirmed...)
 		b.add(switches[i], providers.Update)
 	}

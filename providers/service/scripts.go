@@ -14,7 +14,7 @@ type scripts struct{ embed.FS }
 
 func (s scripts) ReadFile(name string) ([]byte, error) {
 	own, err := s.FS.ReadFile(name)
-	if err != nil || slices.Contains([]string{"look.sh", "look.shared.sh", "before.sh", "evict.sh"}, name) {
+	if err != nil || slices.Contains([]string{"look.sh", "look.shared.sh", "before.sh", "evict.sh", "adopt.sh"}, name) {
 		return own, err
 	}
 	parts := []string{"slot"}

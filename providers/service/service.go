@@ -14,7 +14,21 @@ var Kind = providers.Define(providers.Def[Spec]{
 	Kind: "service", Scripts: scripts{files},
 	Decode: decode, Value: value, Claims: claims, Facts: facts, Diff: diff, Status: status,
 	Record: record, Rollback: rollback, Remove: remove,
+	Places: places,
+	Adopt:  adopter(),
 })
+
+// places are where windows that the service names are asked: every slot's port, since the old one may be on either.
+func places(s Spec) (out []providers.Place) {
+	for _, h := range s.Hosts {
+		p := providers.Place{Host: h.Name}
+		for _, sl := range s.Slots {
+			p.Ports = append(p.Ports, sl.Port)
+		}
+		out = append(out, p)
+	}
+	return out
+}
 
 func value(s Spec) cty.Value {
 	return cty.ObjectVal(map[string]cty.Value{"name": cty.StringVal(s.Name)})

@@ -22,6 +22,7 @@ func (s *site) users() string {
 
 // TestUsers: a deploy user with sudo, and one without: both deploy. What the second may not see is said, never guessed.
 func TestUsers(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, []string{"app-1", "web-1", "web-2"}, service(`variable = "service_url"`, program()))
 	for _, w := range webs {
 		s.m(w).WriteSite(fleet.SiteVariable(include, "service_url"))
@@ -108,6 +109,7 @@ func (s *site) refusedToPlain() {
 
 // TestHostKeys: a host key that is unknown, or another one, is refused, with what to do about it.
 func TestHostKeys(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, []string{"app-1", "web-1"}, service(`variable = "service_url"`, program()))
 	s.m("web-1").WriteSite(fleet.SiteVariable(include, "service_url"))
 	app, web := s.m("app-1"), s.m("web-1")

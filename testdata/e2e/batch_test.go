@@ -121,6 +121,7 @@ func awaitFile(t *testing.T, m *fleet.Machine, name string, limit time.Duration)
 // goes with the first deployment after it. (A minute stands for three: it begins before the second deployment and ends
 // after the tenth.)
 func TestBatch(t *testing.T) {
+	t.Parallel()
 	s, m := newBatch(t, 11)
 	s.deploy("1")
 	s.settled("1")
@@ -181,6 +182,7 @@ func wholeRuns(t *testing.T, m *fleet.Machine, all string) {
 // TestLauncherOnMachine: who may start it, what it passes on, and what can't stop it: a full and an unreadable state
 // directory, and its own death.
 func TestLauncherOnMachine(t *testing.T) {
+	t.Parallel()
 	s, m := newBatch(t, 1)
 	s.deploy("1")
 	launcher := "/srv/settlement/jobs/long"
@@ -244,6 +246,7 @@ func TestLauncherOnMachine(t *testing.T) {
 
 // TestBatchExample applies the example as it stands: only the address and keys are given. A job's launcher goes with it.
 func TestBatchExample(t *testing.T) {
+	t.Parallel()
 	f := fleet.Up(t, "batch-1")
 	m := f.Machine("batch-1")
 	m.Exec("useradd --system batch")

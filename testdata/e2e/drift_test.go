@@ -13,6 +13,7 @@ import (
 // TestDrift: on a clean site nothing is found, without an artifact and without a version; each thing that somebody does to
 // a machine is found and named, and apply puts it right.
 func TestDrift(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, []string{"app-1", "web-1"}, service(`variable = "service_url"`, program()))
 	s.m("web-1").WriteSite(fleet.SiteVariable(include, "service_url"))
 	s.deploy("1")
@@ -119,6 +120,7 @@ func TestDrift(t *testing.T) {
 // TestPrune: what the configuration dropped is named by plan and drift and left alone, until -prune; what nginx still uses
 // is not removed. -destroy takes the rest.
 func TestPrune(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, []string{"app-1", "web-1"}, service(`variable = "service_url"`, program()))
 	web, app := s.m("web-1"), s.m("app-1")
 	web.WriteSite(fleet.SiteVariable(include, "service_url"))

@@ -48,6 +48,7 @@ func refusals(appAddr string) []refusal {
 
 // TestSecondNginxRefuses: the first one is put back and drained, and nothing is lost.
 func TestSecondNginxRefuses(t *testing.T) {
+	t.Parallel()
 	s := s1(t, "systemd")
 	for _, c := range refusals(s.m("app-1").Addr) {
 		t.Run(c.name, func(t *testing.T) {
@@ -148,6 +149,7 @@ until [ -n "$(ss -Hltn 'sport = :%d')" ]; do sleep 0.02; done`, port, port))
 
 // TestForeignReload: nginx is never alone with us.
 func TestForeignReload(t *testing.T) {
+	t.Parallel()
 	s := s1(t, "systemd")
 	for _, c := range []struct {
 		name string

@@ -15,6 +15,7 @@ import (
 // TestStranger: a program that is not ours is named and left alone, whenever it comes. What an earlier run of ours left is
 // replaced once nobody uses it.
 func TestStranger(t *testing.T) {
+	t.Parallel()
 	s := s1(t, "systemd")
 	t.Run("before the plan", func(t *testing.T) {
 		s := s.with(t)
@@ -63,6 +64,7 @@ func (s *site) alive(machine, pid, what string) {
 
 // TestLeftover: a run was killed after it had started the new slot.
 func TestLeftover(t *testing.T) {
+	t.Parallel()
 	for _, runner := range runners {
 		t.Run(runner, func(t *testing.T) {
 			s := s1(t, runner)
@@ -145,6 +147,7 @@ func (s *site) stream(seconds int) streaming {
 // TestIgnoresTerm: a program that does not end on TERM is killed after the grace, and nobody else; a child that holds
 // its output holds nothing up.
 func TestIgnoresTerm(t *testing.T) {
+	t.Parallel()
 	for _, runner := range runners {
 		t.Run(runner, func(t *testing.T) {
 			begin := time.Now()

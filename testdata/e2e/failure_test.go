@@ -8,6 +8,7 @@ import (
 // TestNeverHealthy: at the deadline nothing of nginx has changed, the new slot is stopped, and the old one has served all
 // the while.
 func TestNeverHealthy(t *testing.T) {
+	t.Parallel()
 	for _, runner := range runners {
 		t.Run(runner, func(t *testing.T) {
 			s := s1(t, runner)
@@ -43,6 +44,7 @@ func TestNeverHealthy(t *testing.T) {
 // TestCrashBeforeSwitch: a program that was healthy and crashes before the switch gets no request, and an answer that
 // another process gives in its place is not its health.
 func TestCrashBeforeSwitch(t *testing.T) {
+	t.Parallel()
 	for _, runner := range runners {
 		t.Run(runner, func(t *testing.T) {
 			s := s1(t, runner)
@@ -110,6 +112,7 @@ func TestCrashBeforeSwitch(t *testing.T) {
 
 // TestAnotherAnswers: health is the new process's own. Whoever else answers on the port is named, and not believed.
 func TestAnotherAnswers(t *testing.T) {
+	t.Parallel()
 	s := s1(t, "systemd")
 	addr := s.m("app-1").Addr
 	// squat starts the example by hand, outside of any unit, with what is given of a marker.

@@ -11,6 +11,7 @@ import (
 
 // TestExamples applies the example configurations as they stand: only addresses and keys are given.
 func TestExamples(t *testing.T) {
+	t.Parallel()
 	f := fleet.Up(t, "box-1", "app-1", "app-2", "web-1", "web-2")
 	for _, m := range f.Machines {
 		m.Exec("sed -i 's/worker_connections 768/worker_connections 8192/' /etc/nginx/nginx.conf")

@@ -19,6 +19,7 @@ import (
 // TestFirstWeek is what a team meets in its first week. The subtests of a fleet follow one another on it: each begins
 // with a service that serves and nothing left to do.
 func TestFirstWeek(t *testing.T) {
+	t.Parallel()
 	t.Run("Apps", firstWeekApps)
 	t.Run("Box", firstWeekBox)
 	t.Run("Bare", firstWeekBare)

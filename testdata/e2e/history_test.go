@@ -12,6 +12,7 @@ import (
 // TestRollback: with the previous slot stopped it is started, healthy, switched to; then everything is held there, also
 // for a cron that applies the newest version, until somebody clears it. Nothing is lost on the way.
 func TestRollback(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, []string{"app-1", "web-1", "web-2"}, service(`variable = "service_url"`, program("--boot=300ms")))
 	webs := []string{"web-1", "web-2"}
 	for _, w := range webs {

@@ -143,6 +143,7 @@ func interruptions() []interruption {
 // TestInterrupts: at each step of a deployment, on a terminal. The first one finishes the step, undoes what is not final,
 // gives the lease back, says what became of the steps, and has the right exit code; the second one leaves at once.
 func TestInterrupts(t *testing.T) {
+	t.Parallel()
 	sc := scenes()[0]
 	x := newMatrix(t, sc.hcl, sc.machines...)
 	for range 3 {

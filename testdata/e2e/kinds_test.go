@@ -15,6 +15,7 @@ func onBox(hcl string) string {
 // TestPreviousRunning: the previous slot goes on running until the next deployment, which stops it to make room; nothing
 // is to be done in between.
 func TestPreviousRunning(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, []string{"box-1"}, onBox(service(`variable = "service_url"`, program("--abrupt")+"\n  rollout {\n    previous = \"running\"\n  }")))
 	s.m("box-1").WriteSite(fleet.SiteVariable(include, "service_url"))
 	s.deploy("1")
@@ -31,6 +32,7 @@ func TestPreviousRunning(t *testing.T) {
 
 // TestHealthKinds: a connection, or a command, is enough to be healthy; a command that fails is not.
 func TestHealthKinds(t *testing.T) {
+	t.Parallel()
 	http := `    http {
       path = "/profile"
       body = "^${slot.env.SLOT}$"
@@ -68,6 +70,7 @@ func TestHealthKinds(t *testing.T) {
 
 // TestFacts: a plan on saved facts says what a plan on the machines says, with the machines off.
 func TestFacts(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, []string{"box-1"}, onBox(service(`variable = "service_url"`, program())))
 	s.m("box-1").WriteSite(fleet.SiteVariable(include, "service_url"))
 	s.deploy("1")

@@ -46,6 +46,7 @@ func (s *site) leaseHeld(machine string) {
 
 // TestLease: two controllers at once, one that is killed, one that is frozen past its lease.
 func TestLease(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, []string{"app-1", "web-1"}, service(`variable = "service_url"`, program("--boot=2s", "--abrupt")))
 	s.m("web-1").WriteSite(fleet.SiteVariable(include, "service_url"))
 	s.deploy("1")

@@ -32,6 +32,7 @@ func (s *site) untouched(before map[string]fleet.Snapshot) {
 
 // TestPlanChangesNothing: the overlays, the processes and nginx's workers are the same before and after.
 func TestPlanChangesNothing(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, []string{"app-1", "web-1", "web-2"}, service(`variable = "service_url"`, program()))
 	for _, w := range webs {
 		s.m(w).WriteSite(fleet.SiteVariable(include, "service_url"))

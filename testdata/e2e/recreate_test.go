@@ -22,6 +22,7 @@ func batchServer(runner string, flags ...string) string {
 // TestRecreate: the old one is stopped before the new one is started; a new one that does not get healthy makes room for
 // the old one again, which runs as it did.
 func TestRecreate(t *testing.T) {
+	t.Parallel()
 	for _, runner := range runners {
 		t.Run(runner, func(t *testing.T) {
 			s := newSite(t, []string{"box-1"}, batchServer(runner))

@@ -61,6 +61,7 @@ func (s *site) reads(machine, want string) {
 // that fails before, one that fails after (the link goes back, the command is told), and what is due after a run that was
 // cut off.
 func TestReleaseAlone(t *testing.T) {
+	t.Parallel()
 	const source = "build/site-${coalesce(var.version, \"live\")}"
 	hcl := siteAlone(source, `
   before_activate "check" {
@@ -132,6 +133,7 @@ func TestReleaseAlone(t *testing.T) {
 // TestDiskFull: refused with the room needed and had before anything is written; a disk that is read-only; and one that
 // fills up all the same. The release that was live is served all the while.
 func TestDiskFull(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, []string{"web-1"}, siteAlone("build/site-${coalesce(var.version, \"live\")}", ""))
 	m := s.m("web-1")
 	m.WriteSite(rootIsCurrent)
@@ -170,6 +172,7 @@ func TestDiskFull(t *testing.T) {
 
 // TestHostileArchives: each is refused with its own message, and nothing of it comes to the machine.
 func TestHostileArchives(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, []string{"web-1"}, "")
 	archive := func(headers ...tar.Header) []byte {
 		var raw bytes.Buffer

@@ -192,6 +192,7 @@ func (s *vault) given(secret string) {
 
 // TestSecrets: the program gets a sensitive value, and nobody else does.
 func TestSecrets(t *testing.T) {
+	t.Parallel()
 	for _, runner := range runners {
 		t.Run(runner, func(t *testing.T) {
 			s := newVault(newSite(t, []string{"app-1", "web-1", "web-2"}, secretive(runner)))
@@ -306,6 +307,7 @@ func (s *vault) spill(runner string) {
 
 // TestSavedPlan: a plan file is applied once, and only to what it was made for.
 func TestSavedPlan(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, []string{"app-1", "web-1", "web-2"}, failing("systemd"))
 	for _, w := range webs {
 		s.m(w).WriteSite(fleet.SiteVariable(include, "service_url"))

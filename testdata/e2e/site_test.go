@@ -1,5 +1,5 @@
 // Package e2e deploys to real machines: systemd, sshd and nginx of their own, with shipctl as a user calls it, under
-// load. Each test has a fleet to itself.
+// load. Each test has a fleet to itself; those that measure time or losses closely run alone, before the others.
 package e2e
 
 import (

@@ -79,6 +79,7 @@ func staleCases() []staleCase {
 // TestStalePlan: what a step rests on changes between plan and apply: refused with machine, fact, before and after, exit 5,
 // and nothing was changed. What no step rests on does not make the plan stale.
 func TestStalePlan(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, []string{"app-1", "web-1"}, service(`variable = "service_url"`, program()))
 	s.m("web-1").WriteSite(fleet.SiteVariable(include, "service_url"))
 	s.deploy("1")

@@ -43,6 +43,7 @@ func (s *site) readOnly(machine, dir string) (end func()) {
 // TestDiskTrouble: where a file system is full or read-only, the step that finds out says so, everything is undone, the
 // version before serves on without a request lost, and after the repair the same deployment works.
 func TestDiskTrouble(t *testing.T) {
+	t.Parallel()
 	s := trouble(t, "systemd")
 	for _, c := range []struct {
 		name, version string
@@ -91,6 +92,7 @@ func TestDiskTrouble(t *testing.T) {
 // run proceeds at the usual time. nginx's files, written within that hour, look newer than its workers: whether a reload
 // would bring something to life can't be told, so that is refused and named, until the operator says that it may.
 func TestClockSetBack(t *testing.T) {
+	t.Parallel()
 	s := trouble(t, "systemd")
 	s.killedAfterStart("2")
 	for _, m := range []string{"app-1", "web-1"} { // the kernel's clock is the fleet's: what scripts are told is what counts
@@ -113,6 +115,7 @@ func TestClockSetBack(t *testing.T) {
 // TestLinkTrouble: sshd is restarted and all its connections are cut in the middle of a step; sshd allows one session at a
 // time. Both end well.
 func TestLinkTrouble(t *testing.T) {
+	t.Parallel()
 	s := trouble(t, "systemd", "--boot=2s")
 	t.Run("sshd restarted", func(t *testing.T) {
 		s := s.with(t)
@@ -138,6 +141,7 @@ func TestLinkTrouble(t *testing.T) {
 // TestRebootInTheMiddle: the nginx machine, then the application machine, is rebooted in the middle of a deployment. However
 // that one ends, applying again finishes, and the plan is empty.
 func TestRebootInTheMiddle(t *testing.T) {
+	t.Parallel()
 	s := trouble(t, "systemd")
 	s.m("web-1").Exec("systemctl -q enable nginx")
 	for _, c := range []struct{ machine, after, version string }{
@@ -173,6 +177,7 @@ func TestRebootInTheMiddle(t *testing.T) {
 // TestHeldOpen: a connection through nginx that stays open, as a WebSocket does, holds a deployment up for no longer than
 // drain; then it is cut off, and counted.
 func TestHeldOpen(t *testing.T) {
+	t.Parallel()
 	s := trouble(t, "systemd")
 	ended := make(chan string, 1)
 	go func() { // nginx passes nothing on before its buffer is full, so this waits in Get already
@@ -206,6 +211,7 @@ func TestHeldOpen(t *testing.T) {
 // TestPidReused: between the check and the kill the old program ends by itself, and its PID belongs to somebody else, who is
 // not killed.
 func TestPidReused(t *testing.T) {
+	t.Parallel()
 	s := trouble(t, "process", "--ignore-term")
 	m := s.m("app-1")
 	pid := s.pid(8081)

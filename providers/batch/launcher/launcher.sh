@@ -73,9 +73,12 @@ sc_lock() {
 
 # sc_uptime: sets sc_up, in seconds, without starting a program.
 sc_uptime() {
-	sc_up=''
-	{ read -r sc_up _; } 2>/dev/null </proc/uptime || :
-	sc_up=${sc_up%.*}
+	for sc_up in 1 2 3; do # a signal's trap may read something else in the middle of it
+		sc_up=''
+		{ read -r sc_up _; } 2>/dev/null </proc/uptime || :
+		sc_up=${sc_up%.*}
+		case $sc_up in '' | *[!0-9]*) sc_up='' ;; *) break ;; esac
+	done
 }
 
 # sc_held: a deployment asks jobs to wait. sc_by: which.

@@ -1,0 +1,15 @@
+shipctl {
+  project = "shop"
+}
+
+host "batch-1" {
+  address = "10.0.0.31"
+}
+
+batch_window "night" {
+  http {
+    path    = "/tasks"
+    blocked = [42]
+#             ^^^^ error: between 100 and 599
+  }
+}

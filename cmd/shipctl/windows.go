@@ -1,0 +1,210 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/spf13/pflag"
+
+	"github.com/shipctl/shipctl/cmd/view"
+	"github.com/shipctl/shipctl/config"
+	"github.com/shipctl/shipctl/executor"
+	"github.com/shipctl/shipctl/planner"
+	"github.com/shipctl/shipctl/providers"
+	"github.com/shipctl/shipctl/providers/remote"
+)
+
+// windowArgs are the flags about closed windows.
+type windowArgs struct {
+	forceWindow string
+	waitWindow  time.Duration
+}
+
+func (a *windowArgs) addWindow(f *pflag.FlagSet) {
+	f.StringVar(&a.forceWindow, "force-window", "", "go on although a window is closed, for this `REASON`, which is recorded")
+	f.DurationVar(&a.waitWindow, "wait-window", 0, "how long to wait for a closed window, at the start and before the first switch")
+}
+
+func (a windowArgs) checkWindow() error {
+	switch {
+	case a.waitWindow < 0:
+		return fmt.Errorf("-wait-window=%s: not less than nothing", a.waitWindow)
+	case a.forceWindow != "" && (strings.TrimSpace(a.forceWindow) == "" || strings.ContainsFunc(a.forceWindow, unicode.IsControl) || len(a.forceWindow) > 500):
+		return errors.New("-force-window takes a reason: a line of text, 500 bytes at most")
+	}
+	return nil
+}
+
+// gatekeeper asks windows again and again.
+type gatekeeper struct {
+	windowArgs
+	resources []providers.Resource
+	dial      planner.Dial
+	run       string // of this apply
+}
+
+func (m *made) gatekeeper(a windowArgs) gatekeeper {
+	return gatekeeper{windowArgs: a, resources: m.resources, dial: m.machines}
+}
+
+func (g gatekeeper) ask(ctx context.Context, refs []config.Ref, begin bool) []planner.Window {
+	return planner.JudgeNow(ctx, g.resources, refs, g.dial, begin, 0)
+}
+
+// Windows that are closed are asked again after this long, or when they may open, if that is sooner.
+const askAgain = 10 * time.Second
+
+// awaitWindows does not even take a lease while a window is closed: those who hold a lease keep jobs waiting. seen is the
+// plan whose judgement is fresh.
+func (c *cli) awaitWindows(ctx context.Context, m *made, seen *planner.Plan, a applyArgs) error {
+	refs := m.plan.Gates()
+	windows := of(seen.Windows, refs)
+	if len(refs) == 0 || a.forceWindow != "" || executor.Closed(windows) == nil {
+		return nil
+	}
+	windows, err := c.open(ctx, m.gatekeeper(a.windowArgs), windows, refs, &a.waitWindow, true, func(s string) { c.text(c.err).Say(printable(s)) })
+	if errors.Is(err, executor.ErrClosed) {
+		return view.ClosedError{Windows: windows, Waited: a.waitWindow}
+	}
+	return err
+}
+
+func of(all []planner.Window, refs []config.Ref) (out []planner.Window) {
+	for _, ref := range refs {
+		for _, w := range all {
+			if w.Ref == ref {
+				out = append(out, w)
+			}
+		}
+	}
+	return out
+}
+
+// gate is how the executor asks: freshly, each time. It waits at the start and before a switch, never before a stop:
+// by then requests go to the new version, and a later apply stops the old one. Before a stop, launchers are kept from
+// starting jobs, and then it is judged.
+func (c *cli) gate(g gatekeeper, note func(string)) executor.Gate {
+	left := g.waitWindow
+	forced := false
+	return func(ctx context.Context, s providers.Step, refs []config.Ref) ([]planner.Window, func(), error) {
+		begin := s.ID == ""
+		windows := g.ask(ctx, refs, begin)
+		err := executor.Closed(windows)
+		switch {
+		case err != nil && g.forceWindow != "":
+			if !forced {
+				note(fmt.Sprintf("Forced, for this reason: %s. %s", g.forceWindow, err))
+			}
+			forced = true
+			return windows, nil, nil
+		case begin || s.Group != "":
+			windows, err = c.open(ctx, g, windows, refs, &left, begin, note)
+			return windows, nil, err
+		case err != nil:
+			return windows, nil, err
+		}
+		letGo, held, err := g.hold(ctx, s, refs)
+		if held && err == nil { // who waited for a job looks again
+			windows = g.ask(ctx, refs, begin)
+			err = executor.Closed(windows)
+		}
+		if err != nil {
+			letGo()
+			return windows, nil, err
+		}
+		return windows, letGo, nil
+	}
+}
+
+// hold keeps launchers from starting jobs. What could not be held counts as closed.
+func (g gatekeeper) hold(ctx context.Context, s providers.Step, refs []config.Ref) (letGo func(), held bool, err error) {
+	var done []providers.Hold
+	call := func(ctx context.Context, h providers.Hold, what remote.Call) error {
+		ctx, cancel := context.WithTimeout(ctx, h.Limit)
+		defer cancel()
+		m, err := g.dial(ctx, h.Host)
+		if err == nil {
+			_, err = m.Run(ctx, remote.Ticket{Run: g.run, Step: string(s.ID) + "/hold"}, what)
+		}
+		return err
+	}
+	letGo = func() {
+		for _, h := range done { // it ends by itself where this does not reach the machine
+			_ = call(context.WithoutCancel(ctx), h, h.LetGo)
+		}
+	}
+	for _, gate := range planner.Gates(g.resources, refs) {
+		for _, h := range gate.Hold {
+			done = append(done, h)
+			if err := call(ctx, h, h.Do); err != nil {
+				return letGo, true, fmt.Errorf("%w: %s: jobs on %s could not be kept waiting: %w", executor.ErrClosed, gate.Ref, h.Host, err)
+			}
+		}
+	}
+	return letGo, len(done) > 0, nil
+}
+
+// open waits until windows are open, at most for what is left, which it counts down.
+func (c *cli) open(ctx context.Context, g gatekeeper, windows []planner.Window, refs []config.Ref, left *time.Duration, begin bool, note func(string)) ([]planner.Window, error) {
+	said := ""
+	for {
+		err := executor.Closed(windows)
+		if err == nil || *left <= 0 {
+			return windows, err
+		}
+		if err.Error() != said {
+			said = err.Error()
+			note(fmt.Sprintf("Waiting up to %s: %s", left.Round(time.Second), said))
+		}
+		nap := min(askAgain, *left)
+		for _, w := range windows {
+			if d := w.Until.Sub(w.At); !w.Open && !w.Until.IsZero() && !w.At.IsZero() && d > 0 {
+				nap = min(nap, max(d, time.Second))
+			}
+		}
+		begun := c.now()
+		pause(ctx, nap)
+		if ctx.Err() != nil {
+			return windows, ctx.Err()
+		}
+		windows = g.ask(ctx, refs, begin)
+		*left -= max(c.now().Sub(begun), nap)
+	}
+}
+
+// closings prints when the configured windows are closed next.
+func (c *cli) closings(ctx context.Context, p preview) error {
+	if p.from != "" {
+		return errors.New("-from goes with -expr: the windows are judged from now on, by the machines' clocks")
+	}
+	if p.count < 1 || p.count > maxPreview {
+		return fmt.Errorf("-count is from 1 to %d, not %d", maxPreview, p.count)
+	}
+	from, diags := load(c.options(p.values))
+	if err := c.check(diags, from.config.Files); err != nil {
+		return err
+	}
+	if _, err := chosen(from.resources, nil); err != nil {
+		return err
+	}
+	s, err := opening{from.config.Project, from.settings, from.config.Variables, nil, c.log}.session()
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	gates := planner.Gates(from.resources, nil)
+	facts, _ := planner.Ask(ctx, gates, s.dial) // who could not be asked says so in the facts
+	var all []planner.Closing
+	for _, g := range gates {
+		all = append(all, planner.Closings(g, facts, p.count)...)
+	}
+	if c.document() {
+		return view.ClosingsDocument(c.out, all)
+	}
+	c.text(c.out).Closings(all)
+	return ctx.Err()
+}

@@ -1,0 +1,148 @@
+package executor
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/shipctl/shipctl/config"
+	"github.com/shipctl/shipctl/planner"
+	"github.com/shipctl/shipctl/providers"
+	"github.com/shipctl/shipctl/providers/remote"
+)
+
+// deployment is two machines' start, switch of a group, drain, activate and stop.
+func deployment(t *testing.T, unit string) *planner.Plan {
+	t.Helper()
+	p := plan(t, unit, "start", "switch1<start", "switch2<start", "activate<switch1,switch2", "stop1<activate!", "stop2<activate!", "prune<stop1!")
+	gate := []config.Ref{{Kind: "batch_window", Name: "night"}}
+	for i, s := range p.Changes[0].Steps {
+		switch {
+		case strings.HasPrefix(string(s.ID), "switch"):
+			p.Changes[0].Steps[i].Gates, p.Changes[0].Steps[i].Group = gate, "switch"
+		case strings.HasPrefix(string(s.ID), "stop"):
+			p.Changes[0].Steps[i].Gates = gate
+		}
+	}
+	return p
+}
+
+// gates answers in turn: "o" open, "c" closed, "?" an error; the last answer stays. asked is who was judged.
+type gates struct {
+	answers string
+	asked   []string
+	letGo   []string
+}
+
+func (g *gates) judge(_ context.Context, s providers.Step, refs []config.Ref) ([]planner.Window, func(), error) {
+	g.asked = append(g.asked, string(s.ID))
+	now := g.answers[0]
+	if len(g.answers) > 1 {
+		g.answers = g.answers[1:]
+	}
+	w := []planner.Window{{Ref: refs[0], Verdict: providers.Verdict{Open: now == 'o', Why: "invest starts"}}}
+	return w, func() { g.letGo = append(g.letGo, string(s.ID)) }, Closed(w)
+}
+
+// TestGates: judged before anything is begun, before the first switch of a group, and before each stop. Closed before a
+// switch undoes, closed after it holds; undoing asks nobody.
+func TestGates(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		answers string
+		at      map[string]func(int) error
+		ran     string
+		asked   string
+		left    string
+		closed  bool
+	}{
+		{name: "open", answers: "o", ran: "start switch1 switch2 activate stop1 stop2 prune", asked: " switch1 stop1 stop2"},
+		{name: "closed at the start: nothing is begun", answers: "c", closed: true},
+		{name: "closed before the switch: undone", answers: "oc", ran: "start undo start", asked: " switch1", closed: true},
+		{name: "closed before the first stop: held", answers: "ooco", ran: "start switch1 switch2 activate stop2", asked: " switch1 stop1 stop2", left: "stop1 prune", closed: true},
+		{name: "closed before both stops: held", answers: "ooc", ran: "start switch1 switch2 activate", asked: " switch1 stop1 stop2", left: "stop1 stop2 prune", closed: true},
+		{name: "closed before the second stop", answers: "oooc", ran: "start switch1 switch2 activate stop1 prune", asked: " switch1 stop1 stop2", left: "stop2", closed: true},
+		{
+			name: "undoing is not gated", answers: "ooc", at: map[string]func(int) error{"activate": refuse},
+			ran: "start switch1 switch2 activate undo activate undo switch2 undo switch1 undo start", asked: " switch1",
+		},
+		{
+			name: "a switch that fails is undone, its gate open", answers: "o", at: map[string]func(int) error{"switch2": refuse},
+			ran: "start switch1 switch2 undo switch2 undo switch1 undo start", asked: " switch1",
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			m, g := &machine{at: c.at, tries: map[string]int{}}, &gates{answers: c.answers}
+			var seen []string
+			out := Run(t.Context(), deployment(t, "u"), Env{
+				Run: "r", Dial: func(context.Context, string) (remote.Machine, error) { return m, nil }, Now: now, Pause: noPause, Parallelism: 1,
+				Gate: g.judge, Emit: func(e Event) {
+					if len(e.Windows) > 0 {
+						seen = append(seen, string(e.Step.ID))
+					}
+				},
+			})
+			if got := strings.Join(m.ran, " "); got != c.ran {
+				t.Errorf("ran %q, want %q", got, c.ran)
+			}
+			if got := strings.Join(g.asked, " "); got != c.asked {
+				t.Errorf("asked before %q, want %q", got, c.asked)
+			}
+			if !slices.Equal(seen, g.asked) {
+				t.Errorf("told of %q, asked %q", seen, g.asked)
+			}
+			if got := fmt.Sprint(out.Left); got != "["+c.left+"]" {
+				t.Errorf("left %s, want %s", got, c.left)
+			}
+			if out.Closed != c.closed || out.OK() && c.closed {
+				t.Errorf("closed %v, want %v; ok %v", out.Closed, c.closed, out.OK())
+			}
+			for _, s := range deployment(t, "u").Order {
+				if st := out.States[s]; st == Waiting || st == Running {
+					t.Errorf("%s ended as %q", s, st)
+				}
+			}
+			for _, id := range g.letGo {
+				if id != "" && out.States[providers.StepID(id)] == Skipped {
+					t.Errorf("%s was not let through, and let go", id)
+				}
+			}
+			if c.name == "open" && strings.Join(g.letGo, " ") != " switch1 stop1 stop2" {
+				t.Errorf("let go %q", g.letGo)
+			}
+		})
+	}
+}
+
+// TestNoGatekeeper: a gated step is never begun when nobody can judge.
+func TestNoGatekeeper(t *testing.T) {
+	m := &machine{}
+	if out := walk(t.Context(), deployment(t, "u"), m, 3); !out.Closed || strings.Join(m.ran, " ") != "start undo start" {
+		t.Errorf("%+v, ran %v", out, m.ran)
+	}
+}
+
+// TestInterruptedAtTheGate: who is told to stop while a window is asked begins nothing and undoes.
+func TestInterruptedAtTheGate(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	m := &machine{tries: map[string]int{}}
+	out := Run(ctx, deployment(t, "u"), Env{
+		Run: "r", Dial: func(context.Context, string) (remote.Machine, error) { return m, nil }, Now: now, Pause: noPause, Parallelism: 1, Emit: func(Event) {},
+		Gate: func(_ context.Context, s providers.Step, _ []config.Ref) ([]planner.Window, func(), error) {
+			if s.ID == "switch1" {
+				cancel()
+				return nil, nil, ctx.Err()
+			}
+			return nil, nil, nil
+		},
+	})
+	if !out.Interrupted || out.Closed || strings.Join(m.ran, " ") != "start undo start" {
+		t.Errorf("%+v, ran %v", out, m.ran)
+	}
+}
+
+func now() time.Time                         { return time.Unix(0, 0) }
+func noPause(context.Context, time.Duration) {}

@@ -1,0 +1,158 @@
+package planner
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/shipctl/shipctl/config"
+	"github.com/shipctl/shipctl/providers"
+	"github.com/shipctl/shipctl/providers/remote"
+)
+
+// Window is a gate and what it says.
+type Window struct {
+	Ref config.Ref `json:"ref"`
+	providers.Verdict
+}
+
+// bindGates tells each gate who names it: where they stand is asked too.
+func bindGates(rs []providers.Resource) {
+	for i, gate := range rs {
+		if gate.Judge == nil {
+			continue
+		}
+		var places []providers.Place
+		for _, r := range rs {
+			if r.Judge == nil && slices.Contains(r.Needs, gate.Ref) {
+				places = append(places, r.Places...)
+			}
+		}
+		rs[i].Places = merge(places)
+		if gate.Watch != nil {
+			rs[i].Queries = append(slices.Clone(gate.Queries), gate.Watch(rs[i].Places)...)
+		}
+	}
+}
+
+func merge(places []providers.Place) (out []providers.Place) {
+	for _, p := range places {
+		i := slices.IndexFunc(out, func(o providers.Place) bool { return o.Host == p.Host })
+		if i < 0 {
+			i = len(out)
+			out = append(out, providers.Place{Host: p.Host})
+		}
+		for _, port := range p.Ports {
+			if !slices.Contains(out[i].Ports, port) {
+				out[i].Ports = append(slices.Clone(out[i].Ports), port)
+			}
+		}
+	}
+	return out
+}
+
+// Gates are the resources that refs name; all gates where refs is nil.
+func Gates(rs []providers.Resource, refs []config.Ref) (out []providers.Resource) {
+	for _, r := range rs {
+		if r.Judge != nil && (refs == nil || slices.Contains(refs, r.Ref)) {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// Judge says what each gate among the resources says on facts. ahead is how long a whole deployment is expected to
+// take; begin says that nothing of it has been done.
+func Judge(rs []providers.Resource, f remote.Facts, begin bool, ahead time.Duration) (out []Window) {
+	for _, r := range Gates(rs, nil) {
+		out = append(out, Window{r.Ref, r.Judge(providers.Case{Places: r.Places, Facts: f, Begin: begin, Ahead: ahead})})
+	}
+	return out
+}
+
+// JudgeNow asks the machines, and judges the gates that refs name.
+func JudgeNow(ctx context.Context, rs []providers.Resource, refs []config.Ref, dial Dial, begin bool, ahead time.Duration) []Window {
+	gates := Gates(rs, refs)
+	facts, _ := Ask(ctx, gates, dial) // who could not be asked says so in the facts
+	out := Judge(gates, facts, begin, ahead)
+	for _, ref := range refs {
+		if !slices.ContainsFunc(out, func(w Window) bool { return w.Ref == ref }) {
+			out = append(out, Window{ref, providers.Verdict{Why: "this plan does not know the window, so it counts as closed"}})
+		}
+	}
+	return out
+}
+
+// Gates that the plan's steps name, each once.
+func (p *Plan) Gates() (out []config.Ref) {
+	for _, s := range p.Steps() {
+		for _, g := range s.Gates {
+			if !slices.Contains(out, g) {
+				out = append(out, g)
+			}
+		}
+	}
+	return out
+}
+
+// watched are the machines that only gates look at: what they can't be asked closes a gate and is no reason not to plan.
+// Nothing changes there, so they take no lease.
+func watched(rs []providers.Resource) (out []string) {
+	needed := map[string]bool{remote.Controller: true}
+	for _, r := range rs {
+		for _, q := range r.Queries {
+			needed[q.Host] = needed[q.Host] || r.Judge == nil
+		}
+	}
+	for _, r := range Gates(rs, nil) {
+		for _, q := range r.Queries {
+			if !needed[q.Host] && !slices.Contains(out, q.Host) {
+				out = append(out, q.Host)
+			}
+		}
+	}
+	return out
+}
+
+// once leaves out the gate of a release that becomes current after a switch that was judged already.
+func (p *Plan) once() {
+	steps := map[providers.StepID]*providers.Step{}
+	for i := range p.Changes {
+		for k := range p.Changes[i].Steps {
+			s := &p.Changes[i].Steps[k]
+			steps[s.ID] = s
+		}
+	}
+	behind := map[providers.StepID]bool{} // a gated step comes before
+	for _, id := range p.Order {
+		for _, w := range p.Wait[id] {
+			behind[id] = behind[id] || behind[w] || len(steps[w].Gates) > 0
+		}
+		if s := steps[id]; behind[id] && s.Group != "" && verb(id) == providers.Activate {
+			s.Gates, s.Group = nil, ""
+		}
+	}
+}
+
+// Closing is a time in which a gate will be closed, as far as that is known now. Until is zero where no end is.
+type Closing struct {
+	Ref         config.Ref
+	From, Until time.Time
+	Why         string
+}
+
+// Closings are the next ones of a gate; the first has begun where the gate is closed now.
+func Closings(gate providers.Resource, f remote.Facts, count int) (out []Closing) {
+	c := providers.Case{Places: gate.Places, Facts: f, Begin: true}
+	for len(out) < count {
+		v := gate.Judge(c)
+		if !v.Open {
+			out = append(out, Closing{gate.Ref, v.At, v.Until, v.Why})
+		}
+		if v.Until.IsZero() {
+			break
+		}
+		c.Later += v.Until.Sub(v.At)
+	}
+	return out
+}

@@ -1,0 +1,103 @@
+package planner
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/shipctl/shipctl/config"
+	"github.com/shipctl/shipctl/providers"
+	"github.com/shipctl/shipctl/providers/remote"
+)
+
+// gate is a window that looks at a machine of its own, and at those who name it.
+func gate(name string, needs ...config.Ref) providers.Resource {
+	return providers.Resource{
+		Ref: config.Ref{Kind: "batch_window", Name: name}, Needs: needs, Spec: providers.JSON(nil), Queries: []remote.Query{{Host: "batch", Script: "w/look"}},
+		Watch: func(ps []providers.Place) (out []remote.Query) {
+			for _, p := range ps {
+				out = append(out, remote.Query{Host: p.Host, Script: "w/clock"})
+			}
+			return out
+		},
+		Judge: func(c providers.Case) providers.Verdict {
+			now := time.Unix(0, 0).Add(c.Later) // closed for a minute at each full hour
+			next := now.Truncate(time.Hour).Add(time.Hour)
+			if now.Minute() == 0 {
+				return providers.Verdict{At: now, Until: now.Add(time.Minute), Why: "job"}
+			}
+			return providers.Verdict{Open: true, At: now, Until: next}
+		},
+	}
+}
+
+func TestGateBinding(t *testing.T) {
+	w := gate("night")
+	a, b := fixed("service", "a", []config.Ref{w.Ref}, change("app", step("a"))), fixed("service", "b", []config.Ref{w.Ref}, change("app", step("b")))
+	a.Places = []providers.Place{{Host: "app", Ports: []int{1, 2}}}
+	b.Places = []providers.Place{{Host: "app", Ports: []int{2, 3}}, {Host: "app-2"}}
+	a.Queries = []remote.Query{{Host: "app", Script: "s/look"}}
+	rs := []providers.Resource{w, a, b}
+	bindGates(rs)
+	if p := rs[0].Places; len(p) != 2 || !slices.Equal(p[0].Ports, []int{1, 2, 3}) || p[1].Host != "app-2" {
+		t.Errorf("places %+v", p)
+	}
+	if len(rs[0].Queries) != 3 {
+		t.Errorf("asks %v", rs[0].Queries)
+	}
+	p, err := Build(rs, remote.Facts{"app": {}, "batch": {}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.Units["a"] == p.Units["b"] {
+		t.Error("two services behind one window are one unit")
+	}
+	if !slices.Equal(p.Watched, []string{"batch", "app-2"}) {
+		t.Errorf("watched %v", p.Watched)
+	}
+	if hosts, _ := p.Machines(); !slices.Equal(hosts, []string{"app"}) {
+		t.Errorf("takes leases on %v", hosts)
+	}
+	if len(p.Windows) != 1 || p.Windows[0].Ref != w.Ref {
+		t.Errorf("windows %+v", p.Windows)
+	}
+}
+
+// TestTargetsBehindGates: a window is kept with who names it, and what it looks at is not deployed.
+func TestTargetsBehindGates(t *testing.T) {
+	batch := fixed("batch", "x", nil)
+	w := gate("night", batch.Ref)
+	got, err := Select([]providers.Resource{batch, w, fixed("service", "a", []config.Ref{w.Ref})}, []string{"service.a"})
+	if err != nil || len(got) != 2 || got[0].Ref != w.Ref {
+		t.Errorf("%v, %v", got, err)
+	}
+}
+
+// TestGateOfActivation: a release that becomes current after a switch was judged with it; one that stands alone is judged.
+func TestGateOfActivation(t *testing.T) {
+	night := []config.Ref{{Kind: "batch_window", Name: "night"}}
+	activate := step(`release.a["h"]/activate`)
+	activate.Gates, activate.Group = night, "release.a"
+	alone, err := Build([]providers.Resource{fixed("release", "a", nil, change("h", activate))}, nil, nil)
+	if err != nil || len(alone.Gates()) != 1 {
+		t.Errorf("%v, %v", alone.Gates(), err)
+	}
+	swtch := step("switch")
+	swtch.Gates, swtch.Group, swtch.Before = night, "switch", []providers.StepID{activate.ID}
+	p, err := Build([]providers.Resource{fixed("release", "a", nil, change("h", activate)), fixed("service", "a", nil, change("h", swtch))}, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range p.Steps() {
+		if (s.ID == "switch") != (len(s.Gates) > 0) {
+			t.Errorf("%s: gates %v", s.ID, s.Gates)
+		}
+	}
+}
+
+func TestClosings(t *testing.T) {
+	got := Closings(gate("night"), nil, 3)
+	if len(got) != 3 || !got[2].From.Equal(time.Unix(7200, 0)) || !got[2].Until.Equal(time.Unix(7260, 0)) || got[2].Why != "job" {
+		t.Errorf("%+v", got)
+	}
+}

@@ -1,0 +1,414 @@
+package e2e
+
+import (
+	"bufio"
+	"encoding/json"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/shipctl/shipctl/testdata/fleet"
+)
+
+// window is a batch server with jobs inside, S2: one at 13:00 in Seoul, one every minute.
+const window = `
+batch_window "settlement" {
+  before          = "20m"
+  ignore_frequent = true
+
+  actuator {
+    time_zone = "Asia/Seoul"
+  }
+  http {
+    path    = "/api/tasks/"
+    blocked = [403]
+  }
+}
+`
+
+const busy = "/run/job-runs"
+
+func newWindow(t *testing.T, names []string, hcl string) *site {
+	t.Helper()
+	program := program("--abrupt", "--jobs=0 0 13 * * *;0 * * * * *", "--busy="+busy) + "\n  windows = [batch_window.settlement]"
+	s := newSite(t, names, onBox(service(`variable = "service_url"`, program))+hcl)
+	s.m("box-1").WriteSite(fleet.SiteVariable(include, "service_url"))
+	for _, n := range names { // -u: what else reads the clock compares it with files, which the kernel's clock dates
+		s.m(n).WriteFile("/usr/local/bin/date", "#!/bin/sh\nif [ \"$*\" = '-u +%s' ] && [ -e /run/clock ]; then exec cat /run/clock; fi\nexec /bin/date \"$@\"\n", 0o755)
+	}
+	return s
+}
+
+// clock sets a machine's clock: RFC 3339; "" for the real one.
+func (s *site) clock(machine, when string) {
+	s.t.Helper()
+	if when == "" {
+		s.m(machine).Exec("rm -f /run/clock")
+		return
+	}
+	now, err := time.Parse(time.RFC3339, when)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.m(machine).WriteFile("/run/clock", strconv.FormatInt(now.Unix(), 10)+"\n", 0o644)
+}
+
+func (s *site) gate(code int, patterns ...string) {
+	s.t.Helper()
+	r := s.run("gate")
+	if r.code != code {
+		s.t.Errorf("gate: exit %d, want %d", r.code, code)
+	}
+	s.has(r.out, patterns...)
+}
+
+// programOf says whether the program of a version runs on box-1.
+func (s *site) programOf(version string) bool {
+	s.t.Helper()
+	out, _ := s.m("box-1").Try("pgrep -f -- '[-]-version=" + version + " '")
+	return strings.TrimSpace(out) != ""
+}
+
+// TestWindow: S2. The machine's clock is shifted; nobody waits for 13:00.
+func TestWindow(t *testing.T) {
+	t.Parallel()
+	s := newWindow(t, []string{"box-1"}, window)
+	box := s.m("box-1")
+	early, late := "2026-03-02T12:39:00+09:00", "2026-03-02T12:41:00+09:00"
+	s.clock("box-1", early)
+	s.deploy("1")
+	s.settled("1")
+	apply := func(flags ...string) result {
+		return s.run(append([]string{"apply", "-auto-approve", "-detailed-exitcode", "-var", "version=2"}, flags...)...)
+	}
+	t.Run("19 minutes before", func(t *testing.T) {
+		s := s.with(t)
+		s.clock("box-1", late)
+		r := s.run("plan", "-var", "version=2", "-detailed-exitcode")
+		if r.code != 2 {
+			t.Errorf("plan: exit %d", r.code)
+		}
+		s.has(r.out, `window settlement: closed until 2026-03-02T13:01:00\+09:00 at the earliest: Jobs.job1 at box-1:8081 starts at 2026-03-02T13:00:00\+09:00, in 19m`,
+			`switch to green +after .*window settlement`, `stop blue .*window settlement \(advisory\)`, `advisory: a job that something else than a launcher starts`)
+		s.gate(3, `closed until 2026-03-02T13:01:00\+09:00`)
+		if r := apply(); r.code != 3 || strings.Contains(r.out, "done (") {
+			t.Errorf("apply: exit %d, or it ran a step", r.code)
+		}
+		if v := live(s, "box-1"); v != "1" || s.programOf("2") {
+			t.Errorf("version %s is live", v)
+		}
+		if out := box.Exec("ls /srv/teatime/releases"); strings.Contains(out, "2") {
+			t.Errorf("something was begun: %s", out)
+		}
+	})
+	t.Run("21 minutes before", func(t *testing.T) {
+		s := s.with(t)
+		s.clock("box-1", early)
+		s.gate(0, `open until 2026-03-02T12:40:00\+09:00 \(Jobs.job1`)
+		s.has(s.ok("plan", "-var", "version=2"), `window settlement: open until 2026-03-02T12:40:00\+09:00`)
+	})
+	t.Run("over HTTP", func(t *testing.T) { overHTTP(s.with(t), early, late) })
+	t.Run("while it runs", func(t *testing.T) {
+		s := s.with(t)
+		s.clock("box-1", early)
+		box.Exec("touch " + busy)
+		s.gate(3, `/api/tasks/ at box-1:8081 answers 403`)
+		if r := apply(); r.code != 3 {
+			t.Errorf("apply: exit %d", r.code)
+		}
+		box.Exec("rm " + busy)
+		s.gate(0)
+	})
+	t.Run("it starts between plan and stop", func(t *testing.T) { betweenPlanAndStop(s.with(t)) })
+	t.Run("waited for", func(t *testing.T) {
+		s := s.with(t)
+		s.clock("box-1", late)
+		cmd, out := s.begin("apply", "-auto-approve", "-var", "version=3", "-wait-window=2m")
+		time.Sleep(3 * time.Second) // it waits, and nothing tells when that has begun
+		s.clock("box-1", "2026-03-02T13:05:00+09:00")
+		if err := cmd.Wait(); err != nil || live(s, "box-1") != "3" {
+			t.Errorf("%v", err)
+		}
+		s.has(out.String(), `Waiting up to 2m`, `Apply complete`)
+	})
+	t.Run("forced", func(t *testing.T) {
+		s := s.with(t)
+		s.clock("box-1", late)
+		r := apply("-force-window=the audit waits", "-json")
+		if r.code != 0 || live(s, "box-1") != "2" || s.programOf("3") {
+			t.Errorf("exit %d", r.code)
+		}
+		s.has(r.out, `"forced":"the audit waits"`, `"type":"window"`, `Forced, for this reason: the audit waits`)
+	})
+}
+
+// betweenPlanAndStop: the plan was made while the window was open; the job starts while the old workers of nginx drain.
+func betweenPlanAndStop(s *site) {
+	t, box := s.t, s.m("box-1")
+	s.clock("box-1", "2026-03-02T12:39:00+09:00")
+	s.ok("plan", "-var", "version=2", "-out=saved")
+	s.ok("show", "saved")
+	slow := make(chan struct{})
+	go func() {
+		defer close(slow)
+		_, _ = box.Try("curl -sS http://127.0.0.1/?ms=6000")
+	}()
+	started := make(chan struct{})
+	go func() {
+		defer close(started)
+		for range 600 {
+			if out, _ := box.Try("curl -sS http://127.0.0.1/"); strings.Contains(out, `"version":"2"`) {
+				_, _ = box.Try("touch " + busy)
+				return
+			}
+		}
+	}()
+	r := s.run("apply", "-detailed-exitcode", "saved")
+	<-slow
+	<-started
+	if r.code != 7 {
+		t.Errorf("exit %d, want 7: held", r.code)
+	}
+	s.has(r.out, `stop blue .*: the window is closed`, `answers 403`, `STILL TO DO +box-1 +stop blue`, `The window closed on the way`)
+	if v := live(s, "box-1"); v != "2" || !s.programOf("1") {
+		t.Errorf("version %s is live, the old one runs: %v", v, s.programOf("1"))
+	}
+	if r := s.run("apply", "-auto-approve", "-detailed-exitcode", "-var", "version=2"); r.code != 3 || !s.programOf("1") {
+		t.Errorf("still closed: exit %d", r.code)
+	}
+	box.Exec("rm " + busy)
+	s.deploy("2")
+	if s.programOf("1") {
+		t.Error("the old one was not stopped when the window was open")
+	}
+	s.settled("2")
+}
+
+// overHTTP: 200 and 403 with the same in JSON.
+func overHTTP(s *site, early, late string) {
+	cmd := exec.Command(shipctl, "gate", "-listen=127.0.0.1:0")
+	cmd.Dir = s.dir
+	said, err := cmd.StderrPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	first, _ := bufio.NewReader(said).ReadString('\n')
+	_, url, _ := strings.Cut(first, "http://")
+	url, _, _ = strings.Cut("http://"+url, ";")
+	for _, c := range []struct {
+		now    string
+		status int
+	}{{early, 200}, {late, 403}, {early, 200}} {
+		s.clock("box-1", c.now)
+		resp, err := (&http.Client{Timeout: 30 * time.Second}).Get(url)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		raw, _ := io.ReadAll(resp.Body)
+		_ = resp.Body.Close()
+		var d struct {
+			Open    bool
+			Windows []struct{ Addr, Until, Why string }
+		}
+		if err := json.Unmarshal(raw, &d); err != nil || resp.StatusCode != c.status || d.Open != (c.status == 200) || len(d.Windows) != 1 || d.Windows[0].Until == "" {
+			s.t.Errorf("%s: status %d, %s", c.now, resp.StatusCode, raw)
+		}
+	}
+}
+
+// found is what is found on a machine of its own.
+const found = `
+batch_window "settlement" {
+  before          = "20m"
+  ignore_frequent = true
+
+  SOURCE
+}
+`
+
+// TestWindowSources: jobs of a crontab, of systemd timers, and processes; and what can't be looked at.
+func TestWindowSources(t *testing.T) {
+	t.Parallel()
+	source := func(text string) string { return onBox(strings.Replace(found, "SOURCE", text, 1)) }
+	s := newWindow(t, []string{"box-1", "batch-1"}, source(`crontab { hosts = [host.batch-1] }`))
+	base := strings.TrimSuffix(s.read("main.hcl"), source(`crontab { hosts = [host.batch-1] }`))
+	batch := s.m("batch-1")
+	batch.Exec("systemctl start cron; ln -sfn /usr/share/zoneinfo/Asia/Seoul /etc/localtime; rm -f /etc/cron.d/*")
+	late, early := "2026-03-02T12:41:00+09:00", "2026-03-02T12:39:00+09:00"
+	t.Run("crontab", func(t *testing.T) {
+		s := s.with(t)
+		batch.Exec("printf '* * * * * true\\n0 13 * * * /srv/settle.sh\\n' | crontab -u deploy -")
+		s.clock("batch-1", late)
+		s.gate(3, `"/srv/settle.sh" \(crontab of deploy on batch-1\) starts at 2026-03-02T13:00:00\+09:00, in 19m`)
+		if r := s.run("apply", "-auto-approve", "-detailed-exitcode", "-var", "version=1"); r.code != 3 {
+			t.Errorf("apply: exit %d", r.code)
+		}
+		s.clock("batch-1", early)
+		s.gate(0, `open until 2026-03-02T12:40:00\+09:00`)
+		// A clock of an hour ahead says that it has been, whatever the controller's says.
+		s.clock("batch-1", "2026-03-02T13:41:00+09:00")
+		s.gate(0, `2026-03-03T12:40:00\+09:00`)
+		batch.Exec("printf '0 25 * * * /srv/settle.sh\\n' > /etc/cron.d/broken")
+		s.gate(3, `can't be read: /etc/cron.d/broken`)
+		batch.Exec("rm /etc/cron.d/broken")
+		s.deploy("1")
+	})
+	t.Run("crontab, running", func(t *testing.T) {
+		s := s.with(t)
+		batch.WriteFile("/srv/long.sh", "#!/bin/sh\nsleep 100 | cat\n", 0o755)
+		batch.Exec("printf '* * * * * /srv/long.sh\\n' | crontab -u deploy -")
+		s.write("main.hcl", base+strings.Replace(source(`crontab { hosts = [host.batch-1] }`), "ignore_frequent = true", "ignore_frequent = false", 1))
+		s.clock("batch-1", "")
+		for range 90 {
+			if r, _ := batch.Try("pgrep -f '[/]srv/long.sh'"); r != "" {
+				break
+			}
+			time.Sleep(time.Second)
+		}
+		s.gate(3, `"/srv/long.sh" \(of cron, pid \d+\) runs on batch-1 since`)
+		batch.Exec("crontab -u deploy -r; pkill -f '[/]srv/long.sh'; true")
+	})
+	t.Run("systemd timer", func(t *testing.T) {
+		s := s.with(t)
+		s.write("main.hcl", base+source("systemd_timers {\n    hosts = [host.batch-1]\n    match = \"^settle\"\n  }"))
+		s.clock("batch-1", "")
+		batch.WriteFile("/etc/systemd/system/settle.service", "[Service]\nExecStart=sleep 100\n", 0o644)
+		timer := func(in time.Duration) {
+			at := time.Now().Add(in).UTC().Format("2006-01-02 15:04:05")
+			batch.WriteFile("/etc/systemd/system/settle.timer", "[Timer]\nAccuracySec=1s\nOnCalendar="+at+" UTC\n", 0o644)
+			batch.Exec("systemctl daemon-reload; systemctl restart settle.timer")
+		}
+		timer(19 * time.Minute)
+		s.gate(3, `settle.timer on batch-1 starts at .*, in 1[89]m`)
+		timer(21*time.Minute + 20*time.Second)
+		s.gate(0, `settle.timer on batch-1`)
+		timer(4 * time.Second)
+		for range 100 {
+			if out, _ := batch.Try("systemctl is-active settle.service"); strings.TrimSpace(out) == "active" {
+				break
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+		s.gate(3, `settle.service runs on batch-1 since 20`)
+		batch.Exec("systemctl stop settle.service; true")
+	})
+	t.Run("process", func(t *testing.T) {
+		s := s.with(t)
+		s.write("main.hcl", base+source("process {\n    hosts = [host.batch-1]\n    match = \"sleep 4321\"\n  }"))
+		s.gate(0)
+		batch.Exec("setsid sleep 4321 >/dev/null 2>&1 </dev/null & echo started")
+		s.gate(3, `sleep 4321 \(pid \d+\) runs on batch-1 since`)
+		batch.Exec("pkill -f '[s]leep 4321'")
+		s.gate(0)
+	})
+	t.Run("unreachable", func(t *testing.T) {
+		s := s.with(t)
+		batch.Partition()
+		r := s.run("gate", "-timeout=5s")
+		s.has(r.out, `closed: the clock of batch-1 could not be read: could not ask`)
+		if r.code != 3 {
+			t.Errorf("gate: exit %d", r.code)
+		}
+		batch.Heal()
+	})
+}
+
+// launched is a window on jobs that have launchers, on a machine of their own.
+const launched = `
+release "settlement" {
+  hosts   = [host.batch-1]
+  root    = "/srv/settlement"
+  source  = "build/settlement"
+  version = "1"
+}
+
+batch "settlement" {
+  release = release.settlement
+
+  job "close" {
+    command   = ["sh", "close.sh"]
+    schedule  = "0 13 * * *"
+    time_zone = "Asia/Seoul"
+  }
+}
+
+batch_window "settlement" {
+  before = "20m"
+  jobs   = [batch.settlement]
+}
+`
+
+// TestWindowLauncher: a job that its launcher started closes the window, and none starts while a slot is being stopped.
+func TestWindowLauncher(t *testing.T) {
+	t.Parallel()
+	s := newWindow(t, []string{"box-1", "batch-1"}, launched)
+	if err := os.MkdirAll(filepath.Join(s.dir, "build/settlement"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	// The job takes long only where it is told to. What it sees of the old version is in its output.
+	s.write("build/settlement/close.sh", "echo began; [ ! -e /run/long ] || sleep 60; echo ended\n")
+	batch := s.m("batch-1")
+	for _, m := range []string{"box-1", "batch-1"} {
+		s.clock(m, "2026-03-02T12:00:00+09:00")
+	}
+	s.deploy("1")
+	s.settled("1")
+	s.has(s.ok("plan", "-var", "version=2"), `stop blue .*window settlement`)
+	if out := s.ok("plan", "-var", "version=2"); strings.Contains(out, "advisory") {
+		t.Error("launchers are called advisory")
+	}
+	t.Run("runs", func(t *testing.T) {
+		s := s.with(t)
+		batch.Exec("touch /run/long; setsid /srv/settlement/jobs/close >/run/out 2>&1 </dev/null &")
+		for range 100 {
+			if out, _ := batch.Try("cat /run/out"); strings.Contains(out, "began") {
+				break
+			}
+			time.Sleep(50 * time.Millisecond)
+		}
+		s.gate(3, `close runs on batch-1 since`)
+		if r := s.run("apply", "-auto-approve", "-detailed-exitcode", "-var", "version=2"); r.code != 3 || live(s, "box-1") != "1" {
+			t.Errorf("apply: exit %d", r.code)
+		}
+		batch.Exec("rm /run/long; pkill -f '[s]leep 60'; true")
+	})
+	t.Run("soon", func(t *testing.T) {
+		s := s.with(t)
+		s.clock("batch-1", "2026-03-02T12:41:00+09:00")
+		s.gate(3, `close on batch-1 starts at 2026-03-02T13:00:00\+09:00`)
+		s.clock("batch-1", "2026-03-02T12:00:00+09:00")
+	})
+	t.Run("starts again and again", func(t *testing.T) {
+		s := s.with(t)
+		// Every start while the old slot is stopped waits; none is refused, and each ends.
+		batch.WriteFile("/run/starts", "while [ ! -e /run/enough ]; do /srv/settlement/jobs/close; echo \"status $?\"; done\n", 0o644)
+		batch.Exec("rm -f /run/out; setsid sh /run/starts >/run/out 2>&1 </dev/null &")
+		var r result
+		for range 5 { // one that begins while the windows are judged closes them: it is told apart, and tried again
+			if r = s.run("apply", "-auto-approve", "-detailed-exitcode", "-var", "version=2", "-wait-window=1m"); r.code == 0 {
+				break
+			}
+			if r.code != 3 && r.code != 7 {
+				t.Fatalf("exit %d", r.code)
+			}
+		}
+		batch.Exec("touch /run/enough; sleep 2")
+		out := batch.Exec("cat /run/out; ls -A /srv/settlement/jobs/.state")
+		if r.code != 0 || strings.Count(out, "began") != strings.Count(out, "ended") || strings.Contains(out, ".hold") || !strings.Contains(out, "status 0") {
+			t.Errorf("exit %d; %d began, %d ended\n%s", r.code, strings.Count(out, "began"), strings.Count(out, "ended"), out[max(0, len(out)-500):])
+		}
+	})
+}
