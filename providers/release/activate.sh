@@ -20,17 +20,18 @@ mkdir -p "$records" || die "could not make $records"
 # Links that a run which died has left.
 rm -f current.shipctl-*
 # Recorded before it is done: an activation that is not recorded would make a good release look like a failed one.
+# What is live may not be the last one recorded: an undoing died half way, or somebody moved the link.
 last=$(awk 'END { print $1 }' "$records/.history" 2>/dev/null)
-if [ "$last" != "$id" ]; then
-	# What is live may not be the last one recorded: an undoing died half way, or somebody moved the link.
-	was=$(readlink current 2>/dev/null)
-	was=${was##*/}
+was=$(readlink current 2>/dev/null)
+was=${was##*/}
+case $was in
+'' | "$last" | "$id" | *[!A-Za-z0-9._+-]*) was='' ;;
+*) [ -f "$records/$was" ] || was='' ;;
+esac
+if [ "$last" != "$id" ] || [ -n "$was" ]; then
 	{
 		history
-		case $was in
-		'' | "$last" | "$id" | *[!A-Za-z0-9._+-]*) ;;
-		*) [ ! -f "$records/$was" ] || printf '%s %s\n' "$was" "$(date +%s)" ;;
-		esac
+		[ -z "$was" ] || printf '%s %s\n' "$was" "$(date +%s)"
 		printf '%s %s\n' "$id" "$(date +%s)"
 	} | write_atomic "$records/.history" 644 || die "could not record the activation in $records"
 fi

@@ -44,7 +44,8 @@ func Keep(r Retention, l Look, root, id string, size int64) []Decision {
 	}
 	for _, p := range all {
 		d := Decision{ID: p.ID, Keep: true}
-		worked := p.ID == id || slices.Contains(l.Activated, p.ID)
+		// What is live worked, recorded or not: the next activation records it.
+		worked := p.ID == id || p.ID == l.CurrentID(root) || slices.Contains(l.Activated, p.ID)
 		if worked {
 			good++
 		} else {

@@ -237,11 +237,11 @@ func (m *Model) activate(args []string, half bool) error {
 	if r == nil || !r.releases[id] {
 		return fmt.Errorf("release %s is not on this machine", id)
 	}
-	if last := r.last(); last != id {
-		was := path.Base(r.target)
-		if _, ours := r.records[was]; ours && r.kind == "link" && was != last && was != id {
-			r.remember(was) // an undoing died half way, or somebody moved the link
-		}
+	was := path.Base(r.target)
+	if _, ours := r.records[was]; ours && r.kind == "link" && was != r.last() && was != id {
+		r.remember(was) // an undoing died half way, or somebody moved the link
+	}
+	if r.last() != id {
 		r.remember(id)
 	}
 	r.due = nil
