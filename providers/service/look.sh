@@ -215,9 +215,10 @@ for f in "$STATE/projects/$PROJECT/services/$name"/*.unit; do
 	slot=${slot%.unit}
 	u="shipctl-$PROJECT-$name-$slot.service"
 	how=
+	# shellcheck disable=SC3013 # dash and busybox have it
 	if [ ! -e "/etc/systemd/system/$u" ]; then
 		how="$u is gone"
-	elif ! cmp -s "$f" "/etc/systemd/system/$u"; then
+	elif [ "/etc/systemd/system/$u" -nt "$f" ] && ! cmp -s "$f" "/etc/systemd/system/$u"; then # our copy is the newer one
 		how="/etc/systemd/system/$u is not as it was written"
 	else
 		for d in /etc/systemd/system /run/systemd/system; do
