@@ -1,6 +1,8 @@
 package service
 
 import (
+	"slices"
+
 	"github.com/shipctl/shipctl/config"
 	"github.com/shipctl/shipctl/providers/remote"
 )
@@ -19,6 +21,10 @@ func record(ref config.Ref, s Spec, f remote.Facts) (Spec, string) {
 		return s, ""
 	}
 	s.Release.Pin, s.Release.ID, s.Release.From = "version", id, ""
+	s.Slots = slices.Clone(s.Slots)
+	for i := range s.Slots {
+		s.Slots[i] = s.Slots[i].with(id) // the same whether the version was given or is what is live
+	}
 	return s, id
 }
 
