@@ -53,7 +53,8 @@ pointed() {
 	for l in "$root"/* "$root"/*/*; do
 		[ -L "$l" ] || continue
 		case $l in "$root"/current/*) continue ;; esac # it lies in the release itself
-		[ -z "$all" ] || [ "$l" != "$root/current" ] || continue
+		# What is given up as a whole is given up by its slots, too: what runs in one is noticed as a process.
+		[ -z "$all" ] || case $l in "$root/current" | "$root"/slots/*) continue ;; esac
 		case $(readlink -f "$l")/ in "$PWD/$1/"*) return 0 ;; esac
 	done
 	return 1
@@ -153,6 +154,9 @@ rm -f current.shipctl-*
 if [ ! -e current ]; then # it led into what is gone
 	case $(readlink current) in "$root/releases/"*) rm -f current ;; esac
 fi
+for l in slots/*; do
+	if [ -L "$l" ] && [ ! -e "$l" ]; then rm -f "$l"; fi
+done
 for dir in releases slots jobs; do rmdir "$dir" 2>/dev/null; done
 cd / && rmdir "$root" 2>/dev/null
 exit 0

@@ -64,7 +64,7 @@ func TestRemove(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if err := os.Symlink("../releases/2", b.at("slots/blue")); err != nil {
+		if err := os.Symlink("../releases/2", b.at("by-hand")); err != nil {
 			t.Fatal(err)
 		}
 		r := b.must(nil, scriptPrune, b.root, key, "-all")
@@ -74,7 +74,7 @@ func TestRemove(t *testing.T) {
 		if to, err := os.Readlink(b.at("current")); err != nil || to != b.at("releases/2") {
 			t.Errorf("current leads to %q, %v", to, err)
 		}
-		if err := os.Remove(b.at("slots/blue")); err != nil {
+		if err := os.Remove(b.at("by-hand")); err != nil {
 			t.Fatal(err)
 		}
 		for _, want := range []string{"removed 2", ""} {

@@ -155,7 +155,7 @@ func TestPrune(t *testing.T) {
 	}
 	s.write("main.hcl", main)
 	web.WriteSite(fleet.SiteVariable(include, "service_url"))
-	s.deploy("1")
+	s.deploy("1", "-allow-pending-nginx")
 	s.settled("1")
 }
 

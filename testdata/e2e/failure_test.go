@@ -44,7 +44,6 @@ func TestNeverHealthy(t *testing.T) {
 // TestCrashBeforeSwitch: a program that was healthy and crashes before the switch gets no request, and an answer that
 // another process gives in its place is not its health.
 func TestCrashBeforeSwitch(t *testing.T) {
-	t.Parallel()
 	for _, runner := range runners {
 		t.Run(runner, func(t *testing.T) {
 			s := s1(t, runner)
