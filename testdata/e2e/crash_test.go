@@ -387,7 +387,7 @@ func (x *matrix) plain(s string) string {
 		{`\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b`, "BOOT"},
 		{`(vNEW|vOLD)/[0-9a-f]{12}`, "$1/DIGEST"},
 		{`(?m)^\t(epoch|id|who|boot|until|since|master|worker)( .*)?\n`, ""}, // leases, and who served when
-		{`(?m)^\t(v\w+) \d{10}$`, "\t$1"},                                      // when it was activated
+		{`(?m)^\t(v\w+) \d{10}$`, "\t$1"},                                    // when it was activated
 		{`(?m)^\tv\d+\n`, ""},                                                // the names of releases that were removed
 		{`BOOT \d+ \d+ `, "BOOT PID START "},                                 // what was healthy
 		{`"took":[0-9.]+`, `"took":0`},
