@@ -32,13 +32,14 @@ func event(line string) (e streamed) {
 // that ended, in their order.
 type course struct {
 	planned map[string][]string
+	alike   map[string]bool // planned several times under one name, as several services may
 	done    []string // as they should
 	failed  []string // in another way, undone included
 }
 
 // human reads what people read. Where the machines had changed, the plan was printed twice: the last one counts.
 func human(out string) (c course) {
-	c.planned = map[string][]string{}
+	c.planned, c.alike = map[string][]string{}, map[string]bool{}
 	if i := strings.LastIndex(out, "\n  Steps\n"); i >= 0 {
 		table, _, _ := strings.Cut(out[i:], "\nPlan: ")
 		c.table(table)
@@ -58,6 +59,9 @@ func (c *course) table(text string) {
 	name := map[string]string{}
 	for _, r := range rows {
 		name[r[1]] = r[2] + " " + r[3]
+		if _, known := c.planned[name[r[1]]]; known {
+			c.alike[name[r[1]]] = true
+		}
 		c.planned[name[r[1]]] = nil
 		for _, n := range strings.FieldsFunc(r[4], func(r rune) bool { return r == ',' || r == ' ' }) {
 			c.planned[name[r[1]]] = append(c.planned[name[r[1]]], name[n])
@@ -116,7 +120,7 @@ func (c course) wrong(whole bool) (out []string) {
 		if !planned {
 			out = append(out, "ran "+step+", which was not planned")
 		}
-		if slices.Contains(c.done[:i], step) {
+		if slices.Contains(c.done[:i], step) && !c.alike[step] {
 			out = append(out, "ran "+step+" twice")
 		}
 		for _, a := range after {
