@@ -33,8 +33,8 @@ func event(line string) (e streamed) {
 type course struct {
 	planned map[string][]string
 	alike   map[string]bool // planned several times under one name, as several services may
-	done    []string // as they should
-	failed  []string // in another way, undone included
+	done    []string        // as they should
+	failed  []string        // in another way, undone included
 }
 
 // human reads what people read. Where the machines had changed, the plan was printed twice: the last one counts.
