@@ -50,6 +50,23 @@ func Holding(rs []providers.Resource, rec Records) (out []providers.Resource, he
 	return out, held, nil
 }
 
+// Unheard are the machines of resources whose record can't be read or understood, and why: what is held there is not
+// known, so nothing may be put there.
+func (r Records) Unheard(rs []providers.Resource) map[string]error {
+	out := map[string]error{}
+	for _, res := range rs {
+		if res.Judge != nil {
+			continue
+		}
+		for _, host := range Hosts(res) {
+			if why, unread := r.Unread[host]; unread {
+				out[host] = fmt.Errorf("%s: whether a rollback holds something there is not known: %s\nMake the record readable again, or move it away; -clear-hold goes on without it.", host, why)
+			}
+		}
+	}
+	return out
+}
+
 func (r Records) held(ref config.Ref) bool {
 	for _, host := range r.Hosts(ref) {
 		if r.By[host].Resources[ref.String()].Hold != nil {

@@ -152,6 +152,24 @@ func TestHolding(t *testing.T) {
 	}
 }
 
+// TestUnheard: a machine whose record says nothing says nothing about holds either; one that nothing goes to is not asked.
+func TestUnheard(t *testing.T) {
+	on := func(host string) providers.Resource {
+		return providers.Resource{Ref: config.Ref{Kind: "service", Name: host}, Queries: []remote.Query{{Host: host, Script: "x"}}}
+	}
+	facts := remote.Facts{}
+	facts.Put(RecordQuery("a"), remote.Answer{Sight: remote.Denied, Why: "not permitted"})
+	facts.Put(RecordQuery("b"), remote.Answer{Sight: remote.Seen, Text: `record {"format":9}`})
+	facts.Put(RecordQuery("c"), remote.Answer{Sight: remote.Absent})
+	facts.Put(RecordQuery("d"), remote.Answer{Sight: remote.Denied, Why: "not permitted"})
+	gate := on("d")
+	gate.Judge = func(providers.Case) providers.Verdict { return providers.Verdict{} }
+	got := ReadRecords(facts).Unheard([]providers.Resource{on("a"), on("b"), on("c"), gate})
+	if len(got) != 2 || !strings.Contains(fmt.Sprint(got["a"]), "not permitted") || !strings.Contains(fmt.Sprint(got["b"]), "format") {
+		t.Errorf("%v", got)
+	}
+}
+
 // TestReadHistory: a line that a crash cut is counted and left out; a run's end takes the place of its beginning.
 func TestReadHistory(t *testing.T) {
 	line := func(run, outcome string) string {

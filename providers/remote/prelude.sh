@@ -78,7 +78,8 @@ listening_sockets() {
 }
 
 # sockets STATE PORT...: "port inode peer" of the TCP sockets (v4 and v6) whose local port is one of PORTs.
-# STATE is 0A for listening, 01 for established. The peer is an IP address, IPv6 in its canonical form (RFC 5952).
+# STATE is 0A for listening, 01 for established. The peer is an IP address, IPv6 in its canonical form (RFC 5952). The
+# kernel hands the table out a page at a time, and may show twice what moves in between: a pair of addresses counts once.
 sockets() {
 	[ -r /proc/net/tcp ] || denied '/proc/net/tcp: not permitted to read it'
 	_st=$1
@@ -106,7 +107,7 @@ sockets() {
 		BEGIN { n = split(ports, p, " "); for (i = 1; i <= n; i++) want[sprintf("%04X", p[i])] = p[i] }
 		$4 == st {
 			split($2, l, ":")
-			if (!(l[2] in want)) next
+			if (!(l[2] in want) || st == "01" && seen[$2, $3]++) next
 			peer = substr($3, 1, index($3, ":") - 1)
 			if (length(peer) == 8) peer = v4(peer)
 			else if (substr(peer, 1, 24) == "0000000000000000FFFF0000") peer = v4(substr(peer, 25))
