@@ -186,7 +186,11 @@ func (r *run) interrupt(ctx context.Context) {
 			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
 			defer cancel()
 			if m, err := r.env.Dial(ctx, s.Host); err == nil {
-				_, _ = m.Run(ctx, remote.Ticket{Run: r.env.Run, Step: "interrupt"}, remote.Call{Script: "remote/interrupt", Unlocked: true})
+				t := remote.Ticket{Run: r.env.Run, Step: "interrupt"}
+				if r.env.Epoch != nil {
+					t.Epoch = r.env.Epoch(s.Host)
+				}
+				_, _ = m.Run(ctx, t, remote.Call{Script: "remote/interrupt", Unlocked: true})
 			}
 		}()
 	}

@@ -62,6 +62,17 @@ func TestLeaseScript(t *testing.T) {
 			if err := step(1); err == nil || !strings.Contains(err.Error(), "another run took over") {
 				t.Fatalf("a step of an earlier epoch: %v", err)
 			}
+			interrupted := func(run string, epoch int64, noted string) {
+				t.Helper()
+				_, err := m.Run(t.Context(), remote.Ticket{Run: run, Step: "interrupt", Epoch: epoch, Deadline: time.Now().Add(time.Minute)},
+					remote.Call{Script: "remote/interrupt", Unlocked: true})
+				raw, _ := os.ReadFile(filepath.Join(state, "projects", remotetest.Project, "interrupt"))
+				if err != nil || strings.TrimSpace(string(raw)) != noted {
+					t.Fatalf("interrupt of %s: %v, noted %q, want %q", run, err, raw, noted)
+				}
+			}
+			interrupted("one", 1, "") // of an earlier epoch: nothing of its own waits here
+			interrupted("two", 2, "two")
 			want("acquire", "three", "60000", "3", 0) // two has expired
 			want("renew", "two", "60000", "held by", 76)
 			want("force", "two", "0", "another ID was given", 74)
