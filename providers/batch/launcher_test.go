@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -146,7 +147,12 @@ func (p *process) begin() *process {
 
 func (p *process) end() int {
 	p.t.Helper()
+	late := time.AfterFunc(time.Minute, func() {
+		p.t.Errorf("%s does not end", p.cmd)
+		_ = p.cmd.Process.Kill()
+	})
 	err := p.cmd.Wait()
+	late.Stop()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) && !errors.Is(err, exec.ErrWaitDelay) {
 		p.t.Fatal(err)
@@ -227,6 +233,9 @@ func TestTransparent(t *testing.T) {
 
 // A signal reaches the job, and what it says then is passed on.
 func TestSignals(t *testing.T) {
+	heard := make(chan os.Signal, 1) // so that jobs get SIGHUP even where these tests run under nohup
+	signal.Notify(heard, syscall.SIGHUP)
+	t.Cleanup(func() { signal.Stop(heard) })
 	each(t, func(t *testing.T, b *bench) {
 		b.write(b.spec(sh("traps", `trap 'echo got it; exit 9' TERM HUP; echo ready; while :; do sleep 0.05; done`), sh("plain", `echo ready; exec sleep 60`)))
 		for _, tt := range []struct {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"regexp"
 	"slices"
 	"strings"
@@ -53,6 +54,9 @@ func (s *site) onTerminal(args ...string) *terminal {
 	t.cmd.Dir, t.cmd.Env = s.dir, append(append(os.Environ(), "TERM=xterm"), s.env...)
 	t.cmd.Stdin, t.cmd.Stdout, t.cmd.Stderr = tty, tty, tty
 	t.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	heard := make(chan os.Signal, 1) // or shipctl would not be told of a lost terminal where these tests run under nohup
+	signal.Notify(heard, syscall.SIGHUP)
+	defer signal.Stop(heard)
 	if err := t.cmd.Start(); err != nil {
 		s.t.Fatal(err)
 	}
