@@ -33,6 +33,7 @@ func handler(o options) http.Handler {
 		}
 		fmt.Fprintln(w, "no job runs")
 	})
+	m.HandleFunc("/echo", echo(o.version))
 	m.HandleFunc("/stream", func(w http.ResponseWriter, r *http.Request) {
 		end := time.Now().Add(asked(r, "s", time.Second, time.Minute))
 		c := http.NewResponseController(w)

@@ -38,6 +38,7 @@ func TestAnswers(t *testing.T) {
 		{"health", options{version: "2"}, "/health", 200, "ok 2"},
 		{"unhealthy", options{unhealthy: true}, "/health", 503, "not healthy"},
 		{"unhealthy profile", options{unhealthy: true}, "/profile", 503, "not healthy"},
+		{"no WebSocket", options{}, "/echo", 426, "WebSocket"},
 		{"stream", options{version: "7"}, "/stream?s=0", 200, "end"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

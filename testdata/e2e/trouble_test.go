@@ -1,8 +1,10 @@
 package e2e
 
 import (
+	"bufio"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -206,6 +208,94 @@ func TestHeldOpen(t *testing.T) {
 		t.Error("it is still open")
 	}
 	s.settled("2")
+}
+
+// TestWebSocket: one that is open through nginx goes on with the old version while requests go to the new one, for as
+// long as drain says; then it is cut off, and counted.
+func TestWebSocket(t *testing.T) {
+	t.Parallel()
+	s := trouble(t, "systemd")
+	site := strings.Replace(fleet.SiteVariable(include, "service_url"), "location / {", `location /echo {
+		proxy_pass $service_url;
+		proxy_http_version 1.1;
+		proxy_set_header Upgrade $http_upgrade;
+		proxy_set_header Connection upgrade;
+	}
+	location / {`, 1)
+	s.m("web-1").WriteSite(site)
+	s.m("web-1").Exec("nginx -s reload")
+	ws := openWebSocket(t, s.m("web-1").Addr)
+	if got := ws.say("before"); got != "1 before" {
+		t.Fatalf("%q", got)
+	}
+	stop := s.load(web, "/?ms=5")
+	deployed := make(chan string, 1)
+	go func() { deployed <- s.deploy("2") }()
+	served := 0
+	for until := time.Now().Add(time.Minute); time.Now().Before(until); served++ { // while both run
+		got := ws.say(fmt.Sprint("message ", served))
+		if got == "" {
+			break
+		}
+		if got != fmt.Sprint("1 message ", served) {
+			t.Fatalf("%q", got)
+		}
+		time.Sleep(20 * time.Millisecond) // as people type
+	}
+	if out := <-deployed; served < 50 {
+		t.Errorf("cut off after %d messages", served)
+	} else {
+		s.has(out, `drain blue .*done.*\n?.*1 worker of nginx still had requests after 2 s`, `stop blue .*done.*\n?.*cut off 1 .*connection`)
+	}
+	s.nothingLost(stop())
+	if got := openWebSocket(t, s.m("web-1").Addr).say("after"); got != "2 after" {
+		t.Errorf("%q", got)
+	}
+	s.settled("2")
+}
+
+// webSocket is an open one, by RFC 6455.
+type webSocket struct {
+	conn net.Conn
+	r    *bufio.Reader
+}
+
+func openWebSocket(t *testing.T, addr string) *webSocket {
+	t.Helper()
+	conn, err := net.DialTimeout("tcp", addr+":80", 5*time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	w := &webSocket{conn, bufio.NewReader(conn)}
+	fmt.Fprint(conn, "GET /echo HTTP/1.1\r\nHost: teatime\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n")
+	_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
+	answer, err := http.ReadResponse(w.r, nil)
+	if err != nil || answer.StatusCode != http.StatusSwitchingProtocols || answer.Header.Get("Sec-WebSocket-Accept") != "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" {
+		t.Fatalf("%v, %+v", err, answer)
+	}
+	return w
+}
+
+// say sends a message and returns its answer, "" where the connection was cut off.
+func (w *webSocket) say(text string) string {
+	_ = w.conn.SetDeadline(time.Now().Add(5 * time.Second))
+	frame := []byte{0x81, 0x80 | byte(len(text)), 1, 2, 3, 4}
+	for i := range text {
+		frame = append(frame, text[i]^frame[2+i%4])
+	}
+	if _, err := w.conn.Write(frame); err != nil {
+		return ""
+	}
+	var head [2]byte
+	if _, err := io.ReadFull(w.r, head[:]); err != nil {
+		return ""
+	}
+	answer := make([]byte, head[1])
+	if _, err := io.ReadFull(w.r, answer); err != nil {
+		return ""
+	}
+	return string(answer)
 }
 
 // TestPidReused: between the check and the kill the old program ends by itself, and its PID belongs to somebody else, who is
