@@ -41,7 +41,7 @@ func ordering() []mutant {
 		{"gather dropped", "providers/service/steps.go", "if b.gather != nil {\n\t\tto", "if b.gather != nil && b.stuck {\n\t\tto", service, "TestDiffGather"},
 		{"gather undone", "providers/service/reroute.go", "swtch.Undo = nil", "swtch.Gates = nil", sim, "TestFaultsInGather"},
 		{"clear before gathered", "providers/service/steps.go", "healthy := b.bringUp(ready)", "healthy := b.bringUp(ready[:0])", service, "TestDiffGather"},
-		{"two run at once", "providers/service/recreate.go", "append(after, b.makeRoom(h.Name, after)...)", "append(after, b.makeRoom(h.Name, after)[:0]...)", sim, "TestFaultsInRecreate"},
+		{"two run at once", "providers/service/recreate.go", "append(after, b.makeRoom(h.Name, after)...)", "append(after, b.makeRoom(h.Name, after)[:0]...)", service, "TestDiffRecreateOrder"},
 		{"the old one is not started again", "providers/service/recreate.go", `s.Undo = &remote.Call{Script: "service/revive"`, `_ = &remote.Call{Script: "service/revive"`, sim, "TestRecreateNeverHealthy"},
 		{"activated before it is healthy", "providers/service/recreate.go", "append(s.Before, b.release(providers.Activate)...)", "append(s.Before, b.release(\"x\")[:0]...)", service, "TestDiffRecreateOrder"},
 		{"hooks not waited for", "providers/service/steps.go", "return append(after, hooks...)", "return append(after, hooks[:0]...)", service, "TestDiffHooks"},
