@@ -137,19 +137,23 @@ func (p *pair) meddle(t *testing.T, op string) {
 		_ = os.Remove(p.route.File)
 		p.m.Remove(p.route.File)
 	case "break":
+		p.m.Edit()
 		p.write(broken, "nonsense;\n")
 		p.m.Broken = "nonsense"
 	case "mend":
+		p.m.Edit()
 		_ = os.Remove(p.path(broken))
 		_ = os.Remove(p.path("sites/conflict.conf"))
 		p.write("sites/teatime.conf", strings.ReplaceAll(p.read("sites/teatime.conf"), "set $service_url http://127.0.0.1:9;\nlocation", "location"))
 		p.m.Broken, p.m.Conflict, p.m.Others = "", false, map[string]string{}
 	case "set too":
+		p.m.Edit()
 		if !strings.Contains(p.read("sites/teatime.conf"), ":9;") {
 			p.write("sites/teatime.conf", strings.Replace(p.read("sites/teatime.conf"), "location", "set $service_url http://127.0.0.1:9;\nlocation", 1))
 		}
 		p.m.Others[p.route.File] = other
 	case "conflict":
+		p.m.Edit()
 		if p.taken == nil {
 			p.taken, _ = net.Listen("tcp", "127.0.0.1:0")
 		}

@@ -41,8 +41,8 @@ look_processes() {
 	done
 }
 
-# look_changes: TIMES, "ctime path" of the configuration files, our file and its folder: a link's and its target's. The
-# change time is what nobody sets, and a file that was moved here has.
+# look_changes: TIMES, "ctime mtime path" of the configuration files, our file and its folder: a link's and its target's; and of
+# the pidfile. The change time is what nobody sets, and a file that was moved here has.
 look_changes() {
 	TIMES=
 	_ifs=$IFS
@@ -52,20 +52,21 @@ look_changes() {
 	for t in $TREE; do
 		case $t in "config "*) set -- "$@" "${t#config }" ;; esac
 	done
-	TIMES=$(stat -c '%Z %n' -- "$@" "$FILE" "${FILE%/*}" 2>/dev/null)
+	TIMES=$(stat -c '%Z %Y %n' -- "$@" "$PIDFILE" "$FILE" "${FILE%/*}" 2>/dev/null)
 	set -- "$FILE"
 	for t in $TREE; do
 		case $t in "config "*) [ ! -L "${t#config }" ] || set -- "$@" "${t#config }" ;; esac
 	done
 	if [ $# -gt 1 ] || [ -L "$FILE" ]; then
-		TIMES=$TIMES$NL$(stat -L -c '%Z %n' -- "$@" 2>/dev/null)
+		TIMES=$TIMES$NL$(stat -L -c '%Z %Y %n' -- "$@" 2>/dev/null)
 	fi
 	set +f
 	IFS=$_ifs
 }
 
 # look_newer: FRESH when a file is newer than the master, FILETIME and DIRTIME of ours. A change within two seconds of a
-# reload can't be placed: the clocks of files and processes agree to about one.
+# start or a reload can't be placed: the clocks of files and processes agree to about one, and nginx reads its files before
+# it forks. The pidfile is what the master wrote by the files' own clock: where that was set since, the earlier counts.
 look_newer() {
 	FRESH='' FILETIME='' DIRTIME='' pending=''
 	now=$(date +%s)
@@ -77,8 +78,17 @@ look_newer() {
 	IFS=$NL
 	set -f
 	for t in $TIMES; do
+		case $t in *" $PIDFILE") ;; *) continue ;; esac
+		z=${t#* }
+		z=${z%% *}
+		[ "$began" -le "$z" ] || began=$z
+	done
+	for t in $TIMES; do
 		z=${t%% *} p=${t#* }
-		if [ "$p" = "$FILE" ]; then
+		p=${p#* }
+		if [ "$p" = "$PIDFILE" ]; then
+			continue
+		elif [ "$p" = "$FILE" ]; then
 			[ "${FILETIME:-0}" -ge "$z" ] || FILETIME=$z
 		elif [ "$p" = "${FILE%/*}" ]; then
 			DIRTIME=$z
@@ -98,7 +108,7 @@ look_newer() {
 # look_loaded: how it is known what the workers route to. "started": the whole of nginx was started after the file was
 # changed last, and nothing else since; or what else changed can't matter, because the file is what we verified.
 look_loaded() {
-	if recorded; then
+	if recorded || unchanged; then
 		printf 'known record\n'
 		_ifs=$IFS
 		IFS=,

@@ -231,9 +231,11 @@ func meddleWithNginx(t *rapid.T, what string, web *nginxmodel.Model, c conf) {
 	case "reload":
 		web.Reload()
 	case "pending":
+		web.Edit()
 		web.Pending = []string{"/etc/nginx/conf.d/half-edited.conf"}
 	case "broken":
 		if rapid.IntRange(0, 3).Draw(t, "really") == 0 {
+			web.Edit()
 			web.Broken = "unknown directive in x.conf:3"
 		}
 	}

@@ -141,6 +141,9 @@ untaken() {
 # Somebody else's reload may be under way: workers that appear before ours is taken have read what was there before.
 reload() {
 	WHYNOT='' TAKEN=''
+	TREE=$(ngx -T 2>/dev/null | tree_awk dump)
+	seal
+	_seal=$SEAL
 	workers
 	OLD="$WORKERS $LEAVING"
 	alive "$MPID:$MSTART" || {
@@ -170,7 +173,39 @@ reload() {
 		fi
 		pause
 	done
-	turned_over
+	turned_over || return 1
+	seal
+	[ "$SEAL" = "$_seal" ] || SEAL=''
+	renew
+}
+
+# renew: the workers have read the files of other routes too. Where such a file is what was verified for it, and nothing was
+# changed while they read, its record is good for them; nothing else of the configuration of others is judged by it.
+renew() {
+	[ -n "$SEAL" ] || return 0
+	for _n in "$STATE"/projects/*/nginx/*.loaded; do
+		if [ "$_n" = "$NDIR/$KEY.loaded" ] || [ ! -r "$_n" ]; then continue; fi
+		_of='' _file='' _sum='' _end=''
+		while read -r _k _a _b; do
+			case $_k in
+			boot) _of="$_a $_of" ;;
+			master) _of="$_of$_a:$_b" ;;
+			file) _file=$_a ;;
+			sha) _sum=$_a ;;
+			end) _end=1 ;;
+			esac
+		done <"$_n"
+		if [ -z "$_end" ] || [ "$_of" != "$BOOT $MPID:$MSTART" ]; then continue; fi
+		case "$NL$TREE$NL" in *"${NL}config $_file$NL"*) ;; *) continue ;; esac
+		[ "$(sha256sum <"$_file")" = "$_sum  -" ] || continue
+		# Not synchronised to the disk: it is worth nothing after a crash of the machine.
+		{
+			sed '/^worker /d; /^seal /d; /^end$/d' "$_n"
+			list_workers "$WORKERS"
+			printf 'seal %s\nend\n' "$SEAL"
+		} >"$_n.new" && mv -f "$_n.new" "$_n"
+	done
+	return 0
 }
 
 turned_over() {
@@ -246,7 +281,7 @@ verify() {
 	return 1
 }
 
-# record: what is served now, after a verified reload.
+# record: what is served now, after a verified reload or start.
 record() {
 	_addrs=$(file_addrs "$TARGET")
 	if [ -z "$_addrs" ] || [ -z "$WORKERS" ]; then
@@ -258,7 +293,9 @@ record() {
 		list_workers "$WORKERS"
 		printf '%s\n' "$_addrs" | tr ',' '\n' | sed 's/^/addr /'
 		_sum=$(sha256sum <"$TARGET")
-		printf 'sha %s\nend\n' "${_sum%% *}"
+		printf 'sha %s\nfile %s\n' "${_sum%% *}" "$FILE"
+		[ -z "$SEAL" ] || printf 'seal %s\n' "$SEAL"
+		printf 'end\n'
 	} | write_atomic "$NDIR/$KEY.loaded" 0644
 }
 
@@ -271,6 +308,8 @@ list_workers() {
 # start_nginx: by its unit where it is the machine's own. What it prints goes to a file: a daemon keeps the pipe open.
 start_nginx() {
 	_said=$NDIR/$KEY.start
+	seal
+	_seal=$SEAL
 	if [ -z "$CONFIG$PREFIX" ] && [ -d /run/systemd/system ] && systemctl cat nginx.service >/dev/null 2>&1; then
 		systemctl start nginx.service 9>&- </dev/null >"$_said" 2>&1 &
 	else
@@ -288,7 +327,11 @@ start_nginx() {
 		late && break
 		pause
 	done
-	[ -n "$MPID" ] && [ -n "$WORKERS" ] && return 0
+	if [ -n "$MPID" ] && [ -n "$WORKERS" ]; then
+		seal
+		[ "$SEAL" = "$_seal" ] || SEAL=''
+		return 0
+	fi
 	WHYNOT="nginx does not start:$NL$(tail -n 5 "$_said" | cut -c 1-300)$NL$(log_tail)"
 	return 1
 }

@@ -182,7 +182,7 @@ only() {
 # recorded: the serving workers are among those of our last verified reload, under the same master: then LOADED (comma
 # between) is what they were started with. Otherwise WHYNOT says what is different.
 recorded() {
-	LOADED='' RBOOT='' RMASTER='' RWORKERS='' RSHA='' _end=''
+	LOADED='' RBOOT='' RMASTER='' RWORKERS='' RSHA='' RSEAL='' _end=''
 	WHYNOT="no verified reload of ours is recorded"
 	[ -r "$NDIR/$KEY.loaded" ] || return 1
 	while read -r _k _a _b; do
@@ -192,16 +192,58 @@ recorded() {
 		worker) RWORKERS="$RWORKERS $_a:$_b" ;;
 		addr) LOADED=${LOADED:+$LOADED,}$_a ;;
 		sha) RSHA=$_a ;;
+		seal) RSEAL=$_a ;;
 		end) _end=1 ;;
 		esac
 	done <"$NDIR/$KEY.loaded"
-	[ -n "$_end" ] || return 1
+	[ -n "$_end" ] || {
+		RMASTER=''
+		return 1
+	}
 	WHYNOT="nginx was started again since our last verified reload"
 	[ "$RBOOT" = "$BOOT" ] && [ "$RMASTER" = "$MPID:$MSTART" ] || return 1
 	WHYNOT="no worker serves"
 	[ -n "$WORKERS" ] || return 1
 	WHYNOT="a worker is newer than our last verified reload"
 	only "$WORKERS" "$RWORKERS"
+}
+
+# seal: SEAL stands for the configuration on disk, its files and folders, links and where they lead: a change shows, and
+# one that was taken back shows too, for nobody sets a change time. "" where that can't be said. From TREE.
+seal() {
+	SEAL='' _what=1
+	_ifs=$IFS
+	IFS=$NL
+	set -f
+	set --
+	for _t in $TREE; do
+		case $_t in
+		"config "*) set -- "$@" "${_t#config }" ;;
+		"pattern "*) ;;
+		*) continue ;;
+		esac
+		_t=${_t#* }
+		case ${_t%/*} in *[*?[]*) _what='' ;; esac # folders of any name
+		set -- "$@" "${_t%/*}/"
+	done
+	set +f
+	IFS=$_ifs
+	[ -n "$_what" ] && [ $# -gt 0 ] || return 0
+	_what=$(stat -c '%n %i %z %s' -- "$@" 2>/dev/null)
+	case "$NL$_what" in *"$NL$CONF "*) ;; *) return 0 ;; esac
+	SEAL=$({
+		printf '%s\n' "$_what"
+		stat -L -c '%n %i %z %s' -- "$@" 2>/dev/null
+	} | sha256sum)
+	SEAL=${SEAL%% *}
+}
+
+# unchanged: whoever has made nginx load its configuration since our last verified reload, and however often, it was the same
+# one, for nothing of it was changed. After recorded, tree and workers.
+unchanged() {
+	[ -n "$RSEAL" ] && [ -z "$BROKEN" ] && [ -n "$WORKERS" ] && [ "$RBOOT" = "$BOOT" ] && [ "$RMASTER" = "$MPID:$MSTART" ] || return 1
+	seal
+	[ "$SEAL" = "$RSEAL" ]
 }
 
 # tree_awk MODE < FILES: what the configuration says about our file, a fact a line. It reads nginx's own dump (MODE dump),
@@ -315,7 +357,7 @@ tree_awk() {
 	function descend(pattern, from,  i, p, g, found) {
 		if (substr(pattern, 1, 1) != "/") pattern = confdir "/" pattern
 		g = pattern ~ /[*?[]/
-		if (mode == "disk") print "pattern " pattern
+		if (mode == "disk" || g) print "pattern " pattern
 		if (!g) {
 			if (pattern in have) walk(pattern, from)
 			else print "unread " pattern

@@ -58,7 +58,7 @@ func (m *Model) lookUp(c call, say func(string, ...any)) {
 	for _, p := range m.Pending {
 		say("pending %s", p)
 	}
-	if m.recorded(c.key) {
+	if m.recorded(c.key) || m.unchanged(c.key) {
 		say("known record")
 		for _, a := range m.loaded[c.key].addrs {
 			say("loaded %s", a)
@@ -117,4 +117,10 @@ func (m *Model) recorded(key string) bool {
 	}
 	now := m.serving()
 	return len(now) > 0 && !slices.ContainsFunc(now, func(p nginx.Process) bool { return !slices.Contains(r.workers, p) })
+}
+
+// unchanged: every load since our last verified reload has read the same.
+func (m *Model) unchanged(key string) bool {
+	r, ok := m.loaded[key]
+	return ok && m.Up && m.accepted() == "" && r.master == m.Master && r.edited == m.edited && len(m.serving()) > 0
 }

@@ -57,6 +57,7 @@ type Model struct {
 
 	read     map[string][]string // addresses by what a file says
 	clock    uint64
+	edited   uint64 // any file of the configuration
 	changed  map[string]uint64
 	pids     int
 	loaded   map[string]record
@@ -75,6 +76,8 @@ type record struct {
 	workers []nginx.Process
 	addrs   []string
 	content string
+	file    string
+	edited  uint64 // when the configuration was changed last, as the workers read it
 }
 
 type backup struct {
@@ -125,13 +128,19 @@ func (m *Model) process() nginx.Process {
 
 // Write changes a file by hand.
 func (m *Model) Write(file, content string) {
-	m.clock++
+	m.Edit()
 	m.Disk[file], m.changed[file] = content, m.clock
+}
+
+// Edit is a change of any other file of the configuration.
+func (m *Model) Edit() {
+	m.clock++
+	m.edited = m.clock
 }
 
 // Remove removes a file by hand.
 func (m *Model) Remove(file string) {
-	m.clock++
+	m.Edit()
 	delete(m.Disk, file)
 	m.changed[file] = m.clock
 }

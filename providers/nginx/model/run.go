@@ -109,7 +109,7 @@ func (m *Model) check(c call) error {
 	m.put(c.File, was)
 	delete(m.checking, c.key)
 	if m.Up && slices.ContainsFunc(m.serving(), func(p nginx.Process) bool { return !slices.Contains(before, p) }) {
-		if !m.Reload() { // somebody else's reload read what was only tried
+		if !m.reload(c) { // somebody else's reload read what was only tried
 			return errors.Join(err, errors.New("somebody reloaded nginx while the file was tried"))
 		}
 		if known {
@@ -135,7 +135,21 @@ func (m *Model) record(c call) {
 		delete(m.loaded, c.key)
 		return
 	}
-	m.loaded[c.key] = record{m.Master, m.serving(), addrs, m.Disk[c.File]}
+	m.loaded[c.key] = record{m.Master, m.serving(), addrs, m.Disk[c.File], c.File, m.edited}
+}
+
+// reload is a reload of ours: the records of other routes whose files are what was verified are good for the new workers.
+func (m *Model) reload(c call) bool {
+	if !m.Reload() {
+		return false
+	}
+	for key, r := range m.loaded {
+		if key != c.key && r.master == m.Master && m.Included[r.file] && m.Disk[r.file] == r.content {
+			r.workers, r.edited = m.serving(), m.edited
+			m.loaded[key] = r
+		}
+	}
+	return true
 }
 
 func (m *Model) swtch(c call, run string) (string, error) {
@@ -200,7 +214,7 @@ func (m *Model) move(c call, at, text, statuses, re string) (out string, old []n
 		b.reloaded = true
 		m.backups[at] = b
 		old = m.processes()
-		if !m.Reload() {
+		if !m.reload(c) {
 			return "", nil, errors.New("nginx did not take the reload")
 		}
 	} else {
@@ -254,7 +268,7 @@ func (m *Model) putBack(c call, at string, was []string) error {
 	if !m.Up {
 		return errors.New("nginx is not running any more")
 	}
-	if !m.Reload() {
+	if !m.reload(c) {
 		if slices.ContainsFunc(m.serving(), func(p nginx.Process) bool { return !slices.Contains(b.workers, p) }) {
 			return errors.New("nginx did not take the reload")
 		}
