@@ -187,6 +187,7 @@ func TestAdoptCapistrano(t *testing.T) {
 	app.Exec("systemctl enable --now --quiet shop; until ss -Hltn 'sport = :8081' | grep -q .; do sleep 0.1; done")
 	app.WriteFile("/etc/nginx/conf.d/shop.conf", "upstream shop {\n    server 127.0.0.1:8081;\n}\n", 0o644)
 	app.StartNginx("server { listen 80; location / { proxy_pass http://shop; } location /site/ { alias /var/www/site/current/public/; } }")
+	app.AgeNginx()
 	text, _ := s.adopted("app-1")
 	s.has(text, `root += "/var/www/site"`, `root += "/var/www/shop"`, `shared += \["log"\]`, `upstream = "shop"`, `PORT = slot.port`, `"--version=\$\{slot.version\}"`)
 	s.has(s.ok("plan", "-target=release.site"), "No changes.")

@@ -32,6 +32,9 @@ echo "set \$service_url http://$1:$2;" >`+include+`
 		s.m(w).Exec("/root/switch.sh " + app.Addr + " 8081")
 		s.m(w).StartNginx(fleet.SiteVariable(include, "service_url"))
 	}
+	for _, w := range webs {
+		s.m(w).AgeNginx()
+	}
 	return pid
 }
 

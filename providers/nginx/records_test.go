@@ -1,0 +1,121 @@
+package nginx_test
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// second adds a server with a route of its own to the nginx of s: another service's.
+func (s *site) second() *site {
+	s.t.Helper()
+	o := *s
+	o.port = freePort(s.t)
+	o.route.File, o.route.Variable, o.route.Owner = s.path("conf.d/other.inc"), "other_url", "service.other"
+	o.route.VerifyURL = fmt.Sprintf("http://127.0.0.1:%d/", o.port)
+	s.write("conf.d/other.inc", "set $other_url http://"+s.blue.addr+";\n")
+	s.write("sites/other.conf", fmt.Sprintf("server { listen 127.0.0.1:%d; include conf.d/*er.inc; location / { proxy_pass $other_url; } }\n", o.port))
+	return &o
+}
+
+func (s *site) known() string { l := s.live(); return fmt.Sprint(l.LoadedKnown, l.Loaded) }
+
+// TestTwoRoutes: a switch of one route keeps what is known of the other, unless the other's file is not what was verified.
+func TestTwoRoutes(t *testing.T) {
+	each(t, func(t *testing.T, shell string) {
+		s := newSite(t, shell, false)
+		o := s.second()
+		s.up(s.blue)
+		blue, green := fmt.Sprint(true, []string{s.blue.addr}), fmt.Sprint(true, []string{s.green.addr})
+		_, swtch, _ := o.steps(s.blue, s.blue)
+		o.must(swtch.Do)
+		equal(t, "the other route", o.known(), blue)
+		equal(t, "this route, which nobody has switched yet", s.live().LoadedKnown, false)
+
+		for i, to := range []*slot{s.green, s.blue} {
+			s.run = fmt.Sprint("run-", i)
+			_, swtch, _ = s.steps(nil, to)
+			s.must(swtch.Do)
+			equal(t, "this route", s.known(), fmt.Sprint(true, []string{to.addr}))
+			equal(t, "the other route after a switch", o.known(), blue)
+			s.must(*swtch.Undo)
+			equal(t, "the other route after an undo", o.known(), blue)
+		}
+
+		// Somebody has edited the other's file: our reload brings that to life, and it is not what was verified.
+		s.write("conf.d/other.inc", "set $other_url http://"+s.green.addr+";\n")
+		s.run = "run-edited"
+		_, swtch, _ = s.steps(nil, s.green)
+		s.must(swtch.Do)
+		o.serves(s.green)
+		equal(t, "the other route, edited", o.live().LoadedKnown, false)
+		equal(t, "this route", s.known(), green)
+	})
+}
+
+// TestForeignReloadOfTheSame: who reloads nginx with nothing changed has loaded the same. What was changed meanwhile and
+// changed back may be what is loaded.
+func TestForeignReloadOfTheSame(t *testing.T) {
+	reload := func(s *site) {
+		before := s.live().Serving
+		s.nginx("-s", "reload")
+		s.await("other workers", func() bool { return others(s.live().Serving, before) })
+	}
+	tests := []struct {
+		name   string
+		meddle func(s *site)
+		known  bool
+	}{
+		{"nothing", reload, true},
+		{"twice, and workers that crash", func(s *site) {
+			reload(s)
+			reload(s)
+			before := s.live().Serving
+			for _, w := range before {
+				_ = syscall.Kill(w.PID, syscall.SIGKILL)
+			}
+			s.await("respawned workers", func() bool { return others(s.live().Serving, before) })
+		}, true},
+		{"another file for a while", func(s *site) {
+			s.write("conf.d/zz.inc", "set $service_url http://127.0.0.1:9;\n")
+			reload(s)
+			_ = os.Remove(s.path("conf.d/zz.inc"))
+		}, false},
+		{"ours for a while", func(s *site) {
+			was := s.read("conf.d/service.inc")
+			s.write("conf.d/service.inc", strings.Replace(was, s.green.addr, s.blue.addr, 1))
+			reload(s)
+			s.write("conf.d/service.inc", was)
+		}, false},
+		{"another in the place of theirs for a while", func(s *site) {
+			site := s.path("sites/teatime.conf")
+			if err := os.Rename(site, s.path("aside")); err != nil {
+				s.t.Fatal(err)
+			}
+			s.write("sites/teatime.conf", strings.Replace(s.read("aside"), "location", "set $service_url http://"+s.blue.addr+"; location", 1))
+			reload(s)
+			if err := os.Rename(s.path("aside"), site); err != nil {
+				s.t.Fatal(err)
+			}
+		}, false},
+	}
+	each(t, func(t *testing.T, shell string) {
+		for _, tt := range tests {
+			t.Run(tt.name, func(t *testing.T) {
+				s := newSite(t, shell, false)
+				s.write("sites/teatime.conf", strings.Replace(s.read("sites/teatime.conf"), "location", "include conf.d/z*.inc;\n\tlocation", 1))
+				s.up(s.blue)
+				_, swtch, _ := s.steps(s.blue, s.green)
+				s.must(swtch.Do)
+				tt.meddle(s)
+				l := s.live()
+				equal(t, "known", l.LoadedKnown, tt.known)
+				if tt.known {
+					equal(t, "loaded", l.Loaded, []string{s.green.addr})
+				}
+			})
+		}
+	})
+}
