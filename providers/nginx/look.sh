@@ -12,6 +12,13 @@ look_file() {
 		denied "can't read $FILE as $(id -un)"
 	elif [ -e "$FILE" ]; then
 		printf 'file present\n'
+		text=
+		if shared; then text=${NGINX_TEXTS#*"$NL@$FILE$NL"}; fi
+		if [ -n "$text" ] && [ "$text" != "$NGINX_TEXTS" ]; then
+			printf '%s\n' "${text%%"$NL@"*}"
+			return 0
+		fi
+		NGINX_TIMES='' # they were taken before
 		awk 'NR <= 500 { print "text " substr($0, 1, 500) }' "$FILE"
 	else
 		printf 'file absent\n'
@@ -45,6 +52,8 @@ look_processes() {
 # the pidfile. The change time is what nobody sets, and a file that was moved here has.
 look_changes() {
 	TIMES=
+	if shared && [ "$NGINX_AT" = "$MPID:$MSTART" ] && [ -n "$NGINX_DUMP" ]; then TIMES=$NGINX_TIMES; fi
+	[ -z "$TIMES" ] || return 0
 	_ifs=$IFS
 	IFS=$NL
 	set -f
@@ -69,9 +78,12 @@ look_changes() {
 # it forks. The pidfile is what the master wrote by the files' own clock: where that was set since, the earlier counts.
 look_newer() {
 	FRESH='' FILETIME='' DIRTIME='' pending=''
-	now=$(date +%s)
-	read -r up _ </proc/uptime
-	epoch=$((now - ${up%%.*}))
+	if shared; then
+		epoch=$NGINX_EPOCH
+	else
+		read -r up _ </proc/uptime
+		epoch=$(($(date +%s) - ${up%%.*}))
+	fi
 	began=$((epoch + MSTART / 100))
 	oldest=$((epoch + ${OLDEST:-0} / 100))
 	_ifs=$IFS
@@ -93,6 +105,7 @@ look_newer() {
 		elif [ "$p" = "${FILE%/*}" ]; then
 			DIRTIME=$z
 		elif [ "$p" != "$TARGET" ]; then
+			case "$NL$TREE$NL" in *"${NL}config $p$NL"*) ;; *) continue ;; esac
 			[ "$z" -lt $((began - 1)) ] || FRESH=1
 			[ "$z" -gt $((oldest + 1)) ] || continue
 			case "$NL$pending" in *"$NL$p$NL"*) ;; *) pending=$pending$p$NL ;; esac

@@ -1,13 +1,83 @@
 # shellcheck shell=sh
-# For all looks of one machine: what nginx was built with and its whole configuration, asked once. Arguments: "each", then
-# a look's. Looks with another program or configuration than the first one ask for themselves.
-if [ "$1" = each ] && [ -z "${NGINX_FOR:-}" ]; then
+# For all looks at one nginx, once: what it was built with, its files, their times, its whole configuration. Arguments:
+# "each" and a look's; at last "all". Looks with another program or configuration than the first one ask for themselves. It sets
+#   NGINX_FOR    the program, its configuration and prefix
+#   NGINX_TEXTS  "@FILE" and its lines as a look prints them; before the others, so that what changes meanwhile is newer
+#   NGINX_BUILT  what installed finds out, a line each
+#   NGINX_AT     the master as "PID:START", "" while it does not run
+#   NGINX_DUMP   its whole configuration
+#   NGINX_TIMES  "ctime mtime path" of all that
+#   NGINX_EPOCH  when the machine was started, in seconds since 1970
+if [ "$1" = each ]; then
 	shift
-	NGINX_FOR="$4$NL$5$NL$6"
-	NGINX_V=$("$4" -V 2>&1) || NGINX_V=
-	# In a shell of its own: what it needs may end it.
-	NGINX_DUMP=$(
-		route "$@"
-		installed && master && ngx -T 2>/dev/null
-	)
+	NGINX_FOR=${NGINX_FOR:-"$4$NL$5$NL$6"}
+	[ "$NGINX_FOR" != "$4$NL$5$NL$6" ] || NGINX_ROUTES="${NGINX_ROUTES:-}$1$NL"
+	return 0
 fi
+
+# lines FILE: text is the file as a look prints it, "" where that is long.
+lines() {
+	text='' n=0
+	while IFS= read -r l || [ -n "$l" ]; do
+		n=$((n + 1))
+		if [ "$n" -gt 100 ] || [ "${#l}" -gt 500 ]; then
+			text=''
+			return 0
+		fi
+		text="${text}text $l$NL"
+	done <"$1"
+}
+
+NGINX_TEXTS='' NGINX_TIMES='' NGINX_BUILT=''
+_ifs=$IFS
+IFS=$NL
+set -f
+for f in $NGINX_ROUTES; do
+	if [ ! -f "$f" ] || [ ! -r "$f" ]; then continue; fi
+	lines "$f"
+	[ -z "$text" ] || NGINX_TEXTS="$NGINX_TEXTS$NL@$f$NL$text@"
+done
+IFS=$_ifs
+
+# In a shell of its own: what it needs may end it.
+NGINX_DUMP=$(
+	BINARY=${NGINX_FOR%%"$NL"*} CONFIG=${NGINX_FOR#*"$NL"} FILE=/
+	PREFIX=${CONFIG#*"$NL"} CONFIG=${CONFIG%%"$NL"*}
+	installed || exit 0
+	# shellcheck disable=SC2153
+	printf '%s\n' "$EXE" "$VERSION" "$NPREFIX" "$CONF" "$ERRORLOG" "$PIDFILE"
+	master || exit 0
+	printf '%s\n' "$MPID:$MSTART"
+	ngx -T 2>/dev/null
+)
+n=0 NGINX_AT=''
+while [ "$n" -lt 7 ] && [ -n "$NGINX_DUMP" ]; do
+	n=$((n + 1))
+	l=${NGINX_DUMP%%"$NL"*}
+	NGINX_DUMP=${NGINX_DUMP#"$l"}
+	NGINX_DUMP=${NGINX_DUMP#"$NL"}
+	if [ "$n" = 7 ]; then NGINX_AT=$l; else NGINX_BUILT=$NGINX_BUILT$l$NL; fi
+done
+if [ "$n" -ge 6 ]; then
+	read -r up _ </proc/uptime
+	NGINX_EPOCH=$(($(date +%s) - ${up%%.*}))
+	# What only looks like the head of a file is asked too: a look takes what it knows of.
+	IFS=$NL
+	for l in $NGINX_BUILT; do f=$l; done # the pidfile
+	set -- "$f"
+	for f in $NGINX_ROUTES; do set -- "$@" "$f" "${f%/*}"; done
+	for l in $NGINX_DUMP; do
+		case $l in "# configuration file /"*:)
+			l=${l#"# configuration file "}
+			set -- "$@" "${l%:}"
+			;;
+		esac
+	done
+	IFS=$_ifs
+	NGINX_TIMES=$(stat -c '%Z %Y %n' -- "$@" 2>/dev/null)
+	f=$#
+	for l in "$@"; do [ ! -L "$l" ] || set -- "$@" "$l"; done
+	shift "$f"
+	[ $# = 0 ] || NGINX_TIMES=$NGINX_TIMES$NL$(stat -L -c '%Z %Y %n' -- "$@" 2>/dev/null)
+fi
+set +f

@@ -3,7 +3,6 @@ package nginx
 import (
 	"embed"
 	"io/fs"
-	"strings"
 )
 
 //go:embed *.sh common/*.sh
@@ -21,8 +20,11 @@ func (s scripts) ReadFile(name string) ([]byte, error) {
 		return nil, err
 	}
 	parts := []string{"common", "act", "back"}
-	if strings.HasPrefix(name, "look.") || name == "adopt.sh" { // a query should be small
+	switch name { // a query should be small
+	case "look.shared.sh", "adopt.sh":
 		parts = parts[:1]
+	case "look.sh":
+		parts = nil // look.shared.sh, which runs in the shell that it is forked from, has it
 	}
 	var out []byte
 	for _, p := range parts {

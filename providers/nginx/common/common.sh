@@ -17,9 +17,23 @@ route() {
 
 # installed: EXE is the program, CONF its main configuration file, PIDFILE its pidfile, TARGET the file to write.
 installed() {
+	TARGET=$FILE
+	[ ! -L "$FILE" ] || TARGET=$(readlink -f "$FILE")
+	if shared; then
+		_ifs=$IFS
+		IFS=$NL
+		set -f
+		# shellcheck disable=SC2086
+		set -- $NGINX_BUILT
+		set +f
+		IFS=$_ifs
+		EXE=$1 VERSION=$2 NPREFIX=$3 CONF=$4 ERRORLOG=$5 PIDFILE=$6
+		CONFDIR=${CONF%/*}
+		return 0
+	fi
 	EXE=$(command -v "$BINARY") || return 1
 	[ ! -L "$EXE" ] || EXE=$(readlink -f "$EXE")
-	if shared && [ -n "$NGINX_V" ]; then _v=$NGINX_V; else _v=$("$EXE" -V 2>&1) || return 1; fi
+	_v=$("$EXE" -V 2>&1) || return 1
 	VERSION=${_v%%"$NL"*}
 	VERSION=${VERSION##*: }
 	compiled prefix
@@ -36,12 +50,10 @@ installed() {
 		s/^\(.*[;[:space:]]\)\{0,1\}pid[[:space:]]\{1,\}["'\'']\{0,1\}\([^;"'\''[:space:]]\{1,\}\).*/\2/p' "$CONF" 2>/dev/null)
 	below "${PIDFILE:-${OPT:-logs/nginx.pid}}"
 	PIDFILE=$BELOW
-	TARGET=$FILE
-	[ ! -L "$FILE" ] || TARGET=$(readlink -f "$FILE")
 }
 
 # shared: several looks at one nginx are made at once, and this is one of them (look.shared.sh).
-shared() { [ "${NGINX_FOR:-}" = "$BINARY$NL$CONFIG$NL$PREFIX" ]; }
+shared() { [ -n "${NGINX_BUILT:-}" ] && [ "$NGINX_FOR" = "$BINARY$NL$CONFIG$NL$PREFIX" ]; }
 
 # compiled NAME: OPT is the value that nginx was built with.
 compiled() {
@@ -418,7 +430,7 @@ tree() {
 	BROKEN=
 	TREE=
 	if [ -n "$MPID" ]; then
-		if shared; then
+		if shared && [ "$NGINX_AT" = "$MPID:$MSTART" ]; then
 			TREE=$(printf '%s\n' "$NGINX_DUMP" | tree_awk dump)
 		else
 			TREE=$(ngx -T 2>/dev/null | tree_awk dump)
