@@ -75,10 +75,12 @@ marked() {
 	digest=${m#*/}
 }
 
-# directory PID: where it runs. One that was removed, or that lies elsewhere for it, is as the kernel names it.
+# directory PID: sets d, where it runs. One that was removed, or that lies elsewhere for it, is as the kernel names it.
 directory() {
-	d=$(cd -P "/proc/$1/cwd" 2>/dev/null && pwd -P) 2>/dev/null
-	case $d in /*) printf '%s' "$d" ;; *) readlink "/proc/$1/cwd" 2>/dev/null ;; esac
+	d=
+	{ cd -P "/proc/$1/cwd" && d=$PWD; } 2>/dev/null
+	case $d in "/proc/$1/cwd"*) d= ;; esac
+	case $d in /*) ;; *) d=$(readlink "/proc/$1/cwd" 2>/dev/null) ;; esac
 }
 
 # The query's own shells may carry a marker (a deployment from within a job): they are no service.
@@ -88,7 +90,8 @@ for p in $all; do
 	case $all in *" $ppid "*) continue ;; esac
 	marked "$p"
 	mains="$mains $p:$slot"
-	printf 'proc\t%s\t%s\t%s\t%s\t%s\t%s\n' "$p" "$start" "$slot" "$release" "$digest" "$(directory "$p")"
+	directory "$p"
+	printf 'proc\t%s\t%s\t%s\t%s\t%s\t%s\n' "$p" "$start" "$slot" "$release" "$digest" "$d"
 done
 
 ports=' '
@@ -166,24 +169,33 @@ held() {
 	for p in $pids; do stranger "$1" "$p" "$pids"; done
 }
 
-printf '%s' "$listening" | while read -r port who; do
-	case $who in
-	\?*) held "$port" "${who#\?}" ;;
-	!*) stranger "$port" "${who#!}" "" ;;
-	*) if parent "$who"; then ours "$port" "$who"; fi ;;
-	esac
-done | sort -u
+who_listens() {
+	IFS=$nl
+	for l in $listening; do
+		IFS=$old
+		who=${l#* } port=${l%% *}
+		case $who in
+		\?*) held "$port" "${who#\?}" ;;
+		!*) stranger "$port" "${who#!}" "" ;;
+		*) if parent "$who"; then ours "$port" "$who"; fi ;;
+		esac
+	done
+	IFS=$old
+}
+case $listening in
+'') ;;
+*"$nl"?* | *[?!]*) who_listens | sort -u ;;
+*) who_listens ;; # one, and ours
+esac
 
 # answer PORT STATUS BODY: on one line, its lines put apart by a character that no text has.
-soh=$(printf '\001')
-tab=$(printf '\t')
 answer() {
 	body=$3 out='' sep=''
 	while [ -n "$body" ]; do
-		out=$out$sep${body%%"$nl"*} sep=$soh
+		out=$out$sep${body%%"$nl"*} sep=$SOH
 		case $body in *"$nl"*) body=${body#*"$nl"} ;; *) body= ;; esac
 	done
-	while :; do case $out in *"$tab"*) out="${out%%"$tab"*} ${out#*"$tab"}" ;; *) break ;; esac done
+	while :; do case $out in *"$TAB"*) out="${out%%"$TAB"*} ${out#*"$TAB"}" ;; *) break ;; esac done
 	printf 'answer\t%s\t%s\t%s\n' "$1" "$2" "$out"
 }
 
@@ -229,17 +241,21 @@ for f in "$STATE/projects/$PROJECT/services/$name"/*.unit; do
 done
 
 case $UNITOF in *" $name "*) ;; *) exit 0 ;; esac
-printf '%s\n' "$UNITS" | while IFS='=' read -r k v; do
-	case $k in
-	Id)
+IFS=$nl
+set -f
+slot=''
+for l in $UNITS; do
+	v=${l#*=}
+	case $l in
+	Id=*)
 		slot=${v#"shipctl-$PROJECT-$name-"}
 		slot=${slot%.service}
 		case $UNITOF in *"$nl$v $name $slot$nl"*) ;; *) slot='' ;; esac
 		;;
-	ActiveState) active=$v ;;
-	UnitFileState) enabled=$v ;;
-	MainPID) pid=$v ;;
-	'')
+	ActiveState=*) active=$v ;;
+	UnitFileState=*) enabled=$v ;;
+	MainPID=*) pid=$v ;;
+	-)
 		[ -z "$slot" ] || printf 'unit\t%s\t%s\t%s\t%s\n' "$slot" "$active" "$enabled" "$pid"
 		slot=''
 		;;

@@ -5,7 +5,8 @@
 #   LISTENING  "PORT PID" of processes with our marker or note, "PORT ?INODE" of the asked ports that none of them holds
 #   BTIME      when the machine was started, in seconds since 1970
 #   UNITOF     "UNIT SERVICE SLOT" of the units that there are
-#   UNITS      systemctl's lines for them
+#   UNITS      systemctl's lines for them, "-" behind each one's
+#   SOH, TAB   these two characters
 #   ANSWERS    "@ASKED" and the answer as http_get gives it, for each
 if [ "$1" = each ]; then
 	shift
@@ -56,6 +57,8 @@ LISTENING=$({
 	END { for (i in port) if (!(i in held) && index(ports, " " port[i] " ")) print port[i], "?" i }')
 
 BTIME=$(sed -n '/^btime /{s///p;q;}' /proc/stat)
+TAB=$(printf '\t\001')
+SOH=${TAB#?} TAB=${TAB%?}
 
 # ours SERVICE SLOT: adds its unit, if there is one and it is this slot's.
 ours() {
@@ -101,7 +104,8 @@ for e in "$STATE/projects/$PROJECT/services"/*/*.env; do
 done
 UNITS=''
 # shellcheck disable=SC2086
-[ -z "$units" ] || ! have systemctl || UNITS=$(systemctl show -p Id -p ActiveState -p UnitFileState -p MainPID $units 2>/dev/null)$_nl
+[ -z "$units" ] || ! have systemctl || UNITS=$(systemctl show -p Id -p ActiveState -p UnitFileState -p MainPID $units 2>/dev/null)$_nl-$_nl
+while :; do case $UNITS in *"$_nl$_nl"*) UNITS="${UNITS%%"$_nl$_nl"*}$_nl-$_nl${UNITS#*"$_nl$_nl"}" ;; *) break ;; esac done
 ANSWERS=''
 if [ $# -gt 0 ] && have curl; then
 	ANSWERS=$(curl -q "$@" 2>/dev/null | tr -d '\0' | ASKED=$asked TOKEN="@$token " awk '
