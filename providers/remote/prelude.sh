@@ -80,10 +80,24 @@ listening_sockets() {
 # sockets STATE PORT...: "port inode peer" of the TCP sockets (v4 and v6) whose local port is one of PORTs.
 # STATE is 0A for listening, 01 for established. The peer is an IP address, IPv6 in its canonical form (RFC 5952). The
 # kernel hands the table out a page at a time, and may show twice what moves in between: a pair of addresses counts once.
+# Of established ones the inode may be 0: ss finds them at a quarter of what the file costs, and is told them without.
 sockets() {
 	[ -r /proc/net/tcp ] || denied '/proc/net/tcp: not permitted to read it'
 	_st=$1
 	shift
+	_ask=
+	for _port in "$@"; do _ask="$_ask${_ask:+ or }sport = :$_port"; done
+	if [ "$_st" = 01 ] && [ -n "$_ask" ] && have ss && _ask=$(ss -Htn state established "( $_ask )" 2>/dev/null); then
+		printf '%s\n' "$_ask" | awk '
+			NF >= 4 && !seen[$3, $4]++ {
+				l = $3; sub(/.*:/, "", l)
+				p = $4; sub(/:[0-9]+$/, "", p)
+				gsub(/[][]|%.*/, "", p)
+				if (p ~ /^::ffff:[0-9.]+$/) p = substr(p, 8)
+				print l, 0, p
+			}'
+		return 0
+	fi
 	cat /proc/net/tcp /proc/net/tcp6 2>/dev/null | awk -v st="$_st" -v ports="$*" '
 		function byte(s, i) { return 16 * index("123456789ABCDEF", substr(s, i, 1)) + index("123456789ABCDEF", substr(s, i + 1, 1)) }
 		function v4(s) { return byte(s, 7) "." byte(s, 5) "." byte(s, 3) "." byte(s, 1) }

@@ -149,8 +149,10 @@ func TestSockets(t *testing.T) {
 				t.Logf("%s: peers %q\n%s", tt.addr, got, table)
 				got = run(t, shell, `peers "$1"`, port)
 			}
-			if got != "2 "+tt.peer {
-				t.Errorf("%s: peers %q", tt.addr, got)
+			// The same where there is no ss.
+			without := run(t, shell, `have() { case $1 in ss) return 1 ;; esac; }; peers "$1"`, port)
+			if got != "2 "+tt.peer || without != got {
+				t.Errorf("%s: peers %q, without ss %q", tt.addr, got, without)
 			}
 			for _, c := range open {
 				_ = c.Close()
@@ -173,7 +175,7 @@ func TestSocketsOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	everyShell(t, func(t *testing.T, shell string) {
-		if got := run(t, shell, `cat() { command cat "$T/tcp"; }; T=$1; peers 8080`, dir); got != "3 127.0.0.1" {
+		if got := run(t, shell, `have() { return 1; }; cat() { command cat "$T/tcp"; }; T=$1; peers 8080`, dir); got != "3 127.0.0.1" {
 			t.Errorf("%q", got)
 		}
 	})

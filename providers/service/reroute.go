@@ -146,6 +146,8 @@ func (b *builder) routeLine(on, prefix string, to []string) {
 	switch {
 	case !r.nginx.Up:
 		line += "  (nginx is down: it is started)"
+	case !r.known && slices.Equal(r.file, to):
+		line += fmt.Sprintf("  (what its workers serve is not known: %s; nginx is reloaded and verified, so that they serve this file)", r.nginx.Why)
 	case !r.known:
 		line += fmt.Sprintf("  (what its workers serve is not known: %s)", r.nginx.Why)
 	}

@@ -216,7 +216,7 @@ recorded() {
 	[ "$RBOOT" = "$BOOT" ] && [ "$RMASTER" = "$MPID:$MSTART" ] || return 1
 	WHYNOT="no worker serves"
 	[ -n "$WORKERS" ] || return 1
-	WHYNOT="a worker is newer than our last verified reload"
+	WHYNOT="a worker is newer than our last verified reload: somebody else has reloaded nginx, or a worker crashed"
 	only "$WORKERS" "$RWORKERS"
 }
 
@@ -255,7 +255,10 @@ seal() {
 unchanged() {
 	[ -n "$RSEAL" ] && [ -z "$BROKEN" ] && [ -n "$WORKERS" ] && [ "$RBOOT" = "$BOOT" ] && [ "$RMASTER" = "$MPID:$MSTART" ] || return 1
 	seal
-	[ "$SEAL" = "$RSEAL" ]
+	[ "$SEAL" = "$RSEAL" ] || {
+		WHYNOT="$WHYNOT, and files of its configuration were changed since then"
+		return 1
+	}
 }
 
 # tree_awk MODE < FILES: what the configuration says about our file, a fact a line. It reads nginx's own dump (MODE dump),
