@@ -178,6 +178,9 @@ func (d *hostDiff) unfit(f remote.Facts) string {
 	if id.Sight == remote.Seen && d.s.RunAs != "" && !slices.Contains(lines, "uid 0") && !slices.Contains(lines, "user "+d.s.RunAs) {
 		return fmt.Sprintf("only root can write launchers for %s on %s: set sudo = true for this host, or drop run_as.", d.s.RunAs, d.a.Host)
 	}
+	if len(d.write) > 0 {
+		return remote.LacksUser(f, d.a.Host, d.s.RunAs)
+	}
 	return ""
 }
 

@@ -79,12 +79,17 @@ func TestDiff(t *testing.T) {
 		{"not asked", root, one, remote.Answer{}, "no-op could not be planned\n  problem: could not look into /srv/settlement/jobs on batch-1: not asked ().\n"},
 		{"nonsense", root, one, seenText("rm -rf /\n"), "no-op could not be planned\n  problem: could not understand what is in /srv/settlement/jobs on batch-1: line 1: \"rm\" with 3 words. Look at it by hand.\n"},
 		{"no sha256sum", "uid 0\n", one, remote.Answer{Sight: remote.Absent}, "no-op could not be planned\n  problem: there is no sha256sum on batch-1: install the package coreutils\n"},
+		{"no such user", root, one, remote.Answer{Sight: remote.Absent}, "no-op could not be planned\n  problem: there is no user batch on batch-1: create it there (useradd --system batch), or change run_as\n"},
+		{"no such user, nothing to do", root, one, seenText(on(one, "42")), "no-op 1 job\n"},
 		{"not root", "uid 7\nuser deploy\nhas sha256sum\n", one, remote.Answer{Sight: remote.Absent}, "no-op could not be planned\n  problem: only root can write launchers for batch on batch-1: set sudo = true for this host, or drop run_as.\n"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			f := remote.Facts{}
 			f.Put(tt.spec.files("batch-1"), tt.a)
+			if strings.HasPrefix(tt.name, "no such user") {
+				f.Put(remote.User("batch-1", "batch"), remote.Answer{Sight: remote.Absent})
+			}
 			f.Put(remote.Identity("batch-1"), seenText(tt.id))
 			if d := cmp.Diff(tt.want, show(diff(ref, tt.spec, f))); d != "" {
 				t.Error(d)

@@ -93,6 +93,9 @@ func (s Spec) artifact() remote.Query {
 func facts(_ config.Ref, s Spec) (out []remote.Query) {
 	for _, h := range s.Hosts {
 		out = append(out, s.files(h.Name), s.look(h.Name), remote.Identity(h.Name))
+		if s.RunAs != "" {
+			out = append(out, remote.User(h.Name, s.RunAs))
+		}
 	}
 	if s.Release.Pin == "content" {
 		out = append(out, s.artifact())

@@ -80,6 +80,7 @@ func diff(ref config.Ref, s Spec, f remote.Facts) []providers.Change {
 	}
 	together(s, hosts)
 	for _, d := range hosts {
+		d.users(f)
 		out = append(out, d.c)
 	}
 	headline := strings.Join(after, ", ")

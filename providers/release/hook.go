@@ -38,6 +38,20 @@ type hookBlock struct {
 	Timeout *string        `hcl:"timeout,optional"`
 }
 
+func (s Spec) hooks() []Hook { return slices.Concat(s.BeforeActivate, s.AfterActivate) }
+
+// users: a command can't run as somebody who is not there.
+func (d *hostDiff) users(f remote.Facts) {
+	for _, h := range d.s.hooks() {
+		runs := slices.ContainsFunc(d.c.Steps, func(st providers.Step) bool {
+			return st.ID == d.a.Step(hookBefore+"-"+h.Name) || st.ID == d.a.Step(hookAfter+"-"+h.Name)
+		})
+		if why := remote.LacksUser(f, d.a.Host, h.RunAs); runs && why != "" && d.c.Problem == "" {
+			d.c.Problem = why // what other machines do may wait for these steps: they stay where they are
+		}
+	}
+}
+
 func (c *checker) hooks(kind string, in []hookBlock) (out []Hook) {
 	seen := map[string]bool{}
 	for _, h := range in {

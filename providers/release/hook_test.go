@@ -83,6 +83,16 @@ app-2/prune < app-1/activate, app-2/activate, app-1/publish, app-2/publish, app-
 	if d := cmp.Diff(want, order(changes)); d != "" {
 		t.Error(d)
 	}
+	nobody := facts(old, old)
+	nobody.Put(remote.User("app-2", "www-data"), remote.Answer{Sight: remote.Absent})
+	s.BeforeActivate[0].RunAs = "www-data"
+	if c := diff(ref, s, nobody); c[0].Problem != "" || c[1].Problem != "there is no user www-data on app-2: create it there (useradd --system www-data), or change run_as" {
+		t.Errorf("%q, %q", c[0].Problem, c[1].Problem)
+	}
+	if same := diff(ref, s, facts(seen("root /srv/teatime", at("42"), r("42", 0)), old)); same[0].Problem != "" {
+		t.Errorf("nothing runs there, and yet: %q", same[0].Problem)
+	}
+	s.BeforeActivate[0].RunAs = ""
 	act := changes[0].Steps[4]
 	if d := cmp.Diff([]string{"42", "reload", "tell"}, act.Do.Args[2:]); d != "" {
 		t.Error(d)

@@ -73,6 +73,11 @@ func facts(_ config.Ref, s Spec) []remote.Query {
 	}
 	for _, h := range s.Hosts {
 		q = append(q, s.look(h.Name))
+		for _, hook := range s.hooks() {
+			if hook.RunAs != "" {
+				q = append(q, remote.User(h.Name, hook.RunAs))
+			}
+		}
 	}
 	return q
 }

@@ -16,6 +16,9 @@ var prelude string
 //go:embed identity.sh
 var identity string
 
+//go:embed user.sh
+var user string
+
 //go:embed lease.sh
 var lease string
 
@@ -40,7 +43,7 @@ type Library map[string]string
 // Scripts collects the *.sh of each kind's folder, and this package's own.
 func Scripts(folders map[string]fs.FS) (Library, error) {
 	lib := Library{
-		"remote/identity": identity, "remote/lease": lease, "remote/interrupt": interrupt,
+		"remote/identity": identity, "remote/user": user, "remote/lease": lease, "remote/interrupt": interrupt,
 		"remote/record": record, "remote/history": history, "remote/journal": journal,
 	}
 	for kind, folder := range folders {

@@ -30,6 +30,14 @@ func Lacks(f Facts, host string, programs ...string) string {
 	return fmt.Sprintf("there is no %s on %s: install the package %s", strings.Join(missing, ", "), host, strings.Join(install, ", "))
 }
 
+// LacksUser says that a machine has no user of that name, and what to do; "" where it has, or was not asked.
+func LacksUser(f Facts, host, name string) string {
+	if name == "" || f.Get(User(host, name)).Sight != Absent {
+		return ""
+	}
+	return fmt.Sprintf("there is no user %s on %s: create it there (useradd --system %s), or change run_as", name, host, name)
+}
+
 // Unfit says why no step can run on a machine; "" where nothing is known against it.
 func Unfit(f Facts, host string) string { return Lacks(f, host, "flock") }
 

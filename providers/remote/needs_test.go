@@ -2,6 +2,24 @@ package remote
 
 import "testing"
 
+func TestLacksUser(t *testing.T) {
+	f := Facts{}
+	f.Put(User("bare", "teatime"), Answer{Sight: Absent})
+	f.Put(User("full", "teatime"), Answer{Sight: Seen})
+	f.Put(User("mute", "teatime"), Answer{Sight: Unreachable})
+	for host, want := range map[string]string{
+		"bare": "there is no user teatime on bare: create it there (useradd --system teatime), or change run_as",
+		"full": "", "mute": "", "nobody": "", // not known is said elsewhere
+	} {
+		if got := LacksUser(f, host, "teatime"); got != want {
+			t.Errorf("%s: %q, want %q", host, got, want)
+		}
+	}
+	if got := LacksUser(f, "bare", ""); got != "" {
+		t.Errorf("nobody was asked for: %q", got)
+	}
+}
+
 func TestLacks(t *testing.T) {
 	f := Facts{}
 	f.Put(Identity("bare"), Answer{Sight: Seen, Text: "uid 0\nhas tar\nhas flock-of-seagulls\n"})

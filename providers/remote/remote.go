@@ -68,6 +68,11 @@ func (f Facts) Get(q Query) Answer { return f[q.Host][q.Key()] }
 // Identity is the query that every machine answers first: who it is and what it has (identity.sh).
 func Identity(host string) Query { return Query{Host: host, Script: "remote/identity"} }
 
+// User is the query for whether a machine has a user: Seen or Absent (user.sh).
+func User(host, name string) Query {
+	return Query{Host: host, Script: "remote/user", Args: []string{name}}
+}
+
 // Part is a piece of a small input: literal text, or the value of a sensitive variable, which is named only.
 type Part struct {
 	Text string `json:"text,omitempty"`

@@ -361,4 +361,19 @@ func TestPayloadTooShort(t *testing.T) {
 }
 
 // Our own scripts pass shellcheck, as those of every kind must.
+// TestUser: absent is exit 44, for names that nobody has.
+func TestUser(t *testing.T) {
+	script, err := os.ReadFile("user.sh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	everyShell(t, func(t *testing.T, shell string) {
+		for name, want := range map[string]int{"root": 0, "nobody-of-that-name": 44} {
+			if r := remotetest.Run(t, shell, string(script), []string{name}); r.Status != want || r.Stdout+r.Stderr != "" {
+				t.Errorf("%s: %+v, want status %d", name, r, want)
+			}
+		}
+	})
+}
+
 func TestShellcheck(t *testing.T) { remotetest.Shellcheck(t, ".") }

@@ -66,6 +66,9 @@ func (s Spec) look(host string) remote.Query {
 func facts(ref config.Ref, s Spec) (out []remote.Query) {
 	for _, h := range s.Hosts {
 		out = append(out, s.look(h.Name), remote.Identity(h.Name))
+		if s.RunAs != "" {
+			out = append(out, remote.User(h.Name, s.RunAs))
+		}
 	}
 	for _, n := range s.Nginx.Hosts {
 		out = append(out, s.route(ref, n).Query())

@@ -12,8 +12,13 @@ func (b *builder) preflight(f remote.Facts) {
 	for _, h := range b.order {
 		root := slices.Contains(strings.Split(f.Get(remote.Identity(h)).Text, "\n"), "uid 0")
 		var need []string
+		starts := false
 		for _, s := range b.changes[h].Steps {
 			need = append(need, b.needs(s.Do.Script, root)...)
+			starts = starts || s.Do.Script == "service/start" || s.Do.Script == "service/before"
+		}
+		if why := remote.LacksUser(f, h, b.spec.RunAs); starts && why != "" {
+			b.problem(h, "%s", why)
 		}
 		if why := remote.Lacks(f, h, unique(need)...); why != "" {
 			b.problem(h, "%s", why)

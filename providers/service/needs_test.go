@@ -48,9 +48,17 @@ func TestPreflight(t *testing.T) {
 			}
 		})
 	}
+	nobody := see(teatime()).runs("app-1", "blue", "41").routes("web-1", blue).routes("web-2", blue).facts()
+	nobody.Put(remote.User("app-1", "teatime"), remote.Answer{Sight: remote.Absent})
+	for _, x := range diff(ref(), teatime(), nobody) {
+		if want := "there is no user teatime on app-1: create it there (useradd --system teatime), or change run_as"; x.Addr.Host == "app-1" && x.Problem != want || len(x.Steps) > 0 {
+			t.Errorf("%s: %d steps, %q", x.Addr, len(x.Steps), x.Problem)
+		}
+	}
 	c := see(teatime()).runs("app-1", "blue", "42").routes("web-1", blue).routes("web-2", blue)
 	f := c.facts()
 	f.Put(remote.Identity("app-1"), remote.Answer{Sight: remote.Seen, Text: "uid 0\n"})
+	f.Put(remote.User("app-1", "teatime"), remote.Answer{Sight: remote.Absent})
 	for _, x := range diff(ref(), c.spec, f) {
 		if x.Problem != "" {
 			t.Errorf("nothing to do, and yet: %s", x.Problem)

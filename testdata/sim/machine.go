@@ -40,7 +40,11 @@ func (m *machine) answer(q remote.Query) remote.Answer {
 	switch kind, _, _ := strings.Cut(q.Script, "/"); kind {
 	case "remote":
 		text = fmt.Sprintf(identity, m.h.Name, m.h.boot)
-		if q.Script != "remote/identity" {
+		switch q.Script {
+		case "remote/identity":
+		case "remote/user":
+			text = ""
+		default:
 			text, status = "", 44 // no run is written down here
 		}
 	case "release":
