@@ -250,6 +250,59 @@ func (p *Plan) Problems() (out []providers.Change) {
 	return out
 }
 
+// Unasked is the problem of what is on a machine that gave no answer.
+const Unasked = "could not be asked"
+
+// Unasked makes short what the changes say of machines that gave no answer: why is said once, of the machine.
+func (p *Plan) Unasked(failed map[string]error) {
+	for i, c := range p.Changes {
+		p.Changes[i].Problem = Unanswered(c.Problem, failed[c.Addr.Host])
+	}
+}
+
+// Unanswered is the text, or Unasked where it is about that a machine gave no answer.
+func Unanswered(text string, why error) string {
+	if why != nil && strings.Contains(text, why.Error()) {
+		return Unasked
+	}
+	return text
+}
+
+// Apart are the resources that have something to do and nothing to do with any problem: each can be planned on its own,
+// with what it refers to.
+func (p *Plan) Apart() (out []config.Ref) {
+	busy, stuck, needs, needed := map[config.Ref]bool{}, map[config.Ref]bool{}, map[config.Ref][]config.Ref{}, map[config.Ref]bool{}
+	for _, r := range p.Resources {
+		needs[r.Ref] = r.Needs
+	}
+	for _, c := range p.Changes {
+		busy[c.Addr.Ref] = busy[c.Addr.Ref] || len(c.Steps) > 0
+		stuck[c.Addr.Ref] = stuck[c.Addr.Ref] || c.Problem != ""
+	}
+	for changed := true; changed; {
+		changed = false
+		for ref, ns := range needs {
+			for _, n := range ns {
+				if stuck[n] != stuck[ref] {
+					stuck[n], stuck[ref], changed = true, true, true
+				}
+				busy[ref] = busy[ref] || busy[n]
+			}
+		}
+	}
+	for _, r := range p.Resources {
+		for _, n := range r.Needs {
+			needed[n] = needed[n] || busy[r.Ref]
+		}
+	}
+	for _, r := range p.Resources {
+		if busy[r.Ref] && !stuck[r.Ref] && !needed[r.Ref] && !r.Gone {
+			out = append(out, r.Ref)
+		}
+	}
+	return out
+}
+
 // Counts of what the plan does, for the summary line.
 func (p *Plan) Counts() (add, change, destroy int) {
 	for _, c := range p.Changes {

@@ -2,6 +2,7 @@ package planner
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -41,6 +42,31 @@ func ids(p *Plan) string {
 		out = append(out, string(id))
 	}
 	return strings.Join(out, " ")
+}
+
+func TestApart(t *testing.T) {
+	ref := func(name string) config.Ref { return config.Ref{Kind: "release", Name: name} }
+	needs := map[string][]config.Ref{"shop": {ref("jar")}, "second": {ref("jar")}, "other": {ref("base")}}
+	p := &Plan{}
+	for _, name := range []string{"jar", "base", "shop", "second", "other", "idle"} {
+		p.Resources = append(p.Resources, Resource{Ref: ref(name), Needs: needs[name]})
+		c := providers.Change{Addr: providers.Addr{Ref: ref(name), Host: "app-1"}}
+		if name != "idle" && name != "other" {
+			c.Steps = []providers.Step{{ID: c.Addr.Step("x")}}
+		}
+		p.Changes = append(p.Changes, c)
+	}
+	p.Changes[2].Problem = "no address: dial: refused" // of shop: jar is its, and second's
+	if got := p.Apart(); !slices.Equal(got, []config.Ref{ref("other")}) {
+		t.Errorf("%v", got)
+	}
+	p.Unasked(map[string]error{"app-2": errors.New("dial: refused")})
+	if p.Changes[2].Problem == Unasked {
+		t.Error("another machine was not asked")
+	}
+	if p.Unasked(map[string]error{"app-1": errors.New("dial: refused")}); p.Changes[2].Problem != Unasked || p.Changes[0].Problem != "" {
+		t.Errorf("%q, %q", p.Changes[2].Problem, p.Changes[0].Problem)
+	}
 }
 
 func TestOrder(t *testing.T) {

@@ -102,6 +102,7 @@ func (m *made) ask(ctx context.Context) error {
 		return err
 	}
 	p.Command, p.Held, p.Orphans = m.how.command, held, orphans
+	p.Unasked(failed)
 	m.plan, m.failed, m.resources = p, failed, rs
 	return nil
 }

@@ -170,19 +170,32 @@ func (c *cli) header(p *planner.Plan, o config.Options, from *project, a plannin
 // sound refuses a plan that can't be applied, once it has been shown.
 func (c *cli) sound(m *made, saving bool) error {
 	diags := unreachable(m.missed())
-	if n := len(m.plan.Problems()); n > 0 || len(diags) > 0 {
-		detail := "Some machines could not be asked."
-		if n > 0 {
-			detail = fmt.Sprintf("%d of its changes can't be made: the lines with \"!\" say why.", n)
-		}
-		if saving {
-			detail += " No plan file was written."
-		}
-		diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "This plan can't be applied", Detail: detail})
-	}
-	if len(diags) == 0 {
+	problems := m.plan.Problems()
+	if len(problems)+len(diags) == 0 {
 		return nil
 	}
+	var why []string
+	if len(diags) > 0 {
+		why = append(why, "Not all machines could be asked.")
+	}
+	switch n := len(slices.DeleteFunc(problems, func(c providers.Change) bool { return c.Problem == planner.Unasked })); n {
+	case 0:
+	case 1:
+		why = append(why, "One of its changes can't be made: the line with \"!\" says why.")
+	default:
+		why = append(why, fmt.Sprintf("%d of its changes can't be made: the lines with \"!\" say why.", n))
+	}
+	if saving {
+		why = append(why, "No plan file was written.")
+	}
+	if apart := m.plan.Apart(); len(apart) > 0 && !m.how.prune && !m.how.destroy && m.how.command == "apply" {
+		hint := "\n\nWhat has nothing to do with that can be applied on its own:"
+		for _, ref := range apart {
+			hint += " -target=" + ref.String()
+		}
+		why = append(why, hint)
+	}
+	diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "This plan can't be applied", Detail: strings.ReplaceAll(strings.Join(why, " "), " \n", "\n")})
 	return diagnosed{diags: diags}
 }
 
@@ -204,7 +217,7 @@ func unreachable(failed map[string]error) (diags hcl.Diagnostics) {
 		}
 		diags = append(diags, &hcl.Diagnostic{
 			Severity: hcl.DiagError, Summary: name + " could not be asked",
-			Detail: failed[host].Error(),
+			Detail: strings.TrimPrefix(failed[host].Error(), host+": "),
 		})
 	}
 	return diags

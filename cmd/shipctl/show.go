@@ -78,6 +78,9 @@ func (c *cli) status(ctx context.Context, v values) error {
 			rows = append(rows, r.Status(facts)...)
 		}
 	}
+	for i, r := range rows {
+		rows[i].Note = planner.Unanswered(r.Note, failed[r.Addr.Host])
+	}
 	delete(failed, remote.Controller) // artifacts: status needs none
 	windows := planner.Judge(p.resources, facts, true, 0)
 	if c.document() {

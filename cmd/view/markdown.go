@@ -69,6 +69,9 @@ func markdownSteps(p *planner.Plan) string {
 	if len(p.Order) == 0 {
 		return ""
 	}
+	if len(p.Problems()) > 0 {
+		return "\n" + strings.Replace(noSteps, `"!"`, ":x:", 1) + "\n"
+	}
 	var b strings.Builder
 	number := numbers(p)
 	fmt.Fprintf(&b, "\n<details><summary>%s</summary>\n\n| # | machine | step | |\n|--:|---|---|---|\n", plural(len(p.Order), "step"))

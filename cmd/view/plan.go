@@ -20,6 +20,16 @@ func Summary(p *planner.Plan) string {
 
 const noChanges = "No changes. The machines are as the configuration describes them."
 
+const noSteps = "No steps: nothing of this can be applied before what is marked with \"!\" is solved."
+
+// steps are those of a plan that can be applied: of another one they are what will never be done.
+func steps(p *planner.Plan) []providers.Step {
+	if len(p.Problems()) > 0 {
+		return nil
+	}
+	return p.Steps()
+}
+
 // Plan prints the changes and, unless compact, the steps.
 func (t Text) Plan(p *planner.Plan, compact bool) {
 	shown := groups(p)
@@ -41,7 +51,11 @@ func (t Text) Plan(p *planner.Plan, compact bool) {
 		t.printf("\n%s\n", t.paint(bold+";"+green, noChanges))
 		return
 	}
-	if !compact && len(p.Order) > 0 {
+	switch {
+	case compact || len(p.Order) == 0:
+	case len(p.Problems()) > 0:
+		t.printf("\n  %s\n", noSteps)
+	default:
 		t.printf("\n  %s\n", t.paint(bold, "Steps"))
 		for _, row := range table(p) {
 			t.printf("%s\n", row)

@@ -64,6 +64,18 @@ func TestPlanText(t *testing.T) {
 
 Plan: 1 to add, 0 to change, 1 to destroy.
 `},
+		{"no steps of what can't be applied", made([]providers.Change{
+			{Addr: addr("release", "a", "app-1"), Action: providers.Create, Line: "release 1"},
+			{Addr: addr("release", "a", "app-2"), Action: providers.NoOp, Problem: planner.Unasked},
+		}, []planned{{host: "app-1", verb: "a", title: "publish release 1"}}), false, `
+  # release.a
+  + app-1   release 1
+  ! app-2   could not be asked
+
+  No steps: nothing of this can be applied before what is marked with "!" is solved.
+
+Plan: 1 to add, 0 to change, 0 to destroy.
+`},
 		{"Korean names align", made([]providers.Change{
 			{Addr: addr("service", "teatime", "서버-1"), Action: providers.Update, Line: "가"},
 			{Addr: addr("service", "teatime", "web-1"), Action: providers.Update, Line: "나"},
@@ -113,12 +125,18 @@ func TestColourOnTerminalsOnly(t *testing.T) {
 
 func TestMarkdown(t *testing.T) {
 	p := teatime()
-	p.Changes[1].Problem = hostile + "\n`x|y"
+	p.Changes[1].Warnings = []string{hostile + "\n`x|y"}
 	var b strings.Builder
 	if err := Markdown(&b, p); err != nil {
 		t.Fatal(err)
 	}
 	golden(t, "plan.md", b.String())
+	p.Changes[1].Problem, p.Changes[1].Warnings = hostile+"\n`x|y", nil
+	b.Reset()
+	if err := Markdown(&b, p); err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "problem.md", b.String())
 	long := made(nil, nil)
 	for i := range 3000 {
 		id := providers.StepID(strings.Repeat("x", i+1))

@@ -76,7 +76,7 @@ func (s Stream) Plan(p *planner.Plan) {
 			s.emit("info", "planned_change", fmt.Sprintf("%s: Plan to %s", c.Addr, c.Action), more)
 		}
 	}
-	for i, st := range p.Steps() {
+	for i, st := range steps(p) {
 		step := fields{"id": st.ID, "number": i + 1, "host": st.Host, "title": line(st.Title), "after": append([]providers.StepID{}, p.Wait[st.ID]...)}
 		s.emit("info", "planned_step", st.Host+": "+st.Title, fields{"step": step})
 	}
@@ -95,7 +95,7 @@ func remarks(p *planner.Plan) (out hcl.Diagnostics) {
 		out = append(out, &hcl.Diagnostic{Severity: hcl.DiagWarning, Summary: n})
 	}
 	for _, c := range p.Changes {
-		if c.Problem != "" {
+		if c.Problem != "" && c.Problem != planner.Unasked { // of a machine there is a diagnostic of its own
 			out = append(out, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: c.Addr.String() + " can't be planned", Detail: c.Problem})
 		}
 		for _, w := range c.Warnings {
