@@ -236,7 +236,10 @@ func readPlan(name string) (*planner.Plan, error) {
 	}
 	defer f.Close()
 	p, err := planner.Read(f)
-	if err != nil {
+	switch {
+	case errors.Is(err, planner.ErrNotPlan):
+		return nil, fmt.Errorf("%s is %w\n\"shipctl plan -out=FILE\" writes one.", name, err)
+	case err != nil:
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	return p, nil
