@@ -25,7 +25,7 @@ func (w *world) read() hcl.Diagnostics {
 		return hcl.Diagnostics{fail(hcl.Range{}, "Can't read the configuration", "%s.", reason(err))}
 	}
 	if len(names) == 0 {
-		return hcl.Diagnostics{fail(hcl.Range{}, "No configuration", "There is no *%s file in %s. `shipctl init` writes a commented one to begin with.", suffix, w.folder())}
+		return hcl.Diagnostics{fail(hcl.Range{}, "No configuration", "There is no *%s file in this directory (%s). \"shipctl init\" writes a commented one to begin with.", suffix, w.shown())}
 	}
 	var diags hcl.Diagnostics
 	for _, name := range names {
@@ -75,6 +75,14 @@ func (w *world) folder() string {
 		return "."
 	}
 	return w.options.Dir
+}
+
+// shown is the directory as people know it: "." tells nothing.
+func (w *world) shown() string {
+	if abs, err := filepath.Abs(w.folder()); err == nil {
+		return abs
+	}
+	return w.folder()
 }
 
 // path resolves a name that is relative to the configuration.

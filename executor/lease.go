@@ -154,7 +154,16 @@ func (l *Lease) Release(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// Unlock takes the lease with that ID away, whoever holds it: its steps are refused from then on.
+// ErrOther says that a machine has another lease than the one that was to be taken away, or none.
+var ErrOther = errors.New("there is no lease with this ID")
+
+// Unlock takes the lease with that ID away, whoever holds it: its steps are refused from then on. With ErrOther nothing
+// was done, and the text says who has the machine.
 func (l *Lease) Unlock(ctx context.Context, host string) (string, error) {
-	return l.run(ctx, host, "force")
+	out, err := l.run(ctx, host, "force")
+	var said *remote.ScriptError
+	if errors.As(err, &said) && (said.Status == 74 || said.Status == 75) {
+		return said.Output, ErrOther
+	}
+	return out, err
 }

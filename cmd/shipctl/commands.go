@@ -75,10 +75,18 @@ func oneArgument(what string, required bool) cobra.PositionalArgs {
 		case len(args) > 1:
 			return fmt.Errorf("%s takes one %s, and %q is one too many\nFlags stand before it or behind it. See \"%s -help\".", cmd.CommandPath(), what, args[1], cmd.CommandPath())
 		case len(args) == 0 && required:
-			return fmt.Errorf("%s needs a %s\nSee \"%s -help\".", cmd.CommandPath(), what, cmd.CommandPath())
+			return fmt.Errorf("%s needs %s\nSee \"%s -help\".", cmd.CommandPath(), article(what), cmd.CommandPath())
 		}
 		return nil
 	}
+}
+
+// article puts "a" or "an" before a word.
+func article(what string) string {
+	if strings.ContainsAny(what[:1], "aeiouAEIOU") {
+		return "an " + what
+	}
+	return "a " + what
 }
 
 // flagError words pflag's errors, which know of two dashes only.

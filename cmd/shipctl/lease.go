@@ -11,6 +11,7 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/hashicorp/hcl/v2"
 	"github.com/spf13/cobra"
 
 	"github.com/shipctl/shipctl/executor"
@@ -103,16 +104,31 @@ func (c *cli) unlock(ctx context.Context, a values, id string) error {
 	defer m.session.close()
 	hosts, _ := m.plan.Machines()
 	l := &executor.Lease{ID: id, Last: time.Second, Dial: m.session.dial}
-	var errs []error
+	taken, there, failed := false, "", map[string]error{}
 	for _, h := range hosts {
 		out, err := l.Unlock(ctx, h)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", h, err))
-			continue
+		said := fmt.Sprintf("%s: %s\n", h, printable(strings.TrimSpace(out)))
+		switch {
+		case errors.Is(err, executor.ErrOther):
+			there += "\n  " + strings.TrimSuffix(said, "; another ID was given\n")
+		case err != nil:
+			failed[h] = err
+		default:
+			taken = true
+			fmt.Fprint(c.out, said)
 		}
-		fmt.Fprintf(c.out, "%s: %s\n", h, printable(strings.TrimSpace(out)))
 	}
-	return errors.Join(errs...)
+	diags := unreachable(failed)
+	if !taken && there != "" {
+		diags = append(diags, &hcl.Diagnostic{
+			Severity: hcl.DiagError, Summary: "There is no lease with the ID " + printable(id),
+			Detail: "Nothing was done. What the machines have:\n" + strings.TrimRight(there, "\n"),
+		})
+	}
+	if len(diags) > 0 {
+		return diagnosed{diags: diags}
+	}
+	return nil
 }
 
 func env(environ []string) func(string) string {

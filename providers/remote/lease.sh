@@ -4,7 +4,7 @@
 # The file is "key value" a line; its epoch only ever rises, and a step of an earlier epoch is refused (step.sh).
 # Expiry is counted in uptime of this boot: no clock can move it, and a reboot ends every lease.
 # acquire prints the epoch, once no step of an earlier epoch runs any more. Exit status 74: somebody else has it, or such
-# a step does not end; 76: it was taken over.
+# a step does not end; 75: nobody has it, and it was to be taken away; 76: it was taken over.
 what=$1 id=$2 ttl=$3 who=$4 url=$5
 dir="$STATE/projects/$PROJECT"
 file="$dir/lease"
@@ -118,9 +118,9 @@ release)
 	;;
 force)
 	if [ "$has_id" != "$id" ]; then
-		[ -n "$has_id" ] || {
-			echo 'nobody has it'
-			exit 0
+		live || {
+			echo 'nobody has the lease' >&2
+			exit 75
 		}
 		describe 'another ID was given' >&2
 		exit 74

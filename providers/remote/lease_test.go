@@ -77,6 +77,7 @@ func TestLeaseScript(t *testing.T) {
 			want("renew", "two", "60000", "held by", 76)
 			want("force", "two", "0", "another ID was given", 74)
 			want("force", "three", "0", "was held by", 0)
+			want("force", "three", "0", "nobody has the lease", 75)
 			if err := step(3); err == nil {
 				t.Fatal("a step of a run that was unlocked is not refused")
 			}

@@ -11,6 +11,7 @@ import (
 // Exit statuses of lease.sh and of a step.
 const (
 	Held      = 74
+	Free      = 75
 	TakenOver = 76
 )
 
@@ -57,8 +58,10 @@ func (l *Lease) Run(now int64, boot int, args []string) (out string, status int)
 		switch {
 		case mine:
 			put(l.Epoch+1, "", 0)
-		case l.ID != "":
+		case l.ID != "" && l.Boot == boot && l.Until > now:
 			return "", Held
+		default:
+			return "", Free
 		}
 	default:
 		return "", 1
