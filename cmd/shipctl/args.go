@@ -108,6 +108,16 @@ func lookup(cmd *cobra.Command, name string) *pflag.Flag {
 	return cmd.InheritedFlags().Lookup(name)
 }
 
+// plainUsage takes the backquotes out of what flags say of themselves: only help knows what they mean.
+func plainUsage(cmd *cobra.Command) {
+	plain := func(f *pflag.Flag) { f.Usage = strings.ReplaceAll(f.Usage, "`", "") }
+	cmd.PersistentFlags().VisitAll(plain)
+	cmd.Flags().VisitAll(plain)
+	for _, sub := range cmd.Commands() {
+		plainUsage(sub)
+	}
+}
+
 // completing: a shell compares what we offer with what was typed, so after a single dash it is offered single dashes.
 func (c *cli) completing(typed []string) (out io.Writer, finish func()) {
 	if !completes(typed) || !singleDash(typed[len(typed)-1]) {

@@ -53,6 +53,9 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer, environ []st
 	if err != nil {
 		return c.exit(err)
 	}
+	if completes(args) {
+		plainUsage(root)
+	}
 	out, finish := c.completing(args)
 	root.SetIn(stdin)
 	root.SetOut(out)

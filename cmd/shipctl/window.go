@@ -60,7 +60,7 @@ func (c *cli) previewCommand() *cobra.Command {
 	}
 	f := cmd.Flags()
 	p.add(f)
-	f.StringVar(&p.expr, "expr", "", "the cron `EXPR`ession, in quotes")
+	f.StringVar(&p.expr, "expr", "", "the cron expression `EXPR`, in quotes")
 	f.StringVar(&p.zone, "tz", "UTC", "the time zone, as Europe/Berlin")
 	f.StringVar(&p.from, "from", "", "only later times than `TIME`: RFC 3339, or without an offset a time of the zone (default: now)")
 	f.IntVar(&p.count, "count", 10, "how many times")

@@ -19,8 +19,7 @@ left=$(others)
 if [ -n "$left" ] && [ "$cut" != cut ]; then
 	die "pid $pid still has connections after $wait s: ${left%, }. It was not stopped. Route them elsewhere first, or set disconnect = true in the service's stop block."
 fi
-n=$(peers "$port" | awk '{ n += $1; a = a " " $2 } END { if (n) print n " (" substr(a, 2) ")" }')
-[ -z "$n" ] || printf 'cut off %s connections\n' "$n"
+peers "$port" | awk '{ n += $1; a = a ", " $2 } END { if (n) printf "cut off %d connection%s (%s)\n", n, (n == 1 ? "" : "s"), substr(a, 3) }'
 
 if [ -n "$unit" ] && have systemctl; then
 	systemctl disable --quiet "$unit" 2>/dev/null

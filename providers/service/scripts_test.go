@@ -449,7 +449,7 @@ func TestConnectedByIPv6(t *testing.T) {
 		if _, err := stop("10.0.0.21 2001:db8::21"); err == nil || !strings.Contains(err.Error(), "1 from ::1") {
 			t.Errorf("got %v", err)
 		}
-		if out, err := stop("10.0.0.21 ::1"); err != nil || !strings.Contains(out, "cut off 1 (::1) connections") {
+		if out, err := stop("10.0.0.21 ::1"); err != nil || !strings.Contains(out, "cut off 1 connection (::1)\n") {
 			t.Errorf("%q, %v", out, err)
 		}
 	})

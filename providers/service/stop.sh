@@ -93,8 +93,7 @@ if [ -n "$left" ] && [ "$cut" != cut ]; then
 	die "$slot still has connections after $wait s: ${left%, }. It was not stopped.
 If that is an nginx that the configuration no longer names, route it elsewhere first. If it is a client that may be cut off, set disconnect = true in the service's stop block."
 fi
-n=$(connected | awk '{ n += $1; a = a " " $2 } END { if (n) print n " (" substr(a, 2) ")" }')
-[ -z "$n" ] || printf 'cut off %s connections\n' "$n"
+connected | awk '{ n += $1; a = a ", " $2 } END { if (n) printf "cut off %d connection%s (%s)\n", n, (n == 1 ? "" : "s"), substr(a, 3) }'
 
 if [ -n "$again" ]; then
 	for f in "$home/$slot.again."*; do # of earlier runs

@@ -178,6 +178,8 @@ func (m *Model) leave(who string, ports []int, wait int, cut bool, may string) (
 	switch {
 	case len(others) > 0 && !cut:
 		return "", fmt.Errorf("%s still has connections: %s. It was not stopped", who, strings.Join(others, ", "))
+	case len(left) == 1:
+		return "cut off 1 connection\n", nil
 	case len(left) > 0:
 		return fmt.Sprintf("cut off %d connections\n", len(left)), nil
 	}
