@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -239,10 +240,33 @@ func (c *cli) save(a planArgs, m *made) error {
 	}
 	if !c.global.json {
 		out := c.text(c.out)
-		out.Say("\nSaved the plan to " + a.out + ".")
+		where := a.out
+		if c.global.chdir != "" && !filepath.IsAbs(where) { // the reader is where shipctl was called
+			where = filepath.Join(c.global.chdir, where)
+		}
+		out.Say("\nSaved the plan to " + where + ".")
 		if !c.automation() {
-			out.Say("To do exactly this, run:  shipctl apply " + a.out)
+			out.Say("To do exactly this, run:  " + c.applying(a.out))
 		}
 	}
 	return nil
+}
+
+// applying is the command line that applies a plan file, to be pasted where this one was typed.
+func (c *cli) applying(file string) string {
+	words := []string{"shipctl"}
+	if c.global.chdir != "" {
+		words = append(words, "-chdir="+c.global.chdir)
+	}
+	if strings.HasPrefix(file, "-") {
+		file = "./" + file
+	}
+	words = append(words, "apply", file)
+	plain := regexp.MustCompile(`^[A-Za-z0-9_./=:@%+,-]+$`)
+	for i, w := range words {
+		if q, err := remote.Quote(w); err == nil && !plain.MatchString(w) {
+			words[i] = q
+		}
+	}
+	return strings.Join(words, " ")
 }
