@@ -25,6 +25,23 @@ func skip(at hcl.Range) *hcl.Diagnostic {
 // on, and Report does not show it.
 func Skipped(at hcl.Range) hcl.Diagnostics { return hcl.Diagnostics{skip(at)} }
 
+// unset is the Extra of the diagnostic that says that the variable of this name has no value.
+type unset string
+
+// Unset takes out of what Report gave the diagnostics that only say that a variable has no value, and names those
+// variables. What depends on them was not evaluated, and is no error: whoever checks a configuration has no values for it.
+func Unset(diags hcl.Diagnostics) (left hcl.Diagnostics, names []string) {
+	for _, d := range diags {
+		if name, ok := d.Extra.(unset); ok {
+			names = append(names, string(name))
+			continue
+		}
+		left = append(left, d)
+	}
+	slices.Sort(names)
+	return left, names
+}
+
 // Report is what users are shown of the diagnostics of Load and of all Decode and Eval calls together: in the order of
 // the files, nothing twice, and without those that only say that something they depend on was reported already. It
 // never turns a failure into a success: an error that has no other cause is kept.

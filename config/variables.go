@@ -137,7 +137,9 @@ func (d *declaration) settle(given []assignment, environ []string) (cty.Value, h
 		if d.fallback != nil {
 			return *d.fallback, nil
 		}
-		return cty.DynamicVal, hcl.Diagnostics{fail(d.at, "Variable without a value", "Give %q a value: a default here, `%s = …` in %s, -var '%s=…', -var-file, or %s%s in the environment.", d.Name, d.Name, varsFile, d.Name, envPrefix, d.Name)}
+		none := fail(d.at, "Variable without a value", "Give %q a value: a default here, `%s = …` in %s, -var '%s=…', -var-file, or %s%s in the environment.", d.Name, d.Name, varsFile, d.Name, envPrefix, d.Name)
+		none.Extra = unset(d.Name)
+		return cty.UnknownVal(d.Type), hcl.Diagnostics{none}
 	}
 	last := given[len(given)-1]
 	v, diags := last.value(d)

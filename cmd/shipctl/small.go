@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -62,8 +63,9 @@ func (c *cli) validateCommand() *cobra.Command {
 
 func (c *cli) validate(v values) error {
 	p, diags := load(c.options(v))
+	diags, unset := config.Unset(diags)
 	if c.document() {
-		if err := view.ValidateDocument(c.out, diags, p.config.Files); err != nil {
+		if err := view.ValidateDocument(c.out, diags, unset, p.config.Files); err != nil {
 			return err
 		}
 		if diags.HasErrors() {
@@ -74,7 +76,11 @@ func (c *cli) validate(v values) error {
 	if err := c.check(diags, p.config.Files); err != nil {
 		return err
 	}
-	c.text(c.out).Say("Success! The configuration is valid.")
+	said := "Success! The configuration is valid"
+	if len(unset) > 0 {
+		said += ", as far as that can be said without a value for " + strings.Join(unset, ", ")
+	}
+	c.text(c.out).Say(said + ".")
 	return nil
 }
 

@@ -224,15 +224,16 @@ func redact(v any) (clean, where any) {
 	return v, nil
 }
 
-// ValidateDocument writes diagnostics in the layout of "terraform validate -json".
-func ValidateDocument(out io.Writer, diags hcl.Diagnostics, files map[string]*hcl.File) error {
+// ValidateDocument writes diagnostics in the layout of "terraform validate -json", and which variables have no value.
+func ValidateDocument(out io.Writer, diags hcl.Diagnostics, unset []string, files map[string]*hcl.File) error {
 	d := struct {
 		Format   string           `json:"format_version"`
 		Valid    bool             `json:"valid"`
 		Errors   int              `json:"error_count"`
 		Warnings int              `json:"warning_count"`
 		All      []jsonDiagnostic `json:"diagnostics"`
-	}{Format: documentFormat, Valid: !diags.HasErrors(), All: []jsonDiagnostic{}}
+		Unset    []string         `json:"unset_variables,omitempty"`
+	}{Format: documentFormat, Valid: !diags.HasErrors(), All: []jsonDiagnostic{}, Unset: unset}
 	for _, x := range diags {
 		if x.Severity == hcl.DiagError {
 			d.Errors++
