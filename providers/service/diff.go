@@ -26,6 +26,7 @@ func diff(ref config.Ref, s Spec, f remote.Facts) []providers.Change {
 	b.inWords()
 	if !b.stuck {
 		b.steps()
+		b.units()
 	}
 	b.preflight(f)
 	out := make([]providers.Change, 0, len(b.order))

@@ -373,6 +373,41 @@ func TestDiffUnknown(t *testing.T) {
 	})
 }
 
+// TestDiffUnits: a unit that was changed by hand is written again; what was started with it since is replaced; a file that
+// somebody put beside it is theirs.
+func TestDiffUnits(t *testing.T) {
+	edited := func(what string, edit ...func(*Spec)) *scene {
+		return see(teatime(edit...)).runs("app-1", "blue", "42").add("app-1", tab("edited", "blue", what, "/etc/x is not as it was written")).
+			routes("web-1", blue).routes("web-2", blue)
+	}
+	compare(t, edited("file"), []string{"app-1 write the unit of blue again"})
+	compare(t, edited("more"), []string{"app-1? the unit of blue is not all that systemd goes by: /etc/x is not as it was written. It was left as it is"})
+	used := told(diff(ref(), teatime(), edited("used").facts()))
+	for _, want := range []string{"app-1 start green on :8082", "web-1 switch to green", "app-1 stop blue (pid 2181)"} {
+		if !slices.Contains(used, want) {
+			t.Errorf("no %q in %q", want, used)
+		}
+	}
+	if slices.Contains(used, "app-1 write the unit of blue again") {
+		t.Errorf("it is stopped, and yet: %q", used)
+	}
+	next := told(diff(ref(), teatime(), see(teatime()).runs("app-1", "blue", "41").add("app-1", tab("edited", "blue", "file", "x")).routes("web-1", blue).routes("web-2", blue).facts()))
+	if slices.Contains(next, "app-1 write the unit of blue again") || !slices.Contains(next, "app-1 stop blue (pid 2181)") {
+		t.Errorf("a deployment to the other slot: %q", next)
+	}
+	running := func(s *Spec) { s.Previous = "running" }
+	both := see(teatime(running)).runs("app-1", "blue", "42").runs("app-1", "green", "41").add("app-1", tab("edited", "green", "file", "x")).routes("web-1", blue).routes("web-2", blue)
+	compare(t, both, []string{"app-1 write the unit of green again"})
+	for _, c := range diff(ref(), teatime(), edited("file").facts()) {
+		if c.Addr.Host == "app-1" && (c.Action != providers.Update || c.Line != "the unit of blue was changed by hand: it is written again, and nothing is restarted" || len(c.Drift) != 1) {
+			t.Errorf("%+v", c)
+		}
+	}
+	if _, err := parse("edited\tblue\tmuch\tx\n"); err == nil {
+		t.Error("an edit of an unknown kind is understood")
+	}
+}
+
 // TestDiffStrangers: who listens on our ports without our marker is named, and stopped with consent only, when the
 // traffic has left it.
 func TestDiffStrangers(t *testing.T) {

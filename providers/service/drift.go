@@ -53,7 +53,8 @@ func (b *builder) driftOfHost(h config.HostValue, l *hostLive) {
 		}
 	}
 	for _, e := range l.seen.Edited {
-		b.drifted(h.Name, "the unit of slot %s was changed by hand: %s", e.Slot, e.How)
+		since := map[string]string{"used": "; the program may have been started with it"}[e.What]
+		b.drifted(h.Name, "the unit of slot %s was changed by hand: %s%s", e.Slot, e.How, since)
 	}
 	for _, sl := range b.spec.Slots {
 		runs := slices.ContainsFunc(l.seen.Procs, func(p Proc) bool { return p.Slot == sl.Name })

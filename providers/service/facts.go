@@ -2,6 +2,7 @@ package service
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -20,8 +21,9 @@ type Seen struct {
 	Edited    []Edit
 }
 
-// Edit is how a slot's unit is not as we wrote it.
-type Edit struct{ Slot, How string }
+// Edit is how a slot's unit is not as we wrote it. What is "file", "used" where the program may have been started with it,
+// or "more" for somebody's file that systemd reads besides.
+type Edit struct{ Slot, What, How string }
 
 // Proc is a process with our marker, the topmost one where it has started others.
 type Proc struct {
@@ -109,7 +111,7 @@ func parse(text string) (Seen, error) {
 }
 
 func (s *Seen) add(kind string, f []string) error {
-	want := map[string]int{"boot": 2, "proc": 6, "listen": 6, "unit": 4, "edited": 2, "answer": 3}[kind]
+	want := map[string]int{"boot": 2, "proc": 6, "listen": 6, "unit": 4, "edited": 3, "answer": 3}[kind]
 	if want == 0 || len(f) != want {
 		return fmt.Errorf("%q with %d fields", kind, len(f))
 	}
@@ -135,7 +137,10 @@ func (s *Seen) add(kind string, f []string) error {
 	case "unit":
 		s.Units = append(s.Units, Unit{f[0], f[1], f[2], int(num(3))})
 	case "edited":
-		s.Edited = append(s.Edited, Edit{f[0], f[1]})
+		if !slices.Contains([]string{"file", "used", "more"}, f[1]) {
+			bad = fmt.Errorf("%q is no kind of edit", f[1])
+		}
+		s.Edited = append(s.Edited, Edit{f[0], f[1], f[2]})
 	case "answer":
 		s.Answers[int(num(0))] = Answer{int(num(1)), strings.ReplaceAll(f[2], "\x01", "\n")}
 	}

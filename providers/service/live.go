@@ -315,16 +315,26 @@ func (h *hostLive) listens(slot string, port int) bool {
 // runs is the process of a slot that is exactly what is wanted there: release, settings, and it listens.
 func (h *hostLive) runs(s Spec, sl Slot) (Proc, bool) {
 	for _, p := range h.seen.Procs {
-		if p.Slot == sl.Name && p.Release == h.id && p.Digest == s.digest(sl, h.id) && h.listens(sl.Name, sl.Port) && h.enabled(s, sl) {
+		if p.Slot == sl.Name && p.Release == h.id && p.Digest == s.digest(sl, h.id) && h.listens(sl.Name, sl.Port) && h.enabled(s, sl) && h.edited(sl.Name) != "used" {
 			return p, true
 		}
 	}
 	return Proc{}, false
 }
 
-// enabled: after a reboot the live slot must come back.
+// edited is what of a slot's unit was changed by hand: Edit.What, "" for nothing.
+func (h *hostLive) edited(slot string) string {
+	for _, e := range h.seen.Edited {
+		if e.Slot == slot {
+			return e.What
+		}
+	}
+	return ""
+}
+
+// enabled: after a reboot the live slot must come back. A unit that is to be written again gets so.
 func (h *hostLive) enabled(s Spec, sl Slot) bool {
-	return s.Runner != "systemd" || slices.ContainsFunc(h.seen.Units, func(u Unit) bool { return u.Slot == sl.Name && u.Enabled == "enabled" })
+	return s.Runner != "systemd" || h.edited(sl.Name) == "file" || slices.ContainsFunc(h.seen.Units, func(u Unit) bool { return u.Slot == sl.Name && u.Enabled == "enabled" })
 }
 
 func (p Proc) String() string { return fmt.Sprintf("pid %d, release %s", p.PID, p.Release) }

@@ -7,7 +7,8 @@
 #   listen  PORT PID START OWNER PROGRAM UNIT        OWNER: our slot's name, "-" for a stranger, "?" not permitted to see
 #   unit    SLOT STATE ENABLED MAINPID
 #   link    SLOT TARGET
-#   edited  SLOT HOW                                 the slot's unit was changed by hand
+#   edited  SLOT WHAT HOW                            the slot's unit was changed by hand. WHAT: "file", "used" where the
+#                                                    program was started since, "more" for a file of somebody's beside it
 #   answer  PORT STATUS FIRST-LINES-OF-THE-BODY
 name=$1
 shift
@@ -226,18 +227,26 @@ for f in "$STATE/projects/$PROJECT/services/$name"/*.unit; do
 	slot=${f##*/}
 	slot=${slot%.unit}
 	u="shipctl-$PROJECT-$name-$slot.service"
-	how=
+	how='' what='file'
 	# shellcheck disable=SC3013 # dash and busybox have it
-	if [ ! -e "/etc/systemd/system/$u" ]; then
+	if [ -e "$f.due" ]; then
+		how="/etc/systemd/system/$u was written again, and systemd has not read it"
+	elif [ ! -e "/etc/systemd/system/$u" ]; then
 		how="$u is gone"
 	elif [ "/etc/systemd/system/$u" -nt "$f" ] && ! cmp -s "$f" "/etc/systemd/system/$u"; then # our copy is the newer one
 		how="/etc/systemd/system/$u is not as it was written"
+		at=$(stat -c %Y "/etc/systemd/system/$u" 2>/dev/null)
+		for m in $mains; do
+			# Both are seconds that were cut off: what may be later is.
+			[ "${m#*:}" = "$slot" ] && parent "${m%%:*}" && [ $((BTIME + start / 100 + 1)) -ge "${at:-0}" ] && what='used'
+		done
 	else
+		what='more'
 		for d in /etc/systemd/system /run/systemd/system; do
 			for o in "$d/$u.d"/*.conf; do [ ! -e "$o" ] || how="$o changes it"; done
 		done
 	fi
-	[ -z "$how" ] || printf 'edited\t%s\t%s\n' "$slot" "$how"
+	[ -z "$how" ] || printf 'edited\t%s\t%s\t%s\n' "$slot" "$what" "$how"
 done
 
 case $UNITOF in *" $name "*) ;; *) exit 0 ;; esac

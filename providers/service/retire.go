@@ -66,6 +66,28 @@ func (b *builder) stays(h hostValue, name string) bool {
 	return configured && b.spec.Previous == "running"
 }
 
+// units are written again where somebody changed them, without a restart: the programs in them were started with what we
+// wrote. What was started with something else is replaced, as what is not wanted any more. A file that somebody put
+// beside a unit is theirs.
+func (b *builder) units() {
+	for _, h := range b.spec.Hosts {
+		for _, e := range b.live.hosts[h.Name].seen.Edited {
+			target := b.target[h.Name].Name == e.Slot
+			switch {
+			case !b.stays(h, e.Slot), b.planned(h.Name, "clear-"+e.Slot), b.planned(h.Name, "stop-"+e.Slot), target && b.planned(h.Name, "start"):
+			case e.What == "more":
+				b.warn(h.Name, "the unit of %s is not all that systemd goes by: %s. It was left as it is", e.Slot, e.How)
+			default:
+				b.changes[h.Name].lines = append(b.changes[h.Name].lines, "the unit of "+e.Slot+" was changed by hand: it is written again, and nothing is restarted")
+				b.add(providers.Step{
+					ID: b.id(h.Name, "unit-"+e.Slot), Host: h.Name, Title: "write the unit of " + e.Slot + " again",
+					Do: remote.Call{Script: "service/unit", Args: []string{b.spec.Name, e.Slot}}, Limit: time.Minute,
+				}, providers.Update)
+			}
+		}
+	}
+}
+
 func (b *builder) planned(h, verb string) bool {
 	return slices.ContainsFunc(b.changes[h].Steps, func(s providers.Step) bool { return s.ID == b.id(h, verb) })
 }

@@ -191,6 +191,8 @@ func (b *builder) start(h string, after []providers.StepID) {
 		return p.Slot == b.liveSlot(h) && p.Release == l.id && p.Digest != b.spec.digest(t, l.id)
 	}) {
 		line += "  (command, environment or settings differ)"
+	} else if now := b.liveSlot(h); now != "" && l.edited(now) == "used" {
+		line += "  (the unit of " + now + " was changed by hand)"
 	}
 	c.lines = append(c.lines, line)
 	undo := b.stopCall(h, t.Name, true)

@@ -152,5 +152,5 @@ while lives "$procs"; do
 	[ $tries -lt 50 ] || die "$slot could not be stopped: $(marked | awk '{ print "pid " $1 }' | tr '\n' ' ')"
 	nap
 done
-rm -f "$home/$slot.env" "$home/$slot.unit" "$home/$slot.proc" "$home/$slot.healthy" "$home/$slot.call"
+rm -f "$home/$slot.env" "$home/$slot.unit" "$home/$slot.unit.due" "$home/$slot.proc" "$home/$slot.healthy" "$home/$slot.call"
 echo stopped

@@ -36,7 +36,9 @@ func TestDrift(t *testing.T) {
 		{"nginx not reloaded", "web-1", `sed -i 's/:8081/:X/; s/:8082/:8081/; s/:X/:8082/' ` + include, `nginx has not loaded .*service-url\.inc`, true},
 		{"include gone", "web-1", "rm " + include, `service-url\.inc is gone`, true},
 		{"slot killed", "app-1", "systemctl stop UNIT", `nothing of it runs`, true},
-		{"unit edited", "app-1", "echo '# mine' >>/etc/systemd/system/UNIT", `the unit of slot \w+ was changed by hand`, false},
+		{"unit edited", "app-1", "echo '# mine' >>/etc/systemd/system/UNIT", `the unit of slot \w+ was changed by hand`, true},
+		{"unit edited and the program restarted", "app-1", "sleep 3; sed -i 's/^KillMode.*/Nice=5/' /etc/systemd/system/UNIT; systemctl daemon-reload; systemctl restart UNIT", `the unit of slot \w+ was changed by hand.*may have been started with it`, true},
+		{"unit gone", "app-1", "rm /etc/systemd/system/UNIT", `the unit of slot \w+ was changed by hand: UNIT is gone`, true},
 		{"unit with a drop-in", "app-1", "mkdir -p /run/systemd/system/UNIT.d; printf '[Service]\\nNice=5\\n' >/run/systemd/system/UNIT.d/x.conf", `x\.conf changes it`, false},
 		{"unit not enabled", "app-1", "systemctl disable UNIT", `not enabled`, true},
 	} {
@@ -47,11 +49,19 @@ func TestDrift(t *testing.T) {
 			if r.code != 2 {
 				t.Errorf("exit %d", r.code)
 			}
-			s.has(r.out, c.want)
+			s.has(r.out, strings.ReplaceAll(c.want, "UNIT", unit))
+			main := func() string { return app.Exec("systemctl show -p MainPID --value " + unit) }
+			pid := main()
 			if !c.plan {
 				app.Exec("sed -i '/# mine/d' /etc/systemd/system/" + unit + "; rm -rf /run/systemd/system/" + unit + ".d; systemctl daemon-reload")
 			}
-			s.ok("apply", "-auto-approve", "-var", "version=2")
+			out := s.ok("apply", "-auto-approve", "-var", "version=2")
+			if c.name == "unit edited" || c.name == "unit gone" {
+				s.has(out, `write the unit of \w+ again`)
+				if now := main(); now != pid {
+					t.Errorf("pid %s before, %s now", pid, now)
+				}
+			}
 			if out := app.Exec("ls /etc/systemd/system | grep '^shipctl-teatime-teatime-.*service$' || true"); out != "" {
 				unit = strings.TrimSpace(out)
 			}

@@ -48,6 +48,7 @@ start_systemd() {
 	# A copy, by which a change by hand is noticed.
 	cp -f "/etc/systemd/system/$unit" "$home/$slot.unit" || die "can't write $home/$slot.unit"
 	systemctl daemon-reload || die "systemctl daemon-reload failed"
+	rm -f "$home/$slot.unit.due"
 	systemctl reset-failed "$unit" 2>/dev/null
 	systemctl enable --quiet "$unit" 2>&1 || die "systemctl enable $unit failed"
 	if ! out=$(systemctl start "$unit" 2>&1); then
