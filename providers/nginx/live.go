@@ -52,6 +52,7 @@ type Live struct {
 	Includes        []string `json:"includes,omitempty"` // file:line of each include that leads to our file
 	Others          []string `json:"others,omitempty"`   // file:line of what has the last word instead of it
 	Unread          []string `json:"unread,omitempty"`   // files that are included and could not be read
+	Missing         []string `json:"missing,omitempty"`  // files that are included by name and are not there, ours apart
 	Pending         []string `json:"pending,omitempty"`  // files of others that a reload would bring to life
 	Broken          string   `json:"broken,omitempty"`   // nginx's complaint about the configuration on disk
 	ShutdownTimeout string   `json:"shutdown_timeout,omitempty"`
@@ -180,6 +181,8 @@ func (in *reader) rest(key, value string) (err error) {
 		l.Others = unique(l.Others, value)
 	case "unread":
 		l.Unread = unique(l.Unread, value)
+	case "missing":
+		l.Missing = unique(l.Missing, value)
 	case "pending":
 		l.Pending = unique(l.Pending, value)
 	case "shutdown":

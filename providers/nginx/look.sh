@@ -167,7 +167,12 @@ _ifs=$IFS
 IFS=$NL
 set -f
 for t in $TREE; do
-	case $t in used | "included "* | "other "* | "shutdown "* | "unread "*) printf '%s\n' "$t" ;; esac
+	case $t in "unread "*)
+		p=${t#unread }
+		if [ ! -e "$p" ] && [ ! -L "$p" ] && [ -d "${p%/*}" ] && [ -x "${p%/*}" ]; then t="missing $p"; fi
+		;;
+	esac
+	case $t in "missing "* | used | "included "* | "other "* | "shutdown "* | "unread "*) printf '%s\n' "$t" ;; esac
 done
 set +f
 IFS=$_ifs

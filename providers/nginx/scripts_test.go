@@ -386,6 +386,23 @@ func TestUsed(t *testing.T) {
 	})
 }
 
+// TestMissing: another file that is included and not there, nginx up or down. Its own is no reason to say so.
+func TestMissing(t *testing.T) {
+	each(t, func(t *testing.T, shell string) {
+		s := newSite(t, shell, false)
+		s.up(s.blue)
+		s.write("sites/other.conf", "include "+s.path("conf.d/other.inc")+";\n")
+		if err := os.Remove(s.path("conf.d/service.inc")); err != nil {
+			t.Fatal(err)
+		}
+		for _, state := range []string{"up", "down"} {
+			l := s.live()
+			equal(t, "missing, nginx "+state, fmt.Sprint(l.Missing, l.Unread, l.Exists), fmt.Sprint([]string{s.path("conf.d/other.inc")}, []string{}, false))
+			s.kill()
+		}
+	})
+}
+
 func TestPending(t *testing.T) {
 	each(t, func(t *testing.T, shell string) {
 		s := newSite(t, shell, false)

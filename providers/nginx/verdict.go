@@ -3,6 +3,7 @@ package nginx
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -24,8 +25,12 @@ func Problems(r Route, l Live, to []string, allowPending bool) (out []string) {
 	if p := owner(l.FileText); p != "" && p != r.Project {
 		bad("%s belongs to the project %s, by its first line: give this route a file of its own", r.File, p)
 	}
-	if l.Broken != "" && !r.ownFault(l) {
+	lack := slices.ContainsFunc(l.Missing, func(m string) bool { return strings.Contains(l.Broken, m) })
+	if l.Broken != "" && !r.ownFault(l) && !lack {
 		bad("nginx does not accept the configuration that is on the disk now, before any change of ours: %s", l.Broken)
+	}
+	if len(l.Missing) > 0 {
+		bad("%s", r.missing(l, to))
 	}
 	for _, u := range l.Unread {
 		bad("%s is included but can't be read: who else sets %s is not known", u, r.name())
@@ -45,7 +50,7 @@ func Problems(r Route, l Live, to []string, allowPending bool) (out []string) {
 
 // Warnings are worth showing beside a plan that moves the route.
 func Warnings(r Route, l Live) (out []string) {
-	if r.ownFault(l) {
+	if r.ownFault(l) && len(l.Missing) == 0 {
 		out = append(out, fmt.Sprintf("nginx does not accept its configuration without a good %s; whether it does with one, the check will show: %s", r.File, l.Broken))
 	}
 	if l.Installed && r.Drain > 0 {
@@ -61,6 +66,19 @@ func Warnings(r Route, l Live) (out []string) {
 		out = append(out, fmt.Sprintf("%s is replaced; not understood in it: %s", r.File, strings.Join(l.Strange, "; ")))
 	}
 	return out
+}
+
+// missing: nginx takes no configuration in which another file is missing, so of several new routes none can be the first.
+func (r Route) missing(l Live, to []string) string {
+	s := fmt.Sprintf("nginx includes %s, which is not there, and accepts no change as long as that is so: write it, or take the include out. ", strings.Join(l.Missing, ", "))
+	if l.Exists {
+		return s + "If it is another new service's, the plan says there what to write"
+	}
+	first := "set $" + r.Variable + " http://" + strings.Join(to, "") + ";"
+	if r.Upstream != "" {
+		first = "upstream " + r.Upstream + " { server " + strings.Join(to, "; server ") + "; }"
+	}
+	return s + fmt.Sprintf("If it is another new service's, give each of them a first content, which the next apply replaces. For this one:\n  echo '%s' >%s\nThen reload nginx (nginx -t && nginx -s reload), and apply", first, r.File)
 }
 
 // ownFault says that our file may be all that is wrong: it is named, or not there yet, and its upstream or variable missing.
