@@ -41,7 +41,8 @@ type Live struct {
 	Strange  []string `json:"strange,omitempty"` // of the file: what could not be understood
 
 	// Loaded is where the serving workers send requests, nowhere when nginx is down. Unless LoadedKnown it means nothing,
-	// Why says why, and Probe is what a request through nginx gave (nil: none could be made).
+	// and Why says why. Probe is what a request through nginx gave (nil: none was made; after a reload that we have
+	// verified there is no need).
 	Loaded      []string `json:"loaded,omitempty"`
 	LoadedKnown bool     `json:"loaded_known"`
 	Why         string   `json:"why,omitempty"`

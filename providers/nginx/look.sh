@@ -135,6 +135,7 @@ look_loaded() {
 		if [ -n "$FILETIME" ] && [ "$FILETIME" -lt $((began - 1)) ]; then
 			if [ -z "$FRESH" ] || [ "$(sha256sum <"$FILE" 2>/dev/null)" = "$RSHA  -" ]; then
 				printf 'known started\n'
+				look_probe
 				return 0
 			fi
 		elif [ -z "$FILETIME" ] && [ -n "$DIRTIME" ] && [ "$DIRTIME" -lt $((began - 1)) ]; then
@@ -143,6 +144,11 @@ look_loaded() {
 		fi
 	fi
 	printf 'known no\nwhy %s\n' "$WHYNOT"
+	look_probe
+}
+
+# look_probe: a request through nginx, where none of ours has been verified yet.
+look_probe() {
 	[ -n "$URL" ] || return 0
 	r=$(http_get 2 "$URL" "$VHOST" "$INSECURE")
 	printf 'probe %s\n' "${r%%"$NL"*}"

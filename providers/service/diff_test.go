@@ -373,6 +373,23 @@ func TestDiffUnknown(t *testing.T) {
 	})
 }
 
+// TestDiffRedirect: a plan warns of a verify that nginx answers with a redirect, unless that is what is expected.
+func TestDiffRedirect(t *testing.T) {
+	warned := func(edit func(*Spec)) string {
+		c := see(teatime(edit)).runs("app-1", "blue", "41").routes("web-2", blue)
+		c.add("web-1", installed...).add("web-1", up...).add("web-1", "file present").add("web-1", c.url(blue)...).add("web-1", "known started", "probe 301", "body moved")
+		return strings.Join(told(diff(ref(), c.spec, c.facts())), "\n")
+	}
+	want := `web-1? nginx answers http://127.0.0.1/profile with a redirect (status 301), which is not followed: if it does so after the switch too, that is put back. ` +
+		`So give verify the url that this one leads to; for https, url = "https://127.0.0.1/profile", host = the name that the server has and insecure = true, since the certificate is for another name`
+	if got := warned(func(*Spec) {}); !strings.Contains(got, want) {
+		t.Errorf("no warning in\n%s", got)
+	}
+	if got := warned(func(s *Spec) { s.Nginx.Verify.Status = []int{301} }); strings.Contains(got, "redirect") {
+		t.Errorf("it is expected, and yet\n%s", got)
+	}
+}
+
 // TestDiffUnits: a unit that was changed by hand is written again; what was started with it since is replaced; a file that
 // somebody put beside it is theirs.
 func TestDiffUnits(t *testing.T) {

@@ -83,12 +83,29 @@ func (b *builder) movable(r nginx.Route, l nginx.Live, to []string) bool {
 	for _, p := range problems {
 		b.problem(r.Host, "%s", p)
 	}
-	for _, w := range append(b.unproven(), nginx.Warnings(r, l)...) {
+	for _, w := range slices.Concat(b.unproven(), nginx.Warnings(r, l), b.redirected(l.Probe)) {
 		if c := b.changes[r.Host]; !slices.Contains(c.Warnings, w) {
 			c.Warnings = append(c.Warnings, w)
 		}
 	}
 	return len(problems) == 0
+}
+
+// redirected: verify follows no redirect, and what nginx answers by itself it answers after the switch too.
+func (b *builder) redirected(p *nginx.Probe) []string {
+	v := b.spec.Nginx.Verify
+	if v == nil || p == nil || p.Status < 301 || p.Status > 308 || slices.Contains(b.spec.expected(b.spec.Slots[0]).status, p.Status) {
+		return nil
+	}
+	write := "give verify the url that this one leads to"
+	if at, plain := strings.CutPrefix(v.URL, "http:"); plain {
+		host := ""
+		if v.Host == "" {
+			host = ", host = the name that the server has"
+		}
+		write += fmt.Sprintf("; for https, url = \"https:%s\"%s and insecure = true, since the certificate is for another name", at, host)
+	}
+	return []string{fmt.Sprintf("nginx answers %s with a redirect (status %d), which is not followed: if it does so after the switch too, that is put back. So %s", v.URL, p.Status, write)}
 }
 
 // use is how nginx names what the route sets.

@@ -278,6 +278,11 @@ verify() {
 		nap
 	done
 	WHYNOT="through nginx, $URL${VHOST:+ (Host $VHOST)} gave $(answer_shown "$_r"); expected $(expectation "$1" "$2")"
+	case $_r in 30[12378]"$NL"*)
+		WHYNOT="$WHYNOT. That is a redirect, and verify follows none: give it the url that this one leads to"
+		case $URL in http:*) WHYNOT="$WHYNOT; for https, url = \"https:${URL#http:}\"$([ -n "$VHOST" ] || printf ', host = the name that the server has') and insecure = true, since the certificate is for another name" ;; esac
+		;;
+	esac
 	return 1
 }
 

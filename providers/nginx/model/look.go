@@ -67,19 +67,23 @@ func (m *Model) lookUp(c call, say func(string, ...any)) {
 	}
 	content, exists := m.Disk[c.File]
 	before := m.changed[c.File]+200 < m.Master.Start
-	switch {
-	case m.accepted() == "" && before && exists && (len(m.Pending) == 0 || m.loaded[c.key].content == content):
-		say("known started")
-	case m.accepted() == "" && before && !exists:
-		say("known absent")
-	default:
-		say("known no")
-		say("why the workers are not those of our last verified reload")
+	probe := func() {
 		if c.VerifyURL != "" {
 			status, body := m.ask(c)
 			say("probe %03d", status)
 			say("body %s", body)
 		}
+	}
+	switch {
+	case m.accepted() == "" && before && exists && (len(m.Pending) == 0 || m.loaded[c.key].content == content):
+		say("known started")
+		probe()
+	case m.accepted() == "" && before && !exists:
+		say("known absent")
+	default:
+		say("known no")
+		say("why the workers are not those of our last verified reload")
+		probe()
 	}
 }
 
