@@ -261,7 +261,9 @@ func TestProblems(t *testing.T) {
 		{"nobody includes it", func(l *Live) { l.Included = false }, `put "include /etc/nginx/conf.d/service-url.inc;" into the server`, false},
 		{"another sets it", func(l *Live) { l.Others = []string{"/etc/nginx/x:3"} }, "/etc/nginx/x:3 sets service_url too", false},
 		{"unread", func(l *Live) { l.Unread = []string{"/etc/nginx/y"} }, "/etc/nginx/y is included but can't be read", false},
-		{"another file is missing", func(l *Live) { l.Missing, l.Broken = []string{"/etc/nginx/y.inc"}, "[emerg] open() \"/etc/nginx/y.inc\" failed" }, "nginx includes /etc/nginx/y.inc, which is not there", false},
+		{"another file is missing", func(l *Live) {
+			l.Missing, l.Broken = []string{"/etc/nginx/y.inc"}, "[emerg] open() \"/etc/nginx/y.inc\" failed"
+		}, "nginx includes /etc/nginx/y.inc, which is not there", false},
 		{"another file is missing, and ours", func(l *Live) {
 			l.Missing, l.Exists, l.Broken = []string{"/etc/nginx/y.inc"}, false, "[emerg] open() failed"
 		}, "\n  echo 'set $service_url http://10.0.0.1:80;' >/etc/nginx/conf.d/service-url.inc\nThen reload nginx", false},

@@ -131,6 +131,10 @@ func (d *hostDiff) change(f remote.Facts) {
 		d.problem(why)
 		return
 	}
+	if why := d.foreign(); why != "" {
+		d.problem(why)
+		return
+	}
 	d.drift(b)
 	if d.s.Pin == PinLive {
 		d.live(b)
@@ -185,6 +189,17 @@ func (d *hostDiff) inTheWay() string {
 			link, d.a.Host, d.l.Current.Kind, link, link)
 	case "odd":
 		return fmt.Sprintf("%s on %s points to a name that can't be printed. Remove it and plan again.", link, d.a.Host)
+	}
+	return ""
+}
+
+// foreign: another project has published here. Two of them would move each other's current.
+func (d *hostDiff) foreign() string {
+	for _, p := range d.l.Releases {
+		if p.Project != "" {
+			return fmt.Sprintf("%s on %s belongs to another project: release %s there was published by %s. If the project was renamed, write project = %q again, or remove what is there under that name first (apply -destroy); otherwise give this release another root.",
+				d.s.Root, d.a.Host, p.ID, p.Project, p.Project)
+		}
 	}
 	return ""
 }

@@ -155,6 +155,9 @@ func TestDiff(t *testing.T) {
 		{"current is odd", tea(PinLive, ""), jar(shaA), seen(root, "current odd"), "", `no-op app-1 [none] could not be planned
   problem: /srv/teatime/current on app-1 points to a name that can't be printed. Remove it and plan again.
 `},
+		{"another project's", tea(PinVersion, "43"), jar(shaA), seen(root, "current none", "release 42 - - - -", "other 42 coffee"), "", `no-op app-1 [none] could not be planned
+  problem: /srv/teatime on app-1 belongs to another project: release 42 there was published by coffee. If the project was renamed, write project = "coffee" again, or remove what is there under that name first (apply -destroy); otherwise give this release another root.
+`},
 		{"denied", tea(PinVersion, "42"), jar(shaA), remote.Answer{Sight: remote.Denied, Why: "may not look into /srv"}, "", `no-op app-1 [?] could not be planned
   problem: could not look into /srv/teatime on app-1: not permitted (may not look into /srv). Give the user that deploys access to it, or set sudo = true.
 `},

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/shipctl/shipctl/config"
 	"github.com/shipctl/shipctl/providers/remote"
 )
 
@@ -35,6 +36,7 @@ type Published struct {
 	Seq        int    // order of publication on this root
 	Form, Name string // as in Artifact; Name only of a file
 	Size       int64  // bytes on the disk; 0: not known
+	Project    string // whose it is, where not ours; "": ours, or nobody's
 }
 
 var linkKinds = []string{"none", "link", "directory", "file", "odd"}
@@ -53,6 +55,8 @@ func parseLook(text string) (Look, error) {
 			l.Current.Kind, l.Current.Target, _ = strings.Cut(rest, " ")
 		case "release":
 			err = l.release(rest)
+		case "other":
+			l.other(rest)
 		case "size":
 			l.size(rest)
 		case "activated":
@@ -89,6 +93,14 @@ func parseLook(text string) (Look, error) {
 	}
 	slices.SortStableFunc(l.Releases, func(a, b Published) int { return a.Seq - b.Seq })
 	return l, nil
+}
+
+func (l *Look) other(rest string) {
+	id, project, _ := strings.Cut(rest, " ")
+	i := slices.IndexFunc(l.Releases, func(p Published) bool { return p.ID == id })
+	if i >= 0 && l.Releases[i].SHA256 == "" && config.ValidName(project) {
+		l.Releases[i].Project = project
+	}
 }
 
 func (l *Look) size(rest string) {

@@ -3,6 +3,7 @@
 #   root PHYSICAL
 #   current none | link TARGET | directory | file | odd
 #   release ID SHA256 SEQ FORM NAME      what is recorded of it, "- - - -" where nothing is
+#   other ID PROJECT                     another project's record has it, and ours does not
 #   size ID KIB                          what it took on the disk when it was published
 #   activated ID [SECONDS]               oldest first, an ID as often as it was; SECONDS since 1970 on this machine's clock
 #   due ID NAME                          a command that should have run after the activation of ID, and did not
@@ -65,6 +66,11 @@ for dir in releases/*; do
 		} <"$records/$id" || :
 	fi 2>/dev/null
 	printf 'release %s %s %s %s %s\n' "$id" "${sha:--}" "${seq:--}" "${form:--}" "${name:--}"
+	[ -n "$sha" ] || for f in "$STATE"/projects/*/releases/"$2/$id"; do
+		[ -f "$f" ] || continue
+		f=${f#"$STATE/projects/"}
+		printf 'other %s %s\n' "$id" "${f%%/*}"
+	done
 	[ -z "$kib" ] || printf 'size %s %s\n' "$id" "$kib"
 done
 

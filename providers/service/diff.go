@@ -253,6 +253,10 @@ func (b *builder) strangers() {
 			case li.Owner == "?" && (mine || routed):
 				b.problem(h.Name, "port %d is held by a process that this user may not see; with sudo = true for this host it could be told whose it is", li.Port)
 			case li.Owner != "":
+			case li.Project() != "" && (mine || routed):
+				b.problem(h.Name, "port %d is held by %s. If the project was renamed, write project = %q again, or remove what runs under that name first (apply -destroy); otherwise give the slot another port", li.Port, li, li.Project())
+			case li.Project() != "":
+				b.warn(h.Name, "port %d is held by %s: the next deployment needs it", li.Port, li)
 			case b.spec.recreates() && b.takeOver:
 				b.evict = append(b.evict, eviction{h.Name, li})
 			case b.spec.recreates() && (mine || routed):
@@ -287,7 +291,16 @@ func (l Listener) String() string {
 	if l.Unit != "" {
 		s += " (" + l.Unit + ")"
 	}
+	if m := strings.Split(l.Marker, "/"); len(m) == 5 {
+		s = fmt.Sprintf("slot %s of service.%s of the project %s (pid %d)", m[2], m[1], m[0], l.PID)
+	}
 	return s
+}
+
+// Project is the other project whose marker a listener has; "" for none.
+func (l Listener) Project() string {
+	project, _, _ := strings.Cut(l.Marker, "/")
+	return project
 }
 
 func (b *builder) warn(host, text string, args ...any) {

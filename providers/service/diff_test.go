@@ -460,6 +460,15 @@ func TestDiffStrangers(t *testing.T) {
 			"web-1 check that nginx accepts green", "web-1 switch to green", "web-1 drain blue (30 s at most)",
 			"web-2 check that nginx accepts green", "web-2 switch to green", "web-2 drain blue (30 s at most)",
 		}},
+		{"another project's", see(s).runs("app-1", "blue", "41").add("app-1", tab("listen", 8082, 778, 9, "=coffee/bar/green/7/x", "java", "-")).routes("web-1", blue).routes("web-2", blue).agree("take-over"), []string{
+			`app-1! port 8082 is held by slot green of service.bar of the project coffee (pid 778). If the project was renamed, write project = "coffee" again, or remove what runs under that name first (apply -destroy); otherwise give the slot another port`,
+		}},
+		{"another project's, with nothing to do", see(s).runs("app-1", "blue", "42").add("app-1", tab("listen", 8082, 778, 9, "=coffee/bar/green/7/x", "java", "-")).routes("web-1", blue).routes("web-2", blue), []string{
+			"app-1? port 8082 is held by slot green of service.bar of the project coffee (pid 778): the next deployment needs it",
+		}},
+		{"another service's of this project", see(s).runs("app-1", "blue", "42").add("app-1", tab("listen", 8082, 778, 9, "=teatime/bar/green/7/x", "java", "-")).routes("web-1", blue).routes("web-2", blue), []string{
+			"app-1? port 8082 is held by pid 778: java, which shipctl did not start: the next deployment needs it",
+		}},
 		{"one that this user may not see, where something is to run", see(s).runs("app-1", "blue", "41").unseen("app-1", 8082).routes("web-1", blue).routes("web-2", blue), []string{
 			"app-1! port 8082 is held by a process that this user may not see; with sudo = true for this host it could be told whose it is",
 		}},

@@ -39,6 +39,7 @@ type Listener struct {
 	Port, PID            int
 	Start                int64
 	Owner, Program, Unit string
+	Marker               string // of another project: PROJECT/SERVICE/SLOT/RELEASE/DIGEST; anybody can write that
 }
 
 // Unit is a slot's systemd unit.
@@ -129,11 +130,11 @@ func (s *Seen) add(kind string, f []string) error {
 	case "proc":
 		s.Procs = append(s.Procs, Proc{int(num(0)), num(1), f[2], f[3], f[4], f[5]})
 	case "listen":
-		owner := f[3]
-		if owner == "-" {
-			owner = ""
+		l := Listener{Port: int(num(0)), PID: int(num(1)), Start: num(2), Owner: dash(f[3]), Program: dash(f[4]), Unit: dash(f[5])}
+		if marker, is := strings.CutPrefix(l.Owner, "="); is {
+			l.Owner, l.Marker = "", marker
 		}
-		s.Listeners = append(s.Listeners, Listener{int(num(0)), int(num(1)), num(2), owner, dash(f[4]), dash(f[5])})
+		s.Listeners = append(s.Listeners, l)
 	case "unit":
 		s.Units = append(s.Units, Unit{f[0], f[1], f[2], int(num(3))})
 	case "edited":

@@ -87,6 +87,11 @@ func observeHost(s Spec, host string, f remote.Facts) *hostLive {
 	if err != nil {
 		return &hostLive{why: "could not look: " + err.Error()}
 	}
+	for i, li := range seen.Listeners {
+		if li.Project() == s.Project || !config.ValidName(li.Project()) || strings.Count(li.Marker, "/") != 4 {
+			seen.Listeners[i].Marker = ""
+		}
+	}
 	return &hostLive{seen: seen, as: loggedIn(f.Get(remote.Identity(host)))}
 }
 

@@ -4,7 +4,8 @@
 # Prints, separated by tabs:
 #   boot    SECONDS-SINCE-EPOCH TICKS-PER-SECOND
 #   proc    PID START SLOT RELEASE DIGEST CWD        a process with our marker that no other one of ours started
-#   listen  PORT PID START OWNER PROGRAM UNIT        OWNER: our slot's name, "-" for a stranger, "?" not permitted to see
+#   listen  PORT PID START OWNER PROGRAM UNIT        OWNER: our slot's name, "-" for a stranger, "?" not permitted to see,
+#                                                    "=MARKER" for one with the marker of another service or project
 #   unit    SLOT STATE ENABLED MAINPID
 #   link    SLOT TARGET
 #   edited  SLOT WHAT HOW                            the slot's unit was changed by hand. WHAT: "file", "used" where the
@@ -160,7 +161,9 @@ stranger() {
 	unit=$(sed -n 's|.*/\([^/]*\.service\)$|\1|p' "/proc/$2/cgroup" 2>/dev/null | head -n 1)
 	[ -n "$unit" ] && have systemctl && main "$2" "$unit" || unit=
 	prog=$(cmd_of "$2" | tr -s ' ')
-	printf 'listen\t%s\t%s\t%s\t-\t%s\t%s\n' "$1" "$2" "$start" "${prog:--}" "${unit:--}"
+	theirs=$(env_of "$2" SHIPCTL)
+	case $theirs in *[!A-Za-z0-9._+/-]* | */*/*/*/*/*) theirs='' ;; */*/*/*/*) theirs="=$theirs" ;; *) theirs='' ;; esac
+	printf 'listen\t%s\t%s\t%s\t%s\t%s\t%s\n' "$1" "$2" "$start" "${theirs:--}" "${prog:--}" "${unit:--}"
 }
 
 # held PORT INODE: by whom.
