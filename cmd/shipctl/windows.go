@@ -52,7 +52,7 @@ func (m *made) gatekeeper(a windowArgs) gatekeeper {
 }
 
 func (g gatekeeper) ask(ctx context.Context, refs []config.Ref, begin bool) []planner.Window {
-	return planner.JudgeNow(ctx, g.resources, refs, g.dial, begin, 0)
+	return planner.JudgeNow(ctx, g.resources, refs, g.dial, begin)
 }
 
 // Windows that are closed are asked again after this long, or when they may open, if that is sooner.
@@ -86,10 +86,11 @@ func of(all []planner.Window, refs []config.Ref) (out []planner.Window) {
 
 // gate is how the executor asks: freshly, each time. It waits at the start and before a switch, never before a stop:
 // by then requests go to the new version, and a later apply stops the old one. Before a stop, launchers are kept from
-// starting jobs, and then it is judged.
-func (c *cli) gate(g gatekeeper, note func(string)) executor.Gate {
+// starting jobs, and then it is judged. waited is how long it has waited.
+func (c *cli) gate(g gatekeeper, note func(string)) (gate executor.Gate, waited func() time.Duration) {
 	left := g.waitWindow
 	forced := false
+	waited = func() time.Duration { return g.waitWindow - left }
 	return func(ctx context.Context, s providers.Step, refs []config.Ref) ([]planner.Window, func(), error) {
 		begin := s.ID == ""
 		windows := g.ask(ctx, refs, begin)
@@ -117,7 +118,7 @@ func (c *cli) gate(g gatekeeper, note func(string)) executor.Gate {
 			return windows, nil, err
 		}
 		return windows, letGo, nil
-	}
+	}, waited
 }
 
 // hold keeps launchers from starting jobs. What could not be held counts as closed.
@@ -200,7 +201,7 @@ func (c *cli) closings(ctx context.Context, p preview) error {
 	facts, _ := planner.Ask(ctx, gates, s.dial) // who could not be asked says so in the facts
 	var all []planner.Closing
 	for _, g := range gates {
-		all = append(all, planner.Closings(g, facts, p.count)...)
+		all = append(all, planner.Closings(from.resources, g, facts, p.count)...)
 	}
 	if c.document() {
 		return view.ClosingsDocument(c.out, all)

@@ -264,4 +264,22 @@ func TestBatchExample(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 	s.has(s.ok("status"), `close +idle .* exit 0 `, `report +idle .* exit 0 `)
+	// Back: with the commands and the environment of then. That the version is given or not is no other state.
+	s.write("main.hcl", strings.Replace(s.read("main.hcl"), "\"Asia/Seoul\" }", "\"UTC\" }", 1))
+	if err := os.MkdirAll(filepath.Join(s.dir, "build", "settlement-2"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	s.write("build/settlement-2/close.sh", "echo \"new $TZ $SHIPCTL_RELEASE $*\"\n")
+	s.deploy("2")
+	for _, flags := range [][]string{nil, {"-var", "version=2"}, nil} {
+		s.has(s.ok(append([]string{"apply", "-auto-approve"}, flags...)...), `No changes\.`)
+	}
+	s.ok("rollback", "-auto-approve")
+	if got := m.Exec("/srv/settlement/jobs/close; /srv/settlement/jobs/report today"); got != "Asia/Seoul 1 \nAsia/Seoul 1 --report today\n" {
+		t.Errorf("after the rollback: %q", got)
+	}
+	s.has(s.ok("plan"), `is held at release 1`, `No changes\.`)
+	if n := strings.Count(s.ok("history", "-json", "-limit=0"), `"began"`); n != 3 {
+		t.Errorf("%d runs in the history, want 3", n)
+	}
 }

@@ -110,8 +110,9 @@ func TestWindow(t *testing.T) {
 	t.Run("21 minutes before", func(t *testing.T) {
 		s := s.with(t)
 		s.clock("box-1", early)
-		s.gate(0, `open until 2026-03-02T12:40:00\+09:00 \(Jobs.job1`)
-		s.has(s.ok("plan", "-var", "version=2"), `window settlement: open until 2026-03-02T12:40:00\+09:00`)
+		until := `open until 2026-03-02T12:39:[0-5]0\+09:00 \(Jobs.job1 .*; a deployment is expected to take \d+s, as the last one did\)`
+		s.gate(0, until)
+		s.has(s.ok("plan", "-var", "version=2"), `window settlement: `+until)
 	})
 	t.Run("over HTTP", func(t *testing.T) { overHTTP(s.with(t), early, late) })
 	t.Run("while it runs", func(t *testing.T) {
@@ -145,6 +146,19 @@ func TestWindow(t *testing.T) {
 			t.Errorf("exit %d", r.code)
 		}
 		s.has(r.out, `"forced":"the audit waits"`, `"type":"window"`, `Forced, for this reason: the audit waits`)
+		s.has(s.ok("history", "-limit=1"), `window forced: the audit waits`)
+		s.has(s.ok("history", "-limit=1", "-json"), `"forced": ?"the audit waits"`)
+	})
+	t.Run("forced, and open", func(t *testing.T) {
+		s := s.with(t)
+		s.clock("box-1", early)
+		r := s.run("apply", "-auto-approve", "-var", "version=3", "-force-window=to be sure", "-json")
+		if r.code != 0 || strings.Contains(r.out, `"forced"`) || strings.Contains(r.out, "Forced") {
+			t.Errorf("exit %d, or it says that an open window was forced", r.code)
+		}
+		if out := s.ok("history", "-json"); strings.Contains(out, "to be sure") || strings.Count(out, `"forced"`) != 1 {
+			t.Errorf("in the history:\n%s", out)
+		}
 	})
 }
 
