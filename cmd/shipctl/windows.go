@@ -26,7 +26,7 @@ type windowArgs struct {
 
 func (a *windowArgs) addWindow(f *pflag.FlagSet) {
 	f.StringVar(&a.forceWindow, "force-window", "", "go on although a window is closed, for this `REASON`, which is recorded")
-	f.DurationVar(&a.waitWindow, "wait-window", 0, "how long to wait for a closed window, at the start and before the first switch")
+	f.DurationVar(&a.waitWindow, "wait-window", 0, "how long to wait for a closed window, at the start and before the first switch or stop")
 }
 
 func (a windowArgs) checkWindow() error {
@@ -84,9 +84,9 @@ func of(all []planner.Window, refs []config.Ref) (out []planner.Window) {
 	return out
 }
 
-// gate is how the executor asks: freshly, each time. It waits at the start and before a switch, never before a stop:
-// by then requests go to the new version, and a later apply stops the old one. Before a stop, launchers are kept from
-// starting jobs, and then it is judged. waited is how long it has waited.
+// gate is how the executor asks: freshly, each time. It waits at the start and before a switch, and before a stop that
+// comes before it: never before one that is final, when requests go to the new version and a later apply stops the old
+// one. Before a stop, launchers are kept from starting jobs, and then it is judged. waited is how long it has waited.
 func (c *cli) gate(g gatekeeper, note func(string)) (gate executor.Gate, waited func() time.Duration) {
 	left := g.waitWindow
 	forced := false
@@ -105,19 +105,29 @@ func (c *cli) gate(g gatekeeper, note func(string)) (gate executor.Gate, waited 
 		case begin || s.Group != "":
 			windows, err = c.open(ctx, g, windows, refs, &left, begin, note)
 			return windows, nil, err
-		case err != nil:
-			return windows, nil, err
 		}
-		letGo, held, err := g.hold(ctx, s, refs)
-		if held && err == nil { // who waited for a job looks again
-			windows = g.ask(ctx, refs, begin)
-			err = executor.Closed(windows)
-		}
-		if err != nil {
+		for {
+			if err != nil && !s.Final { // nothing was switched: what serves can go on serving
+				windows, err = c.open(ctx, g, windows, refs, &left, begin, note)
+			}
+			if err != nil {
+				return windows, nil, err
+			}
+			begun := c.now()
+			letGo, held, err := g.hold(ctx, s, refs)
+			if held && err == nil { // who waited for a job looks again
+				windows = g.ask(ctx, refs, begin)
+				err = executor.Closed(windows)
+			}
+			if err == nil {
+				return windows, letGo, nil
+			}
 			letGo()
-			return windows, nil, err
+			if left -= c.now().Sub(begun); s.Final || left <= 0 || !errors.Is(err, executor.ErrClosed) {
+				return windows, nil, err
+			}
+			note(fmt.Sprintf("Waiting up to %s: %s", left.Round(time.Second), err))
 		}
-		return windows, letGo, nil
 	}, waited
 }
 

@@ -43,7 +43,7 @@ batch "settlement" {
     concurrency = "allow"
   }
   job "long" {
-    command = ["sh", "lib/job.sh", "60"]
+    command = ["sh", "lib/job.sh", "180"]
   }
 }
 `
@@ -117,9 +117,8 @@ func awaitFile(t *testing.T, m *fleet.Machine, name string, limit time.Duration)
 }
 
 // TestBatch is S0: jobs each second, of 5 s each, and one that spans all of it, while ten releases are deployed of which
-// two are kept. No run fails, each sees one release from start to end; the long one's release stays as long as it runs, and
-// goes with the first deployment after it. (A minute stands for three: it begins before the second deployment and ends
-// after the tenth.)
+// two are kept. No run fails, each sees one release from start to end; the long one, of three minutes, ends on its release,
+// which goes with the first deployment after it.
 func TestBatch(t *testing.T) {
 	t.Parallel()
 	s, m := newBatch(t, 11)
@@ -140,7 +139,10 @@ func TestBatch(t *testing.T) {
 	}
 	s.has(s.ok("status"), `batch\.settlement +batch-1 +long +running +1 `)
 	m.Exec("test -d /srv/settlement/releases/1")
-	if got := awaitFile(t, m, "/tmp/long.status", 2*time.Minute); got != "0" {
+	awaitFile(t, m, "/tmp/runs/20.status", time.Minute)
+	m.Exec("touch /tmp/stop")
+	wholeRuns(t, m, awaitFile(t, m, "/tmp/runs/all", time.Minute))
+	if got := awaitFile(t, m, "/tmp/long.status", 4*time.Minute); got != "0" {
 		t.Errorf("the long job ended with %s: %s %s", got, m.Exec("cat /tmp/long.out"), m.Exec("cat /tmp/long.err"))
 	}
 	if got := strings.TrimSpace(m.Exec("cat /tmp/long.out")); got != "1 saw 11 in 1" {
@@ -148,10 +150,9 @@ func TestBatch(t *testing.T) {
 	}
 	m.Exec("test -d /srv/settlement/releases/1")
 	s.has(s.deploy("11"), `removed 1\b`)
-	m.Exec("test ! -e /srv/settlement/releases/1; touch /tmp/stop")
-	wholeRuns(t, m, awaitFile(t, m, "/tmp/runs/all", time.Minute))
+	m.Exec("test ! -e /srv/settlement/releases/1")
 	s.settled("11")
-	s.has(s.ok("status"), `every-second +idle.* exit 0 \(5`, `long +idle .* exit 0 \(1m0`)
+	s.has(s.ok("status"), `every-second +idle.* exit 0 \(5`, `long +idle .* exit 0 \(3m`)
 }
 
 // wholeRuns: all ended well, said nothing on standard error, and saw one release.
