@@ -91,7 +91,7 @@ batch_window "settlement" {
 // relies fails when the server that it found at its beginning is another one, or none, at its end.
 const relies = `server() { curl -s -m 5 http://127.0.0.1:8081/ | sed 's/.*"pid":\([0-9]*\).*/\1/'; }
 a=$(server)
-sleep "${1:-0.3}"
+sleep "${1:-1}"
 b=$(server)
 [ -z "$a" ] || [ "$a" = "$b" ] || { echo "the server was $a and is $b"; exit 9; }
 `
@@ -110,7 +110,7 @@ func TestRecreateAmongJobs(t *testing.T) {
 	s.write("build/settlement/close.sh", relies)
 	box := s.m("box-1")
 	s.deploy("1")
-	const rounds, atOnce = 10, 20
+	const rounds, atOnce = 5, 40
 	box.WriteFile("/run/jobs", fmt.Sprintf("mkdir -p /run/j\nfor i in $(seq %d); do (/srv/settlement/jobs/close >/run/j/$1.$i.out 2>&1; echo $? >/run/j/$1.$i.status) & done\nwait\n", atOnce), 0o644)
 	stop := point{Step: `service.teatime["box-1"]/stop-blue`, Moment: "before"}
 	for i := range rounds {
@@ -121,7 +121,7 @@ func TestRecreateAmongJobs(t *testing.T) {
 			return ""
 		})
 		points.at(func(p point) string {
-			if i%5 == 0 && p.Moment == "after" && strings.HasSuffix(p.Step, "/publish") { // it runs when the deployment comes to the stop
+			if i%2 == 0 && p.Moment == "after" && strings.HasSuffix(p.Step, "/publish") { // it runs when the deployment comes to the stop
 				_, _ = box.Try("setsid /srv/settlement/jobs/close 3 >/run/long.out 2>&1 </dev/null & sleep 0.2")
 			}
 			return start(p)
@@ -130,7 +130,7 @@ func TestRecreateAmongJobs(t *testing.T) {
 		if !slices.Contains(points.points(), stop) {
 			t.Errorf("round %d: nothing was stopped", i)
 		}
-		if i%5 == 0 {
+		if i%2 == 0 {
 			s.has(out, `Waiting up to 1m.*close runs on box-1`)
 		}
 	}

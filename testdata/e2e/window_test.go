@@ -3,6 +3,7 @@ package e2e
 import (
 	"bufio"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -39,10 +40,15 @@ func newWindow(t *testing.T, names []string, hcl string) *site {
 	program := program("--abrupt", "--jobs=0 0 13 * * *;0 * * * * *", "--busy="+busy) + "\n  windows = [batch_window.settlement]"
 	s := newSite(t, names, onBox(service(`variable = "service_url"`, program))+hcl)
 	s.m("box-1").WriteSite(fleet.SiteVariable(include, "service_url"))
-	for _, n := range names { // -u: what else reads the clock compares it with files, which the kernel's clock dates
-		s.m(n).WriteFile("/usr/local/bin/date", "#!/bin/sh\nif [ \"$*\" = '-u +%s' ] && [ -e /run/clock ]; then exec cat /run/clock; fi\nexec /bin/date \"$@\"\n", 0o755)
+	for _, n := range names {
+		shift(s.m(n))
 	}
 	return s
+}
+
+// shift lets a machine's clock be set. -u: what else reads it compares it with files, which the kernel's clock dates.
+func shift(m *fleet.Machine) {
+	m.WriteFile("/usr/local/bin/date", "#!/bin/sh\nif [ \"$*\" = '-u +%s' ] && [ -e /run/clock ]; then exec cat /run/clock; fi\nexec /bin/date \"$@\"\n", 0o755)
 }
 
 // clock sets a machine's clock: RFC 3339; "" for the real one.
@@ -160,6 +166,43 @@ func TestWindow(t *testing.T) {
 			t.Errorf("in the history:\n%s", out)
 		}
 	})
+}
+
+// TestBatchServerExample applies the example as it stands: only the address and keys are given. A deployment keeps away from
+// the job at 13:00, and from Christmas.
+func TestBatchServerExample(t *testing.T) {
+	t.Parallel()
+	f := fleet.Up(t, "batch-1")
+	m := f.Machine("batch-1")
+	m.Exec("useradd --system batch")
+	shift(m)
+	s := &site{t: t, fleet: f, dir: t.TempDir()}
+	copyFile(t, "../../examples/batch-server/main.hcl", filepath.Join(s.dir, "main.hcl"))
+	s.write("machines.hclvars", fmt.Sprintf("address = %q\nidentity_file = %q\nknown_hosts = %q\n", m.Addr, f.KeyFile, f.KnownHosts))
+	s.env = []string{"SHIPCTL_CLI_ARGS=-var-file=machines.hclvars"}
+	if err := os.MkdirAll(filepath.Join(s.dir, "build"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range []string{"1", "2"} {
+		copyFile(t, teatime, filepath.Join(s.dir, "build", "teatime-"+v))
+	}
+	s.clock("batch-1", "2026-03-02T12:00:00+09:00")
+	s.deploy("1")
+	s.settled("1")
+	for now, why := range map[string]string{
+		"2026-03-02T12:41:00+09:00": `Jobs.job1 at batch-1:8081 starts at 2026-03-02T13:00:00\+09:00, in 19m`,
+		"2026-12-25T12:00:00+09:00": `deny year-end lasts until 2027-01-03T00:00:00\+09:00`,
+	} {
+		s.clock("batch-1", now)
+		s.gate(3, why)
+	}
+	s.clock("batch-1", "2026-03-02T12:00:00+09:00")
+	m.Exec("touch /run/settlement-runs")
+	s.gate(3, `answers 403`)
+	m.Exec("rm /run/settlement-runs")
+	s.gate(0)
+	s.has(s.deploy("2"), `stop server \(pid \d+\) … done`, `start server on :8081 … done`)
+	s.settled("2")
 }
 
 // betweenPlanAndStop: the plan was made while the window was open; the job starts while the old workers of nginx drain.
