@@ -132,6 +132,7 @@ func (c *cell) powerCut() string {
 // matrix is a fleet and where it stands.
 type matrix struct {
 	*site
+	scene   scene
 	points  *checkpoints
 	links   map[string]*proxy.Proxy
 	webs    []string
@@ -219,13 +220,15 @@ func (x *matrix) run1(t *testing.T, step planned, k crash) outcome {
 		}
 	}
 	c := &cell{matrix: x, step: step, crash: k}
-	stop := x.traffic(c)
+	stop, jobs := x.traffic(c), x.jobs(c)
 	first := c.first()
 	r := x.site.run(x.apply()...)
 	if r.code != 0 {
 		t.Errorf("the second apply: exit %d", r.code)
 	}
 	o := outcome{first: first, lost: stop()}
+	jobs()
+	x.neverTwo()
 	if got, want := x.state(), x.want[x.version%2]; got != want {
 		t.Errorf("it ends elsewhere:\n%s", difference(want, got))
 	}
@@ -323,6 +326,51 @@ func (x *matrix) traffic(c *cell) (stop func() int) {
 	}
 }
 
+// jobs starts one every 0.3 s, each of which lasts for a second, and judges them in the end: none fails, none sees another
+// release than the one that its command is for.
+func (x *matrix) jobs(c *cell) (judge func()) {
+	x.t.Helper()
+	if !x.scene.jobs {
+		return func() {}
+	}
+	m := x.m("app-1")
+	m.WriteFile("/root/jobs", `rm -rf /var/tmp/runs; mkdir /var/tmp/runs; cd /var/tmp/runs || exit
+n=0
+while [ ! -e over ]; do
+	n=$((n + 1))
+	(/srv/teatime/jobs/every >$n.out 2>&1; echo $? >$n.status) &
+	sleep 0.3
+done
+wait
+echo $n >all
+`, 0o644)
+	m.Exec("setsid sh /root/jobs >/dev/null 2>&1 </dev/null & sleep 0.5")
+	return func() {
+		x.t.Helper()
+		m.Exec("touch /var/tmp/runs/over")
+		ok := "0"
+		if c.crash.dead {
+			ok = "0\\|137" // its machine was switched off
+		} else {
+			awaitFile(x.t, m, "/var/tmp/runs/all", 20*time.Second)
+		}
+		if out := m.Exec("cd /var/tmp/runs; grep -Lx '" + ok + "' *.status | while read -r f; do echo $f; cat $f ${f%status}out; done; [ -e 1.status ] || echo none ended; rm -rf /var/tmp/runs /root/jobs"); out != "" {
+			x.t.Errorf("jobs that failed:\n%s", out)
+		}
+	}
+}
+
+// neverTwo: the program itself has noticed when another one ran.
+func (x *matrix) neverTwo() {
+	x.t.Helper()
+	if !x.scene.alone {
+		return
+	}
+	if out, err := x.m("app-1").Try("cat /var/tmp/two && rm /var/tmp/two"); err == nil {
+		x.t.Errorf("two ran at once: %s", out)
+	}
+}
+
 func (x *matrix) with(t *testing.T) *matrix {
 	sub := *x
 	sub.site = x.site.with(t)
@@ -391,8 +439,9 @@ func (x *matrix) plain(s string) string {
 		{`(?m)^\tv\d+\n`, ""},                                                // the names of releases that were removed
 		{`BOOT \d+ \d+ `, "BOOT PID START "},                                 // what was healthy
 		{`"took":[0-9.]+`, `"took":0`},
-		{`SHA256 \d+ tar`, "SHA256 N tar"}, // the how manieth
-		{`(?m)^\tRUN .*/.*\n`, ""},         // the last step
+		{`SHA256 \d+ tar`, "SHA256 N tar"},                            // the how manieth
+		{`(?m)^\S+ /srv/\S+/jobs/\.state/\w+/runs\S* .*\n(\t.*\n)*`, ""}, // who ran when
+		{`(?m)^\tRUN .*/.*\n`, ""},                                    // the last step
 	} {
 		s = regexp.MustCompile(r[0]).ReplaceAllString(s, r[1])
 	}
@@ -437,7 +486,9 @@ type scene struct {
 	name     string
 	machines []string
 	hcl      string
-	fleets   int // that share its cells
+	fleets   int  // that share its cells
+	jobs     bool // run all the while
+	alone    bool // two of the program must never run at once
 }
 
 func scenes() []scene {
@@ -446,10 +497,36 @@ func scenes() []scene {
 		Replace(service(`variable = "service_url"`, program("--abrupt")+"\n  stop {\n    grace = \"2s\"\n  }"))
 	alone, _, _ := strings.Cut(both, "\nservice \"teatime\"")
 	return []scene{
-		{"blue/green with two nginx machines", []string{"app-1", "web-1", "web-2"}, both, 2},
-		{"a release with retention", []string{"app-1"}, alone, 1},
+		{name: "blue/green with two nginx machines", machines: []string{"app-1", "web-1", "web-2"}, hcl: both, fleets: 2},
+		{name: "a release with retention", machines: []string{"app-1"}, hcl: alone, fleets: 1},
+		{name: "a batch server, recreated", machines: []string{"app-1"}, hcl: recreated(both), fleets: 1, alone: true},
+		{name: "a release with jobs", machines: []string{"app-1"}, hcl: alone + everyJob, fleets: 1, jobs: true},
 	}
 }
+
+// recreated has one slot, behind no nginx, and a program that has a lock as long as it lives.
+func recreated(hcl string) string {
+	for _, part := range [][2]string{{"  slot \"green\" {", "\n  }\n"}, {"  nginx_upstream {", "\n  }\n"}} {
+		head, rest, _ := strings.Cut(hcl, part[0])
+		_, tail, _ := strings.Cut(rest, part[1])
+		hcl = head + tail
+	}
+	const lock = `command = ["sh", "-c", "exec 8>>/var/tmp/one; flock -n 8 || { date >>/var/tmp/two; exit 1; }; exec \"$@\"", "sh", `
+	return strings.Replace(hcl, "command = [", "rollout {\n    strategy = \"recreate\"\n  }\n  "+lock, 1)
+}
+
+// everyJob is a job of the release, whose command is another one with each version.
+const everyJob = `
+batch "teatime" {
+  release = release.teatime
+  run_as  = "teatime"
+
+  job "every" {
+    command     = ["sh", "-c", "a=$(cat VERSION) && sleep 1 && b=$(cat ./VERSION) && echo \"$a $b $0\" && [ \"$a\" = \"$b\" ] && [ \"$a\" = \"$0\" ]", coalesce(var.version, "live")]
+    concurrency = "allow"
+  }
+}
+`
 
 // TestCrashMatrix: at each checkpoint of a deployment, each fault. The table is printed, and docs/crash-matrix.md must have
 // its rows and columns; with SHIPCTL_MATRIX_DOC=1 and all cells it is written there.
@@ -488,6 +565,7 @@ type table struct {
 // fill runs every cell that is the fleet's share.
 func (tb *table) fill(t *testing.T, share int) {
 	x := newMatrix(t, tb.scene.hcl, tb.scene.machines...)
+	x.scene = tb.scene
 	for range 3 { // until there is something to stop and to remove
 		x.next()
 		x.ok(x.apply()...)
