@@ -434,14 +434,15 @@ func (x *matrix) plain(s string) string {
 		{`\b[0-9a-f]{64}\b`, "SHA256"},
 		{`\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b`, "BOOT"},
 		{`(vNEW|vOLD)/[0-9a-f]{12}`, "$1/DIGEST"},
+		{`(?m)^\t\+[0-9a-f]{12}$`, "\t+DIGEST"},                              // in the notes of what was started
 		{`(?m)^\t(epoch|id|who|boot|until|since|master|worker)( .*)?\n`, ""}, // leases, and who served when
 		{`(?m)^\t(v\w+) \d{10}$`, "\t$1"},                                    // when it was activated
 		{`(?m)^\tv\d+\n`, ""},                                                // the names of releases that were removed
 		{`BOOT \d+ \d+ `, "BOOT PID START "},                                 // what was healthy
 		{`"took":[0-9.]+`, `"took":0`},
-		{`SHA256 \d+ tar`, "SHA256 N tar"},                            // the how manieth
+		{`SHA256 \d+ tar`, "SHA256 N tar"},                               // the how manieth
 		{`(?m)^\S+ /srv/\S+/jobs/\.state/\w+/runs\S* .*\n(\t.*\n)*`, ""}, // who ran when
-		{`(?m)^\tRUN .*/.*\n`, ""},                                    // the last step
+		{`(?m)^\tRUN .*/.*\n`, ""},                                       // the last step
 	} {
 		s = regexp.MustCompile(r[0]).ReplaceAllString(s, r[1])
 	}
