@@ -157,7 +157,7 @@ func TestWindow(t *testing.T) {
 	})
 	t.Run("forced, and open", func(t *testing.T) {
 		s := s.with(t)
-		s.clock("box-1", early)
+		s.clock("box-1", "2026-03-02T12:30:00+09:00")
 		r := s.run("apply", "-auto-approve", "-var", "version=3", "-force-window=to be sure", "-json")
 		if r.code != 0 || strings.Contains(r.out, `"forced"`) || strings.Contains(r.out, "Forced") {
 			t.Errorf("exit %d, or it says that an open window was forced", r.code)
@@ -208,7 +208,7 @@ func TestBatchServerExample(t *testing.T) {
 // betweenPlanAndStop: the plan was made while the window was open; the job starts while the old workers of nginx drain.
 func betweenPlanAndStop(s *site) {
 	t, box := s.t, s.m("box-1")
-	s.clock("box-1", "2026-03-02T12:39:00+09:00")
+	s.clock("box-1", "2026-03-02T12:30:00+09:00")
 	s.ok("plan", "-var", "version=2", "-out=saved")
 	s.ok("show", "saved")
 	slow := make(chan struct{})
