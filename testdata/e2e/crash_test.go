@@ -85,22 +85,40 @@ func (c *cell) kill() string {
 	return ""
 }
 
-// lose lets the step do what it does, and then cuts the link before its reply has come. It waits for the machine's step
-// lock, which the step holds to its end.
+// lose lets the step do what it does, and then cuts the link before its reply has come. A session can't be opened over a
+// link that gives no reply: so the link is stalled when the step's script waits for the machine's step lock, which is let go
+// then.
 func (c *cell) lose(forGood bool) string {
-	const state = "/var/lib/shipctl"
 	m, p := c.fleet.Machine(c.step.Host), c.proxy()
-	_, _ = m.Try("rm -f " + state + "/step.holder")
-	p.Stall(proxy.Down)
+	held := make(chan struct{})
 	go func() {
-		_, _ = m.Try(fmt.Sprintf(`n=0
-until grep -qF '%s' %s/step.holder 2>/dev/null; do n=$((n+1)); [ $n -lt 1000 ] || exit 3; sleep 0.01; done
-exec 9>>%s/step.lock
-flock 9`, c.step.ID, state, state))
+		_, err := m.Try(`rm -f /run/waits /run/go /var/lib/shipctl/step.holder
+exec 8>>/var/lib/shipctl/step.lock
+flock 8 || exit
+: >/run/held
+n=0
+until ls -l /proc/[0-9]*/fd/9 2>/dev/null | grep -q 'step[.]lock$'; do n=$((n+1)); [ $n -lt 300 ] || exit 3; sleep 0.02; done
+: >/run/waits
+until [ -e /run/go ]; do n=$((n+1)); [ $n -lt 1000 ] || exit 4; sleep 0.02; done`)
+		if err != nil {
+			c.t.Errorf("the step did not come to its lock: %v", err)
+		}
+	}()
+	go func() {
+		_, _ = m.Try("until [ -e /run/held ]; do sleep 0.02; done; rm /run/held")
+		close(held)
+		_, _ = m.Try("n=0; until [ -e /run/waits ]; do n=$((n+1)); [ $n -lt 500 ] || exit 3; sleep 0.02; done")
+		p.Stall(proxy.Down)
+		_, _ = m.Try(fmt.Sprintf(`: >/run/go
+n=0
+until grep -qF '%s' /var/lib/shipctl/step.holder 2>/dev/null; do n=$((n+1)); [ $n -lt 200 ] || exit 3; sleep 0.02; done
+exec 8>>/var/lib/shipctl/step.lock
+flock -w 30 8; rm -f /run/waits /run/go`, c.step.ID))
 		p.Refuse(forGood)
 		p.Reset()
 		p.Resume()
 	}()
+	<-held
 	return ""
 }
 
