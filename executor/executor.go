@@ -259,7 +259,7 @@ const attempts = 3
 // script: every script checks first what is there.
 func (r *run) call(ctx context.Context, s providers.Step, c remote.Call, stop <-chan struct{}) (string, error) {
 	var out []byte
-	var err error
+	var err, unknown error
 	for try := range attempts {
 		if try > 0 {
 			r.env.Pause(ctx, time.Duration(try)*time.Second)
@@ -269,6 +269,12 @@ func (r *run) call(ctx context.Context, s providers.Step, c remote.Call, stop <-
 		if err == nil || errors.As(err, &said) || errors.Is(err, context.DeadlineExceeded) {
 			break
 		}
+		if !errors.Is(err, remote.ErrNotStarted) {
+			unknown = err
+		}
+	}
+	if unknown != nil && errors.Is(err, remote.ErrNotStarted) { // this time; an earlier one may have done it
+		err = fmt.Errorf("%w; and then: %v", unknown, err)
 	}
 	return string(out), err
 }

@@ -417,7 +417,11 @@ func (x *matrix) state() string {
 			fmt.Fprintf(&b, "%s runs %s\n", m.Name, c)
 		}
 	}
-	return x.plain(b.String())
+	out := x.plain(b.String())
+	if x.scene.alone { // who was healthy is noted for the switch of an nginx, and there is none
+		out = regexp.MustCompile(`(?m)^\S+ \S+\.healthy .*\n(\t.*\n)*`).ReplaceAllString(out, "")
+	}
+	return out
 }
 
 func content(m *fleet.Machine, path string) string {
