@@ -274,7 +274,7 @@ func (r *run) call(ctx context.Context, s providers.Step, c remote.Call, stop <-
 		}
 	}
 	if unknown != nil && errors.Is(err, remote.ErrNotStarted) { // this time; an earlier one may have done it
-		err = fmt.Errorf("%w; and then: %v", unknown, err)
+		err = fmt.Errorf("%w; and then: %s", unknown, err.Error())
 	}
 	return string(out), err
 }
