@@ -66,6 +66,14 @@ type Block struct {
 // A sensitive value in any other attribute is an error; unknown names come with a suggestion.
 func (b Block) Decode(into any) hcl.Diagnostics { return b.decode(into) }
 
+// Given is an argument, as a field for Decode, with the place of its value. The zero range: it is not given.
+type Given[T any] struct {
+	Value T
+	At    hcl.Range
+}
+
+func (g *Given[T]) parts() (value any, at *hcl.Range) { return &g.Value, &g.At }
+
 // Eval evaluates an expression of the block with further names that exist in this block only (slot).
 func (b Block) Eval(e hcl.Expression, local map[string]cty.Value) (cty.Value, hcl.Diagnostics) {
 	return b.eval(e, local)

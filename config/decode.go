@@ -233,6 +233,14 @@ func fillRest(v reflect.Value, body, rest hcl.Body, content *hcl.BodyContent) {
 // argument fills one field. null counts as absent.
 func (d *decoder) argument(name string, a *hcl.Attribute, into reflect.Value, required bool, header hcl.Range) {
 	expression := reflect.TypeFor[hcl.Expression]()
+	if g, is := into.Addr().Interface().(interface{ parts() (any, *hcl.Range) }); is {
+		value, at := g.parts()
+		if a != nil {
+			*at = a.Expr.Range()
+		}
+		d.argument(name, a, reflect.ValueOf(value).Elem(), required, header)
+		return
+	}
 	switch {
 	case into.Type() == reflect.TypeFor[*hcl.Attribute]():
 		if a != nil {

@@ -51,7 +51,7 @@ type Env struct {
 	Pause       func(context.Context, time.Duration) // between attempts
 	Parallelism int
 	Epoch       func(host string) int64 // of the lease held there; nil: none is held
-	Forced      string                  // why closed windows are not minded; the gate lets everything through then
+	Forced      string                  // why closed windows are not minded; the gate lets them through then
 }
 
 // Outcome is how a run ended.
@@ -62,7 +62,7 @@ type Outcome struct {
 	Left        []providers.StepID
 	Interrupted bool
 	Closed      bool   // a window was, before a step or before the first one of all
-	Forced      string // why closed windows were not minded; "" when they were
+	Forced      string // why a closed window was not minded; "" when none was closed, or they were minded
 }
 
 // StepError is why a step, or its undoing, failed.
@@ -108,7 +108,7 @@ type result struct {
 func Run(ctx context.Context, p *planner.Plan, env Env) Outcome {
 	r := &run{
 		plan: p, steps: p.Steps(), env: env, units: map[string]*unit{}, busy: map[string]bool{}, gate: map[string]gateState{},
-		out: Outcome{States: map[providers.StepID]State{}, Forced: env.Forced},
+		out: Outcome{States: map[providers.StepID]State{}},
 	}
 	for _, id := range p.Order {
 		r.units[p.Units[id]] = &unit{}
@@ -259,7 +259,7 @@ const attempts = 3
 // script: every script checks first what is there.
 func (r *run) call(ctx context.Context, s providers.Step, c remote.Call, stop <-chan struct{}) (string, error) {
 	var out []byte
-	var err error
+	var err, unknown error
 	for try := range attempts {
 		if try > 0 {
 			r.env.Pause(ctx, time.Duration(try)*time.Second)
@@ -269,6 +269,12 @@ func (r *run) call(ctx context.Context, s providers.Step, c remote.Call, stop <-
 		if err == nil || errors.As(err, &said) || errors.Is(err, context.DeadlineExceeded) {
 			break
 		}
+		if !errors.Is(err, remote.ErrNotStarted) {
+			unknown = err
+		}
+	}
+	if unknown != nil && errors.Is(err, remote.ErrNotStarted) { // this time; an earlier one may have done it
+		err = fmt.Errorf("%w; and then: %s", unknown, err.Error())
 	}
 	return string(out), err
 }

@@ -280,3 +280,26 @@ func TestDeadline(t *testing.T) {
 		t.Errorf("ran %q", got)
 	}
 }
+
+// TestLostThenDown: the first attempt may have done it. That later ones found no way there does not say that nothing was
+// begun.
+func TestLostThenDown(t *testing.T) {
+	down := fmt.Errorf("no route: %w", remote.ErrNotStarted)
+	for name, c := range map[string]struct {
+		at   func(try int) error
+		none bool
+	}{
+		"down all the while": {func(int) error { return down }, true},
+		"lost, then down": {func(try int) error {
+			if try == 0 {
+				return errLost
+			}
+			return down
+		}, false},
+	} {
+		out := walk(t.Context(), plan(t, "u", "a"), &machine{at: map[string]func(int) error{"a": c.at}}, 1)
+		if len(out.Errors) == 0 || errors.Is(out.Errors[0].Err, remote.ErrNotStarted) != c.none || !strings.Contains(out.Errors[0].Error(), "no route") {
+			t.Errorf("%s: %v", name, out.Errors)
+		}
+	}
+}

@@ -81,6 +81,7 @@ func (r *run) judge(ctx context.Context, i int) result {
 func (r *run) pass(ctx context.Context, res result) bool {
 	s := r.steps[res.i]
 	u := r.unitOf(s)
+	r.overridden(res.windows, res.err)
 	if len(res.windows) > 0 {
 		r.env.Emit(Event{Time: r.env.Now(), Step: s, State: Waiting, Windows: res.windows})
 	}
@@ -107,6 +108,13 @@ func (r *run) pass(ctx context.Context, res result) bool {
 		u.failed = true
 	}
 	return false
+}
+
+// overridden notes that a gate let something through although a window was closed.
+func (r *run) overridden(windows []planner.Window, err error) {
+	if err == nil && Closed(windows) != nil {
+		r.out.Forced = r.env.Forced
+	}
 }
 
 // hold leaves a step, and what comes after it, for later.
@@ -138,6 +146,7 @@ func (r *run) open(ctx context.Context) bool {
 	}
 	windows, letGo, err := r.env.Gate(ctx, providers.Step{}, refs)
 	result{letGo: letGo}.release()
+	r.overridden(windows, err)
 	r.env.Emit(Event{Time: r.env.Now(), Windows: windows})
 	if err == nil {
 		return true

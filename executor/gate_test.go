@@ -117,6 +117,31 @@ func TestGates(t *testing.T) {
 	}
 }
 
+// TestForced: a run says that a window was forced only where one was closed.
+func TestForced(t *testing.T) {
+	for answers, want := range map[string]string{"o": "", "c": "hurry", "oc": "hurry", "oooc": "hurry", "co": "hurry"} {
+		m, g := &machine{tries: map[string]int{}}, &gates{answers: answers}
+		out := Run(t.Context(), deployment(t, "u"), Env{
+			Run: "r", Dial: func(context.Context, string) (remote.Machine, error) { return m, nil }, Now: now, Pause: noPause, Parallelism: 1, Emit: func(Event) {}, Forced: "hurry",
+			Gate: func(ctx context.Context, s providers.Step, refs []config.Ref) ([]planner.Window, func(), error) {
+				windows, _, _ := g.judge(ctx, s, refs)
+				return windows, nil, nil
+			},
+		})
+		if out.Forced != want || !out.OK() || out.Closed {
+			t.Errorf("%s: forced %q, want %q; %v", answers, out.Forced, want, out.Errors)
+		}
+	}
+	m, g := &machine{tries: map[string]int{}}, &gates{answers: "c"}
+	out := Run(t.Context(), deployment(t, "u"), Env{
+		Run: "r", Dial: func(context.Context, string) (remote.Machine, error) { return m, nil }, Now: now, Pause: noPause, Parallelism: 1, Emit: func(Event) {}, Forced: "hurry",
+		Gate: g.judge,
+	})
+	if out.Forced != "" || !out.Closed {
+		t.Errorf("heeded, and said to be forced: %+v", out)
+	}
+}
+
 // TestNoGatekeeper: a gated step is never begun when nobody can judge.
 func TestNoGatekeeper(t *testing.T) {
 	m := &machine{}

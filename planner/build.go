@@ -38,7 +38,7 @@ func Build(rs []providers.Resource, f remote.Facts, scripts map[string]string) (
 		return p, err
 	}
 	p.once()
-	p.Windows, p.Watched = Judge(rs, f, true, 0), watched(rs)
+	p.Windows, p.Watched = Judge(rs, f, true), watched(rs)
 	return p, nil
 }
 

@@ -61,20 +61,52 @@ func Gates(rs []providers.Resource, refs []config.Ref) (out []providers.Resource
 	return out
 }
 
-// Judge says what each gate among the resources says on facts. ahead is how long a whole deployment is expected to
-// take; begin says that nothing of it has been done.
-func Judge(rs []providers.Resource, f remote.Facts, begin bool, ahead time.Duration) (out []Window) {
-	for _, r := range Gates(rs, nil) {
-		out = append(out, Window{r.Ref, r.Judge(providers.Case{Places: r.Places, Facts: f, Begin: begin, Ahead: ahead})})
+// Judge says what each gate among the resources says on facts. begin says that nothing of the deployment has been done.
+func Judge(rs []providers.Resource, f remote.Facts, begin bool) []Window {
+	return judge(rs, Gates(rs, nil), f, begin)
+}
+
+func judge(rs, gates []providers.Resource, f remote.Facts, begin bool) (out []Window) {
+	for _, g := range gates {
+		c := providers.Case{Places: g.Places, Facts: f, Begin: begin}
+		if begin {
+			c.Ahead = expected(rs, g.Ref, ReadRecords(f))
+		}
+		out = append(out, Window{g.Ref, g.Judge(c)})
 	}
 	return out
 }
 
+// A deployment that is said to have taken longer than this did not.
+const longestRun = 24 * time.Hour
+
+// expected is how long a deployment of what a gate guards takes, if it takes as long as the last one: a tenth more than the
+// longest that any of its machines recorded, in whole tens of seconds. 0 where nothing is recorded.
+func expected(rs []providers.Resource, gate config.Ref, rec Records) time.Duration {
+	u := units(rs)
+	guarded := map[string]bool{}
+	for _, r := range rs {
+		if r.Judge == nil && slices.Contains(r.Needs, gate) {
+			guarded[u[r.Ref]] = true
+		}
+	}
+	took := 0.0
+	for _, r := range rs {
+		for _, machine := range rec.By {
+			if was, ok := machine.Resources[r.Ref.String()]; ok && guarded[u[r.Ref]] {
+				took = max(took, min(was.Took, longestRun.Seconds()))
+			}
+		}
+	}
+	const step = 10 * time.Second
+	return (time.Duration(took*1.1*float64(time.Second)) + step - 1) / step * step
+}
+
 // JudgeNow asks the machines, and judges the gates that refs name.
-func JudgeNow(ctx context.Context, rs []providers.Resource, refs []config.Ref, dial Dial, begin bool, ahead time.Duration) []Window {
+func JudgeNow(ctx context.Context, rs []providers.Resource, refs []config.Ref, dial Dial, begin bool) []Window {
 	gates := Gates(rs, refs)
 	facts, _ := Ask(ctx, gates, dial) // who could not be asked says so in the facts
-	out := Judge(gates, facts, begin, ahead)
+	out := judge(rs, gates, facts, begin)
 	for _, ref := range refs {
 		if !slices.ContainsFunc(out, func(w Window) bool { return w.Ref == ref }) {
 			out = append(out, Window{ref, providers.Verdict{Why: "this plan does not know the window, so it counts as closed"}})
@@ -142,8 +174,8 @@ type Closing struct {
 }
 
 // Closings are the next ones of a gate; the first has begun where the gate is closed now.
-func Closings(gate providers.Resource, f remote.Facts, count int) (out []Closing) {
-	c := providers.Case{Places: gate.Places, Facts: f, Begin: true}
+func Closings(rs []providers.Resource, gate providers.Resource, f remote.Facts, count int) (out []Closing) {
+	c := providers.Case{Places: gate.Places, Facts: f, Begin: true, Ahead: expected(rs, gate.Ref, ReadRecords(f))}
 	for len(out) < count {
 		v := gate.Judge(c)
 		if !v.Open {

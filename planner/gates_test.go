@@ -96,8 +96,42 @@ func TestGateOfActivation(t *testing.T) {
 }
 
 func TestClosings(t *testing.T) {
-	got := Closings(gate("night"), nil, 3)
+	got := Closings(nil, gate("night"), nil, 3)
 	if len(got) != 3 || !got[2].From.Equal(time.Unix(7200, 0)) || !got[2].Until.Equal(time.Unix(7260, 0)) || got[2].Why != "job" {
 		t.Errorf("%+v", got)
+	}
+}
+
+// TestExpected: how long a deployment takes, from the records of what the gate guards, and of what goes with it.
+func TestExpected(t *testing.T) {
+	ref := func(kind, name string) config.Ref { return config.Ref{Kind: kind, Name: name} }
+	gate := providers.Resource{Ref: ref("batch_window", "night"), Judge: func(providers.Case) providers.Verdict { return providers.Verdict{} }, Needs: []config.Ref{ref("batch", "other")}}
+	rs := []providers.Resource{
+		{Ref: ref("release", "x")},
+		{Ref: ref("service", "x"), Needs: []config.Ref{ref("release", "x"), gate.Ref}},
+		{Ref: ref("batch", "other")},
+		gate,
+	}
+	took := func(r config.Ref, seconds float64) Record {
+		return Record{Format: RecordFormat, Resources: map[string]Recorded{r.String(): {Took: seconds}}}
+	}
+	for _, c := range []struct {
+		name string
+		by   map[string]Record
+		want time.Duration
+	}{
+		{"nothing is recorded", nil, 0},
+		{"the slowest machine counts", map[string]Record{"a": took(ref("service", "x"), 30), "b": took(ref("service", "x"), 45)}, 50 * time.Second},
+		{"what goes with it counts", map[string]Record{"a": took(ref("release", "x"), 100)}, 110 * time.Second},
+		{"what the window looks at does not", map[string]Record{"a": took(ref("batch", "other"), 100)}, 0},
+		{"nobody deploys for so long", map[string]Record{"a": took(ref("service", "x"), 1e300)}, longestRun + longestRun/10},
+		{"nor for less than nothing", map[string]Record{"a": took(ref("service", "x"), -1e300)}, 0},
+		{"in a moment", map[string]Record{"a": took(ref("service", "x"), 0.2)}, 10 * time.Second},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if got := expected(rs, gate.Ref, Records{By: c.by}); got != c.want {
+				t.Errorf("%s, want %s", got, c.want)
+			}
+		})
 	}
 }

@@ -25,12 +25,14 @@ type Record struct {
 // Recorded is a resource as a run left it.
 type Recorded struct {
 	Applied
-	Run  string    `json:"run"`
-	Who  string    `json:"who"` // user@machine
-	URL  string    `json:"url,omitempty"`
-	At   time.Time `json:"at"`
-	Took float64   `json:"took"` // seconds, of the whole run
-	Hold *Hold     `json:"hold,omitempty"`
+	Run string    `json:"run"`
+	Who string    `json:"who"` // user@machine
+	URL string    `json:"url,omitempty"`
+	At  time.Time `json:"at"`
+	// Took is how many seconds a deployment takes: of the whole run, without waiting for windows. A run that brought no other
+	// release, or went back, does not make it less.
+	Took float64 `json:"took"`
+	Hold *Hold   `json:"hold,omitempty"`
 }
 
 // Applied is what a run did, or meant to do, with a resource.
@@ -272,8 +274,13 @@ func (r Record) Next(applied []Applied, run Recorded, hold func(Applied) *Hold) 
 		case Done:
 			next := run
 			next.Applied, next.Hold = a, hold(a)
-			if was, ok := r.Resources[a.Ref.String()]; ok && same(was.Applied, a) && (was.Hold == nil) == (next.Hold == nil) {
-				next = was // nothing was done with it
+			if was, ok := r.Resources[a.Ref.String()]; ok {
+				if was.Release == a.Release || next.Hold != nil {
+					next.Took = max(was.Took, next.Took)
+				}
+				if same(was.Applied, a) && (was.Hold == nil) == (next.Hold == nil) {
+					next = was // nothing was done with it
+				}
 			}
 			out.Resources[a.Ref.String()] = next
 		}

@@ -198,3 +198,33 @@ func FuzzRecords(f *testing.F) {
 		good(entries, shop)
 	})
 }
+
+// TestTook: how long a deployment takes is told by those that bring a release: neither a run that did nothing, nor a
+// repair, nor a rollback makes it less.
+func TestTook(t *testing.T) {
+	applied := func(release, spec string) Applied {
+		return Applied{Resource: Resource{Ref: shop, Spec: json.RawMessage(spec)}, Release: release, On: []string{"a"}, Outcome: Done}
+	}
+	was := Record{Resources: map[string]Recorded{shop.String(): {Applied: applied("1", `{"x":1}`), Took: 60}}}
+	for _, c := range []struct {
+		name string
+		a    Applied
+		took float64
+		hold *Hold
+		want float64
+	}{
+		{"nothing was done", applied("1", `{"x":1}`), 0, nil, 60},
+		{"something else took long", applied("1", `{"x":1}`), 300, nil, 60},
+		{"only the configuration changed", applied("1", `{"x":2}`), 0, nil, 60},
+		{"a change that took longer", applied("1", `{"x":2}`), 90, nil, 90},
+		{"another release", applied("2", `{"x":1}`), 20, nil, 20},
+		{"a rollback", applied("0", `{"x":1}`), 1, &Hold{}, 60},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got := was.Next([]Applied{c.a}, Recorded{Run: "r2", Took: c.took}, func(Applied) *Hold { return c.hold })
+			if took := got.Resources[shop.String()].Took; took != c.want {
+				t.Errorf("%v, want %v", took, c.want)
+			}
+		})
+	}
+}

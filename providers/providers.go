@@ -97,7 +97,7 @@ type Place struct {
 type Case struct {
 	Places []Place // of all resources that name the gate
 	Facts  remote.Facts
-	// Ahead is how long what waits at the gate is expected to take, when nothing of it has been done yet; 0 where it is
+	// Ahead is how long what waits at the gate took the last time, when nothing of it has been done yet; 0 where it is
 	// not known, or where only the step at the gate is left. Begin says that nothing has been done yet.
 	Ahead time.Duration
 	Begin bool

@@ -19,22 +19,28 @@ type books struct {
 	was     planner.Records
 	entry   planner.Entry // what all machines' entries have in common
 	now     func() time.Time
+	began   time.Time
+	waited  time.Duration // for windows
 }
 
 // books of a run that does nothing, and of which all is recorded, stay empty.
-func (c *cli) books(m *made, l *executor.Lease, a applyArgs) *books {
-	facts := m.plan.Facts
-	if m.now != nil {
-		facts = m.now.Facts
-	}
+func (c *cli) books(m *made, l *executor.Lease) *books {
 	command := m.plan.Command
 	if command == "" {
 		command = "apply"
 	}
-	return &books{
-		m: m, journal: executor.Journal{Run: l.ID, Dial: c.checkpoints().dial(m.machines), Epoch: l.Epoch}, was: planner.ReadRecords(facts), now: c.now,
-		entry: planner.Entry{Format: planner.RecordFormat, Run: l.ID, Command: command, Who: l.Who, URL: l.URL, Began: c.now().UTC().Truncate(time.Second), Forced: a.forceWindow},
+	b := &books{m: m, journal: executor.Journal{Run: l.ID, Dial: c.checkpoints().dial(m.machines), Epoch: l.Epoch}, now: c.now, began: c.now()}
+	b.was = planner.ReadRecords(b.seen().Facts)
+	b.entry = planner.Entry{Format: planner.RecordFormat, Run: l.ID, Command: command, Who: l.Who, URL: l.URL, Began: b.began.UTC().Truncate(time.Second)}
+	return b
+}
+
+// seen is the plan of the last look.
+func (b *books) seen() *planner.Plan {
+	if b.m.now != nil {
+		return b.m.now
 	}
+	return b.m.plan
 }
 
 // begin says on every machine what is about to be done there.
@@ -55,7 +61,8 @@ func (b *books) end(ctx context.Context, out executor.Outcome, traces []planner.
 		return nil
 	}
 	e := b.entry
-	e.Ended = b.now().UTC().Truncate(time.Second)
+	now := b.now()
+	e.Ended = now.UTC().Truncate(time.Second)
 	left := view.Unsettled(p, out)
 	switch {
 	case out.OK():
@@ -66,7 +73,7 @@ func (b *books) end(ctx context.Context, out executor.Outcome, traces []planner.
 		e.Outcome = planner.Undone
 	}
 	entries, applied := b.entries(e, func(unit string) string { return unitOutcome(p, out, left, unit) }, traces)
-	run := planner.Recorded{Run: e.Run, Who: e.Who, URL: e.URL, At: e.Ended, Took: e.Ended.Sub(e.Began).Seconds()}
+	run := planner.Recorded{Run: e.Run, Who: e.Who, URL: e.URL, At: e.Ended, Took: max(0, now.Sub(b.began)-b.waited).Round(time.Millisecond).Seconds()}
 	records := map[string]planner.Record{}
 	for host, as := range applied {
 		if _, unread := b.was.Unread[host]; unread {

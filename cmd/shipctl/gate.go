@@ -61,7 +61,7 @@ func (c *cli) gateNow(ctx context.Context, a gateArgs, names []string) error {
 	ask := func(ctx context.Context) []planner.Window {
 		ctx, cancel := context.WithTimeout(ctx, a.timeout)
 		defer cancel()
-		return planner.JudgeNow(ctx, p.resources, refs, s.dial, true, 0)
+		return planner.JudgeNow(ctx, p.resources, refs, s.dial, true)
 	}
 	if a.listen != "" {
 		return c.serveGate(ctx, a, ask)

@@ -93,7 +93,7 @@ func toRollBack(rs []providers.Resource, what string) (config.Ref, error) {
 	referred := map[config.Ref]bool{}
 	for _, r := range rs {
 		for _, n := range r.Needs {
-			referred[n] = true
+			referred[n] = referred[n] || r.Judge == nil // a window looks at jobs: it is not what they are for
 		}
 	}
 	for _, r := range rs {

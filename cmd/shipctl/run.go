@@ -41,17 +41,22 @@ func (c *cli) execute(ctx context.Context, m *made, l *executor.Lease, a applyAr
 	c.mu.Lock()
 	c.run = r
 	c.mu.Unlock()
-	b := c.books(m, l, a)
+	b := c.books(m, l)
+	if a.forceWindow != "" && executor.Closed(of(b.seen().Windows, m.plan.Gates())) != nil {
+		b.entry.Forced = a.forceWindow // unless they are open by then
+	}
 	if err := b.begin(ctx); err != nil {
 		return fmt.Errorf("the run can't be written down, so nothing was begun\n%w", err)
 	}
 	g := m.gatekeeper(a.windowArgs)
 	g.run = l.ID
 	stops := c.checkpoints()
+	gate, waited := c.gate(g, r.progress.Note)
 	out := executor.Run(ctx, m.plan, executor.Env{
-		Run: l.ID, Epoch: l.Epoch, Dial: stops.dial(m.machines), Gate: c.gate(g, r.progress.Note), Emit: stops.emit(r.emit), Now: c.now, Pause: pause,
+		Run: l.ID, Epoch: l.Epoch, Dial: stops.dial(m.machines), Gate: gate, Emit: stops.emit(r.emit), Now: c.now, Pause: pause,
 		Parallelism: a.parallelism, Forced: a.forceWindow,
 	})
+	b.entry.Forced, b.waited = out.Forced, waited()
 	if err := b.end(context.WithoutCancel(ctx), out, r.traced()); err != nil {
 		r.progress.Note("What was done could not be written down everywhere; the next apply does that: " + err.Error())
 	}

@@ -82,7 +82,7 @@ func (c *cli) status(ctx context.Context, v values) error {
 		rows[i].Note = planner.Unanswered(r.Note, failed[r.Addr.Host])
 	}
 	delete(failed, remote.Controller) // artifacts: status needs none
-	windows := planner.Judge(p.resources, facts, true, 0)
+	windows := planner.Judge(p.resources, facts, true)
 	if c.document() {
 		var unasked []view.Unasked
 		for _, host := range slices.Sorted(maps.Keys(failed)) {

@@ -26,7 +26,7 @@ type windowArgs struct {
 
 func (a *windowArgs) addWindow(f *pflag.FlagSet) {
 	f.StringVar(&a.forceWindow, "force-window", "", "go on although a window is closed, for this `REASON`, which is recorded")
-	f.DurationVar(&a.waitWindow, "wait-window", 0, "how long to wait for a closed window, at the start and before the first switch")
+	f.DurationVar(&a.waitWindow, "wait-window", 0, "how long to wait for a closed window, at the start and before the first switch or stop")
 }
 
 func (a windowArgs) checkWindow() error {
@@ -52,7 +52,7 @@ func (m *made) gatekeeper(a windowArgs) gatekeeper {
 }
 
 func (g gatekeeper) ask(ctx context.Context, refs []config.Ref, begin bool) []planner.Window {
-	return planner.JudgeNow(ctx, g.resources, refs, g.dial, begin, 0)
+	return planner.JudgeNow(ctx, g.resources, refs, g.dial, begin)
 }
 
 // Windows that are closed are asked again after this long, or when they may open, if that is sooner.
@@ -84,12 +84,13 @@ func of(all []planner.Window, refs []config.Ref) (out []planner.Window) {
 	return out
 }
 
-// gate is how the executor asks: freshly, each time. It waits at the start and before a switch, never before a stop:
-// by then requests go to the new version, and a later apply stops the old one. Before a stop, launchers are kept from
-// starting jobs, and then it is judged.
-func (c *cli) gate(g gatekeeper, note func(string)) executor.Gate {
+// gate is how the executor asks: freshly, each time. It waits at the start and before a switch, and before a stop that
+// comes before it: never before one that is final, when requests go to the new version and a later apply stops the old
+// one. Before a stop, launchers are kept from starting jobs, and then it is judged. waited is how long it has waited.
+func (c *cli) gate(g gatekeeper, note func(string)) (gate executor.Gate, waited func() time.Duration) {
 	left := g.waitWindow
 	forced := false
+	waited = func() time.Duration { return g.waitWindow - left }
 	return func(ctx context.Context, s providers.Step, refs []config.Ref) ([]planner.Window, func(), error) {
 		begin := s.ID == ""
 		windows := g.ask(ctx, refs, begin)
@@ -104,20 +105,30 @@ func (c *cli) gate(g gatekeeper, note func(string)) executor.Gate {
 		case begin || s.Group != "":
 			windows, err = c.open(ctx, g, windows, refs, &left, begin, note)
 			return windows, nil, err
-		case err != nil:
-			return windows, nil, err
 		}
-		letGo, held, err := g.hold(ctx, s, refs)
-		if held && err == nil { // who waited for a job looks again
-			windows = g.ask(ctx, refs, begin)
-			err = executor.Closed(windows)
-		}
-		if err != nil {
+		for {
+			if err != nil && !s.Final { // nothing was switched: what serves can go on serving
+				windows, err = c.open(ctx, g, windows, refs, &left, begin, note)
+			}
+			if err != nil {
+				return windows, nil, err
+			}
+			begun := c.now()
+			letGo, held, err := g.hold(ctx, s, refs)
+			if held && err == nil { // who waited for a job looks again
+				windows = g.ask(ctx, refs, begin)
+				err = executor.Closed(windows)
+			}
+			if err == nil {
+				return windows, letGo, nil
+			}
 			letGo()
-			return windows, nil, err
+			if left -= c.now().Sub(begun); s.Final || left <= 0 || !errors.Is(err, executor.ErrClosed) {
+				return windows, nil, err
+			}
+			note(fmt.Sprintf("Waiting up to %s: %s", left.Round(time.Second), err))
 		}
-		return windows, letGo, nil
-	}
+	}, waited
 }
 
 // hold keeps launchers from starting jobs. What could not be held counts as closed.
@@ -200,7 +211,7 @@ func (c *cli) closings(ctx context.Context, p preview) error {
 	facts, _ := planner.Ask(ctx, gates, s.dial) // who could not be asked says so in the facts
 	var all []planner.Closing
 	for _, g := range gates {
-		all = append(all, planner.Closings(g, facts, p.count)...)
+		all = append(all, planner.Closings(from.resources, g, facts, p.count)...)
 	}
 	if c.document() {
 		return view.ClosingsDocument(c.out, all)

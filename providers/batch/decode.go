@@ -8,10 +8,9 @@ import (
 	"time"
 
 	"github.com/hashicorp/hcl/v2"
-	"github.com/zclconf/go-cty/cty"
-	"github.com/zclconf/go-cty/cty/gocty"
 
 	"github.com/shipctl/shipctl/config"
+	"github.com/shipctl/shipctl/providers"
 )
 
 // input is the block as written.
@@ -70,37 +69,13 @@ func (d *decoder) release() bool {
 	if diags.HasErrors() || !v.IsKnown() {
 		return false
 	}
-	at := d.in.Release.Range().Ptr()
-	kind, name, _ := strings.Cut(attribute(v, "addr"), ".")
-	if kind != "release" {
-		d.wrong(at, "Not a release", "release = release.NAME is expected: what the jobs run.")
+	published, hosts, err := providers.PublishedOf(v, "the jobs run")
+	if err != nil {
+		d.wrong(d.in.Release.Range().Ptr(), "Not a release", "%s.", err)
 		return false
 	}
-	var hosts []config.HostValue
-	if err := gocty.FromCtyValue(v.GetAttr("hosts"), &hosts); err != nil {
-		d.wrong(at, "Not a release", "its hosts can't be read: %s", err)
-		return false
-	}
-	d.s.Hosts = slices.DeleteFunc(hosts, func(h config.HostValue) bool { return h.Retired })
-	d.s.Release = Release{
-		Ref: config.Ref{Kind: kind, Name: name}, ID: attribute(v, "id"), Pin: attribute(v, "pin"), Root: attribute(v, "root"),
-	}
-	if d.s.Release.Pin == "content" {
-		d.s.Release.From = attribute(v, "source")
-	}
+	d.s.Release, d.s.Hosts = published, slices.DeleteFunc(hosts, func(h config.HostValue) bool { return h.Retired })
 	return true
-}
-
-// attribute of an object, a text; "" where there is none or it is null.
-func attribute(v cty.Value, name string) string {
-	if v.IsNull() || !v.IsKnown() || !v.Type().IsObjectType() || !v.Type().HasAttribute(name) {
-		return ""
-	}
-	a := v.GetAttr(name)
-	if a.IsNull() || !a.IsKnown() || a.Type() != cty.String {
-		return ""
-	}
-	return a.AsString()
 }
 
 func (d *decoder) jobs() {
@@ -108,7 +83,7 @@ func (d *decoder) jobs() {
 		d.wrong(&d.b.Range, "No jobs", "job \"NAME\" { command = […] } is expected, once for each job.")
 	}
 	for _, in := range d.in.Jobs {
-		j := Job{Name: in.Name, at: d.b.At("job", in.Name), Command: d.words(in.Command)}
+		j := Job{Name: in.Name, at: d.b.At("job", in.Name), Command: d.words(in.Command, "job "+in.Name)}
 		if !regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$`).MatchString(in.Name) {
 			d.wrong(j.at, "Not a job's name", "%q is a file's name: letters, digits, - and _ are expected, beginning with a letter or a digit, 64 at the most.", in.Name)
 		}

@@ -6,6 +6,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 
 	"github.com/shipctl/shipctl/config"
+	"github.com/shipctl/shipctl/providers"
 	"github.com/shipctl/shipctl/providers/remote"
 )
 
@@ -35,13 +36,7 @@ type Spec struct {
 }
 
 // Release is what the jobs see of the release that they run.
-type Release struct {
-	Ref  config.Ref `json:"ref"`
-	ID   string     `json:"id,omitempty"` // "" where only the machines or the content know it
-	Pin  string     `json:"pin"`          // version, live or content
-	Root string     `json:"root"`
-	From string     `json:"from,omitempty"` // source, for content
-}
+type Release = providers.Published
 
 // Job is one launcher.
 type Job struct {
@@ -54,12 +49,8 @@ type Job struct {
 	at           *hcl.Range
 }
 
-// Env is one variable. Of a sensitive one the spec has the name, and a slow hash by which a change is noticed.
-type Env struct {
-	Name  string      `json:"name"`
-	Value remote.Part `json:"value"`
-	Print string      `json:"print,omitempty"`
-}
+// Env is one variable.
+type Env = providers.Env
 
 func (s Spec) ref() config.Ref { return config.Ref{Kind: "batch", Name: s.Name} }
 

@@ -5,10 +5,9 @@ import (
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
-	"github.com/zclconf/go-cty/cty"
-	"github.com/zclconf/go-cty/cty/gocty"
 
 	"github.com/shipctl/shipctl/config"
+	"github.com/shipctl/shipctl/providers"
 )
 
 // input is the block as written. What may name the slot stays an expression.
@@ -132,40 +131,12 @@ func (d *decoder) release() bool {
 	if diags.HasErrors() || !v.IsKnown() {
 		return false
 	}
-	var r struct {
-		Addr, Pin, Root string
-		ID, Source      *string
-		Hosts           []config.HostValue
-	}
-	at := d.in.Release.Range().Ptr()
-	if !v.Type().IsObjectType() || !v.Type().HasAttribute("addr") || !strings.HasPrefix(text(v, "addr"), "release.") {
-		d.wrong(at, "Not a release", "release = release.NAME is expected: what the service runs.")
+	var err error
+	if d.s.Release, d.s.Hosts, err = providers.PublishedOf(v, "the service runs"); err != nil {
+		d.wrong(d.in.Release.Range().Ptr(), "Not a release", "%s.", err)
 		return false
 	}
-	r.Addr, r.Pin, r.Root = text(v, "addr"), text(v, "pin"), text(v, "root")
-	if err := gocty.FromCtyValue(v.GetAttr("hosts"), &r.Hosts); err != nil {
-		d.wrong(at, "Not a release", "its hosts can't be read: %s", err)
-		return false
-	}
-	_, name, _ := strings.Cut(r.Addr, ".")
-	d.s.Release = Release{Ref: config.Ref{Kind: "release", Name: name}, ID: text(v, "id"), Pin: r.Pin, Root: r.Root}
-	if r.Pin == "content" {
-		d.s.Release.From = text(v, "source")
-	}
-	d.s.Hosts = r.Hosts
 	return true
-}
-
-// text of an object's attribute; "" where there is none or it is null.
-func text(v cty.Value, name string) string {
-	if v.IsNull() || !v.IsKnown() || !v.Type().IsObjectType() || !v.Type().HasAttribute(name) {
-		return ""
-	}
-	a := v.GetAttr(name)
-	if a.IsNull() || !a.IsKnown() || a.Type() != cty.String {
-		return ""
-	}
-	return a.AsString()
 }
 
 func (d *decoder) program() {
@@ -194,7 +165,7 @@ func (d *decoder) windows() {
 	}
 	for it := v.ElementIterator(); it.Next(); {
 		_, e := it.Element()
-		kind, name, ok := strings.Cut(text(e, "addr"), ".")
+		kind, name, ok := strings.Cut(providers.Attribute(e, "addr"), ".")
 		if !ok || kind != "batch_window" {
 			d.wrong(d.in.Windows.Range().Ptr(), "Not a window", "windows = [batch_window.NAME, …] is expected.")
 			return

@@ -14,8 +14,9 @@ others() {
 	done
 }
 begin=$(now_ms)
-while [ -n "$(peers "$port")" ] && [ $(($(now_ms) - begin)) -lt $((wait * 1000)) ]; do nap; done
-left=$(others)
+while who=$(peers "$port") && [ -n "$who" ] && [ $(($(now_ms) - begin)) -lt $((wait * 1000)) ]; do nap; done
+left='' # who comes after nobody was there is not one who stayed
+[ -z "$who" ] || left=$(others)
 if [ -n "$left" ] && [ "$cut" != cut ]; then
 	die "pid $pid still has connections after $wait s: ${left%, }. It was not stopped. Route them elsewhere first, or set disconnect = true in the service's stop block."
 fi

@@ -37,13 +37,7 @@ type Spec struct {
 }
 
 // Release is what the service sees of the release that it runs.
-type Release struct {
-	Ref  config.Ref `json:"ref"`
-	ID   string     `json:"id,omitempty"`   // "" where only the machines or the content know it
-	Pin  string     `json:"pin"`            // version, live or content
-	Root string     `json:"root"`           //
-	From string     `json:"from,omitempty"` // source, for content
-}
+type Release = providers.Published
 
 // Slot is one of the two places in which the program runs, with everything evaluated for it.
 type Slot struct {

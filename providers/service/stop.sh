@@ -87,8 +87,9 @@ their_ports "$procs"
 # Where nothing takes its place, nginx goes on sending: only others are waited for.
 waited_for() { if [ -n "$again" ]; then others; else connected; fi; }
 begin=$(now_ms)
-while [ -n "$(waited_for)" ] && [ $(($(now_ms) - begin)) -lt $((wait * 1000)) ]; do nap; done
-left=$(others)
+while who=$(waited_for) && [ -n "$who" ] && [ $(($(now_ms) - begin)) -lt $((wait * 1000)) ]; do nap; done
+left='' # who comes after nobody was there is not one who stayed
+[ -z "$who" ] || left=$(others)
 if [ -n "$left" ] && [ "$cut" != cut ]; then
 	die "$slot still has connections after $wait s: ${left%, }. It was not stopped.
 If that is an nginx that the configuration no longer names, route it elsewhere first. If it is a client that may be cut off, set disconnect = true in the service's stop block."

@@ -13,13 +13,14 @@ import (
 	"github.com/zclconf/go-cty/cty/gocty"
 
 	"github.com/shipctl/shipctl/config"
+	"github.com/shipctl/shipctl/providers"
 	"github.com/shipctl/shipctl/providers/window/cron"
 )
 
 // block is the schema.
 type block struct {
-	Before         string         `hcl:"before,optional"`
-	Deployment     string         `hcl:"deployment,optional"`
+	Before         text           `hcl:"before,optional"`
+	Deployment     text           `hcl:"deployment,optional"`
 	IgnoreFrequent bool           `hcl:"ignore_frequent,optional"`
 	Jobs           hcl.Expression `hcl:"jobs,optional"`
 	Crons          []cronBlock    `hcl:"cron,block"`
@@ -32,87 +33,63 @@ type block struct {
 	Allow          []periodBlock  `hcl:"allow,block"`
 }
 
+// Arguments, with the places of their values.
+type (
+	text  = config.Given[string]
+	hosts = config.Given[[]config.HostValue]
+)
+
 type cronBlock struct {
-	Name       string    `hcl:"name,label"`
-	Schedule   string    `hcl:"schedule"`
-	ScheduleAt hcl.Range `hcl:"schedule,attr_value_range"`
-	Zone       string    `hcl:"time_zone"`
-	ZoneAt     hcl.Range `hcl:"time_zone,attr_value_range"`
-	Duration   string    `hcl:"duration,optional"`
-	DurationAt hcl.Range `hcl:"duration,attr_value_range"`
+	Name     string `hcl:"name,label"`
+	Schedule text   `hcl:"schedule"`
+	Zone     text   `hcl:"time_zone"`
+	Duration text   `hcl:"duration,optional"`
 }
 
 type periodBlock struct {
-	Name       string    `hcl:"name,label"`
-	Schedule   string    `hcl:"schedule"`
-	ScheduleAt hcl.Range `hcl:"schedule,attr_value_range"`
-	Zone       string    `hcl:"time_zone"`
-	ZoneAt     hcl.Range `hcl:"time_zone,attr_value_range"`
-	Duration   string    `hcl:"duration"`
-	DurationAt hcl.Range `hcl:"duration,attr_value_range"`
+	Name     string `hcl:"name,label"`
+	Schedule text   `hcl:"schedule"`
+	Zone     text   `hcl:"time_zone"`
+	Duration text   `hcl:"duration"`
 }
 
 type foundBlock struct {
-	Hosts      []config.HostValue `hcl:"hosts"`
-	HostsAt    hcl.Range          `hcl:"hosts,attr_value_range"`
-	Users      []string           `hcl:"users,optional"`
-	UsersAt    hcl.Range          `hcl:"users,attr_value_range"`
-	Match      string             `hcl:"match,optional"`
-	MatchAt    hcl.Range          `hcl:"match,attr_value_range"`
-	Ignore     string             `hcl:"ignore,optional"`
-	IgnoreAt   hcl.Range          `hcl:"ignore,attr_value_range"`
-	Duration   string             `hcl:"duration,optional"`
-	DurationAt hcl.Range          `hcl:"duration,attr_value_range"`
+	Hosts    hosts                  `hcl:"hosts"`
+	Users    config.Given[[]string] `hcl:"users,optional"`
+	Match    text                   `hcl:"match,optional"`
+	Ignore   text                   `hcl:"ignore,optional"`
+	Duration text                   `hcl:"duration,optional"`
 }
 
 type timersBlock struct {
-	Hosts      []config.HostValue `hcl:"hosts"`
-	HostsAt    hcl.Range          `hcl:"hosts,attr_value_range"`
-	Match      string             `hcl:"match,optional"`
-	MatchAt    hcl.Range          `hcl:"match,attr_value_range"`
-	Ignore     string             `hcl:"ignore,optional"`
-	IgnoreAt   hcl.Range          `hcl:"ignore,attr_value_range"`
-	Duration   string             `hcl:"duration,optional"`
-	DurationAt hcl.Range          `hcl:"duration,attr_value_range"`
+	Hosts    hosts `hcl:"hosts"`
+	Match    text  `hcl:"match,optional"`
+	Ignore   text  `hcl:"ignore,optional"`
+	Duration text  `hcl:"duration,optional"`
 }
 
 type httpBlock struct {
-	Path      string             `hcl:"path"`
-	PathAt    hcl.Range          `hcl:"path,attr_value_range"`
-	Blocked   []int              `hcl:"blocked"`
-	BlockedAt hcl.Range          `hcl:"blocked,attr_value_range"`
-	Host      string             `hcl:"host,optional"`
-	HostAt    hcl.Range          `hcl:"host,attr_value_range"`
-	Port      int                `hcl:"port,optional"`
-	PortAt    hcl.Range          `hcl:"port,attr_value_range"`
-	Hosts     []config.HostValue `hcl:"hosts,optional"`
-	HostsAt   hcl.Range          `hcl:"hosts,attr_value_range"`
+	Path    text                `hcl:"path"`
+	Blocked config.Given[[]int] `hcl:"blocked"`
+	Host    text                `hcl:"host,optional"`
+	Port    config.Given[int]   `hcl:"port,optional"`
+	Hosts   hosts               `hcl:"hosts,optional"`
 }
 
 type tasksBlock struct {
-	Path       string             `hcl:"path,optional"`
-	PathAt     hcl.Range          `hcl:"path,attr_value_range"`
-	Zone       string             `hcl:"time_zone"`
-	ZoneAt     hcl.Range          `hcl:"time_zone,attr_value_range"`
-	Host       string             `hcl:"host,optional"`
-	HostAt     hcl.Range          `hcl:"host,attr_value_range"`
-	Port       int                `hcl:"port,optional"`
-	PortAt     hcl.Range          `hcl:"port,attr_value_range"`
-	Hosts      []config.HostValue `hcl:"hosts,optional"`
-	HostsAt    hcl.Range          `hcl:"hosts,attr_value_range"`
-	Match      string             `hcl:"match,optional"`
-	MatchAt    hcl.Range          `hcl:"match,attr_value_range"`
-	Ignore     string             `hcl:"ignore,optional"`
-	IgnoreAt   hcl.Range          `hcl:"ignore,attr_value_range"`
-	Duration   string             `hcl:"duration,optional"`
-	DurationAt hcl.Range          `hcl:"duration,attr_value_range"`
+	Path     text              `hcl:"path,optional"`
+	Zone     text              `hcl:"time_zone"`
+	Host     text              `hcl:"host,optional"`
+	Port     config.Given[int] `hcl:"port,optional"`
+	Hosts    hosts             `hcl:"hosts,optional"`
+	Match    text              `hcl:"match,optional"`
+	Ignore   text              `hcl:"ignore,optional"`
+	Duration text              `hcl:"duration,optional"`
 }
 
 type processBlock struct {
-	Hosts   []config.HostValue `hcl:"hosts"`
-	HostsAt hcl.Range          `hcl:"hosts,attr_value_range"`
-	Match   string             `hcl:"match"`
-	MatchAt hcl.Range          `hcl:"match,attr_value_range"`
+	Hosts hosts `hcl:"hosts"`
+	Match text  `hcl:"match"`
 }
 
 // A job counts as running for this long where nothing says how long it takes.
@@ -135,13 +112,13 @@ func decode(b config.Block) (Spec, hcl.Diagnostics) {
 		return Spec{}, d.diags
 	}
 	s := Spec{Name: b.Name, IgnoreFrequent: in.IgnoreFrequent}
-	s.Before = d.duration(in.Before, defaultBefore, *b.At("before"), true)
-	s.Deployment = d.duration(in.Deployment, "0s", *b.At("deployment"), true)
+	s.Before = d.duration(in.Before, defaultBefore, true)
+	s.Deployment = d.duration(in.Deployment, "0s", true)
 	known := d.jobs(&s, in.Jobs)
 	for _, c := range in.Crons {
-		d.schedule(c.Schedule, c.ScheduleAt)
-		d.zone(c.Zone, c.ZoneAt)
-		s.Crons = append(s.Crons, Cron{c.Name, c.Schedule, c.Zone, d.duration(c.Duration, defaultDuration, c.DurationAt, false)})
+		d.schedule(c.Schedule)
+		d.zone(c.Zone)
+		s.Crons = append(s.Crons, Cron{c.Name, c.Schedule.Value, c.Zone.Value, d.duration(c.Duration, defaultDuration, false)})
 	}
 	d.found(&s, in)
 	d.asked(&s, in)
@@ -156,29 +133,29 @@ func (d *decoder) wrong(at hcl.Range, summary, detail string, args ...any) {
 	d.diags = append(d.diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: summary, Detail: fmt.Sprintf(detail, args...), Subject: &at})
 }
 
-func (d *decoder) duration(text, otherwise string, at hcl.Range, zero bool) time.Duration {
-	if text == "" {
-		text = otherwise
+func (d *decoder) duration(t text, otherwise string, zero bool) time.Duration {
+	if t.Value == "" {
+		t.Value = otherwise
 	}
-	v, err := time.ParseDuration(text)
+	v, err := time.ParseDuration(t.Value)
 	switch {
 	case err != nil:
-		d.wrong(at, "Not a duration", `%q: a number and a unit are expected: "90s", "20m", "2h".`, text)
+		d.wrong(t.At, "Not a duration", `%q: a number and a unit are expected: "90s", "20m", "2h".`, t.Value)
 	case v < 0 || v == 0 && !zero:
-		d.wrong(at, "Unsuitable duration", "%q: more than nothing is expected.", text)
+		d.wrong(t.At, "Unsuitable duration", "%q: more than nothing is expected.", t.Value)
 	case v > longest:
-		d.wrong(at, "Unsuitable duration", "%q: at most 31 days (744h).", text)
+		d.wrong(t.At, "Unsuitable duration", "%q: at most 31 days (744h).", t.Value)
 	}
 	return v
 }
 
-func (d *decoder) schedule(text string, at hcl.Range) {
-	s, err := cron.Parse(text)
+func (d *decoder) schedule(t text) {
+	s, err := cron.Parse(t.Value)
 	switch {
 	case err != nil:
-		d.wrong(at, "Not a schedule", "%s. Five fields are read as cron does, six as Spring does.", err)
+		d.wrong(t.At, "Not a schedule", "%s. Five fields are read as cron does, six as Spring does.", err)
 	case s.Never() || !fires(s):
-		d.wrong(at, "A schedule that never comes", "%q fits no date. Look at the day and the month.", text)
+		d.wrong(t.At, "A schedule that never comes", "%q fits no date. Look at the day and the month.", t.Value)
 	}
 }
 
@@ -189,9 +166,9 @@ func fires(s cron.Schedule) bool {
 	return ok
 }
 
-func (d *decoder) zone(name string, at hcl.Range) {
-	if _, err := location(name); err != nil {
-		d.wrong(at, "Unknown time zone", `%q: a name of the zone database is expected: "Asia/Seoul", "Europe/Berlin", "UTC".`, name)
+func (d *decoder) zone(t text) {
+	if _, err := location(t.Value); err != nil {
+		d.wrong(t.At, "Unknown time zone", `%q: a name of the zone database is expected: "Asia/Seoul", "Europe/Berlin", "UTC".`, t.Value)
 	}
 }
 
@@ -227,10 +204,10 @@ func (d *decoder) jobs(s *Spec, e hcl.Expression) bool {
 		}
 		for _, j := range b.Jobs {
 			if j.Schedule != "" {
-				d.schedule(j.Schedule, e.Range())
+				d.schedule(text{Value: j.Schedule, At: e.Range()})
 			}
 			if j.Zone != "" {
-				d.zone(j.Zone, e.Range())
+				d.zone(text{Value: j.Zone, At: e.Range()})
 			}
 		}
 		s.Jobs = append(s.Jobs, b)
@@ -248,7 +225,7 @@ func batchOf(v cty.Value) (b Batch, ok bool) {
 			return b, false
 		}
 	}
-	b.Addr, b.Root = text(v, "addr"), text(v, "root")
+	b.Addr, b.Root = providers.Attribute(v, "addr"), providers.Attribute(v, "root")
 	if gocty.FromCtyValue(v.GetAttr("hosts"), &b.Hosts) != nil || !strings.HasPrefix(b.Addr, "batch.") {
 		return b, false
 	}
@@ -258,128 +235,108 @@ func batchOf(v cty.Value) (b Batch, ok bool) {
 	}
 	for it := jobs.ElementIterator(); it.Next(); {
 		_, j := it.Element()
-		b.Jobs = append(b.Jobs, Job{Name: text(j, "name"), Schedule: text(j, "schedule"), Zone: text(j, "time_zone")})
+		b.Jobs = append(b.Jobs, Job{Name: providers.Attribute(j, "name"), Schedule: providers.Attribute(j, "schedule"), Zone: providers.Attribute(j, "time_zone")})
 	}
 	return b, true
-}
-
-// text of an object's attribute; "" where there is none or it is null.
-func text(v cty.Value, name string) string {
-	if v.IsNull() || !v.Type().IsObjectType() || !v.Type().HasAttribute(name) {
-		return ""
-	}
-	a := v.GetAttr(name)
-	if a.IsNull() || !a.IsKnown() || a.Type() != cty.String {
-		return ""
-	}
-	return a.AsString()
 }
 
 // found are the sources that are read from machines.
 func (d *decoder) found(s *Spec, in block) {
 	for _, c := range in.Crontabs {
-		for _, u := range c.Users {
+		for _, u := range c.Users.Value {
 			if !regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.-]{0,31}$`).MatchString(u) {
-				d.wrong(c.UsersAt, "Not a user's name", "%q: letters, digits and . _ - are expected, beginning with a letter or _.", u)
+				d.wrong(c.Users.At, "Not a user's name", "%q: letters, digits and . _ - are expected, beginning with a letter or _.", u)
 			}
 		}
-		s.Crontabs = append(s.Crontabs, Crontab{
-			d.hosts(c.Hosts, c.HostsAt), c.Users, d.filter(c.Match, c.MatchAt, c.Ignore, c.IgnoreAt),
-			d.duration(c.Duration, defaultDuration, c.DurationAt, false),
-		})
+		s.Crontabs = append(s.Crontabs, Crontab{d.hosts(c.Hosts), c.Users.Value, d.filter(c.Match, c.Ignore), d.duration(c.Duration, defaultDuration, false)})
 	}
 	for _, t := range in.Timers {
-		s.Timers = append(s.Timers, Timers{
-			d.hosts(t.Hosts, t.HostsAt), d.filter(t.Match, t.MatchAt, t.Ignore, t.IgnoreAt),
-			d.duration(t.Duration, defaultDuration, t.DurationAt, false),
-		})
+		s.Timers = append(s.Timers, Timers{d.hosts(t.Hosts), d.filter(t.Match, t.Ignore), d.duration(t.Duration, defaultDuration, false)})
 	}
 	for _, p := range in.Processes {
-		if p.Match == "" || control(p.Match) {
-			d.wrong(p.MatchAt, "Unsuitable match", "%q: a text that is a part of the program's command line is expected.", p.Match)
+		if p.Match.Value == "" || control(p.Match.Value) {
+			d.wrong(p.Match.At, "Unsuitable match", "%q: a text that is a part of the program's command line is expected.", p.Match.Value)
 		}
-		s.Processes = append(s.Processes, Process{d.hosts(p.Hosts, p.HostsAt), p.Match})
+		s.Processes = append(s.Processes, Process{d.hosts(p.Hosts), p.Match.Value})
 	}
 }
 
 // asked are the sources that are asked over HTTP.
 func (d *decoder) asked(s *Spec, in block) {
 	for _, h := range in.HTTP {
-		e := Endpoint{Path: h.Path, Header: h.Host, Port: h.Port, Blocked: h.Blocked}
-		d.endpoint(&e, h.PathAt, h.HostAt, h.PortAt, h.Hosts, h.HostsAt)
-		if len(h.Blocked) == 0 {
-			d.wrong(h.BlockedAt, "No statuses", "blocked = [403] is expected: what the endpoint answers while a job runs. Every answer that is neither one of these nor 2xx closes the window too, as one that nobody understands.")
+		e := d.endpoint(h.Path, h.Host, h.Port, h.Hosts)
+		e.Blocked = h.Blocked.Value
+		if len(e.Blocked) == 0 {
+			d.wrong(h.Blocked.At, "No statuses", "blocked = [403] is expected: what the endpoint answers while a job runs. Every answer that is neither one of these nor 2xx closes the window too, as one that nobody understands.")
 		}
-		for _, st := range h.Blocked {
+		for _, st := range e.Blocked {
 			if st < 100 || st > 599 {
-				d.wrong(h.BlockedAt, "Not a status", "%d: a status of HTTP is between 100 and 599.", st)
+				d.wrong(h.Blocked.At, "Not a status", "%d: a status of HTTP is between 100 and 599.", st)
 			}
 		}
 		s.Endpoints = append(s.Endpoints, e)
 	}
 	for _, a := range in.Actuator {
-		if a.Path == "" {
-			a.Path = "/actuator/scheduledtasks"
+		if a.Path.Value == "" {
+			a.Path.Value = "/actuator/scheduledtasks"
 		}
-		e := Endpoint{Path: a.Path, Header: a.Host, Port: a.Port, Tasks: true, Zone: a.Zone}
-		d.endpoint(&e, a.PathAt, a.HostAt, a.PortAt, a.Hosts, a.HostsAt)
-		d.zone(a.Zone, a.ZoneAt)
-		e.Filter = d.filter(a.Match, a.MatchAt, a.Ignore, a.IgnoreAt)
-		e.Duration = d.duration(a.Duration, defaultDuration, a.DurationAt, false)
+		e := d.endpoint(a.Path, a.Host, a.Port, a.Hosts)
+		e.Tasks, e.Zone = true, a.Zone.Value
+		d.zone(a.Zone)
+		e.Filter, e.Duration = d.filter(a.Match, a.Ignore), d.duration(a.Duration, defaultDuration, false)
 		s.Endpoints = append(s.Endpoints, e)
 	}
 }
 
-func (d *decoder) endpoint(e *Endpoint, pathAt, headerAt, portAt hcl.Range, hosts []config.HostValue, hostsAt hcl.Range) {
+func (d *decoder) endpoint(path, header text, port config.Given[int], on hosts) Endpoint {
+	e := Endpoint{Path: path.Value, Header: header.Value, Port: port.Value}
 	odd := func(r rune) bool { return r <= ' ' || r > '~' }
 	if !strings.HasPrefix(e.Path, "/") || strings.ContainsFunc(e.Path, odd) {
-		d.wrong(pathAt, "Not a path", "%q: a path that begins with / is expected. It is asked on 127.0.0.1, at the port of each slot that listens.", e.Path)
+		d.wrong(path.At, "Not a path", "%q: a path that begins with / is expected. It is asked on 127.0.0.1, at the port of each slot that listens.", e.Path)
 	}
 	if strings.ContainsFunc(e.Header, odd) {
-		d.wrong(headerAt, "Not a host's name", "%q has a character that no name has.", e.Header)
+		d.wrong(header.At, "Not a host's name", "%q has a character that no name has.", e.Header)
 	}
-	if e.Port < 0 || e.Port > 65535 || portAt.Filename != "" && e.Port == 0 {
-		d.wrong(portAt, "Not a port", "%d: a port is between 1 and 65535. Without port, every slot of the services that name this window is asked.", e.Port)
+	if e.Port < 0 || e.Port > 65535 || port.At.Filename != "" && e.Port == 0 {
+		d.wrong(port.At, "Not a port", "%d: a port is between 1 and 65535. Without port, every slot of the services that name this window is asked.", e.Port)
 	}
-	if hostsAt.Filename == "" {
-		return
+	if on.At.Filename == "" {
+		return e
 	}
-	e.Hosts = d.hosts(hosts, hostsAt)
+	e.Hosts = d.hosts(on)
 	if e.Port == 0 {
-		d.wrong(hostsAt, "Port missing", "Where hosts says which machines are asked, port has to say at which port.")
+		d.wrong(on.At, "Port missing", "Where hosts says which machines are asked, port has to say at which port.")
 	}
+	return e
 }
 
-func (d *decoder) hosts(in []config.HostValue, at hcl.Range) (out []string) {
-	if len(in) == 0 {
-		d.wrong(at, "No hosts", "At least one machine to look at is expected.")
+func (d *decoder) hosts(in hosts) (out []string) {
+	if len(in.Value) == 0 {
+		d.wrong(in.At, "No hosts", "At least one machine to look at is expected.")
 	}
-	for _, h := range in {
+	for _, h := range in.Value {
 		if slices.Contains(out, h.Name) {
-			d.wrong(at, "Host given twice", "The machine %q is in this list more than once.", h.Name)
+			d.wrong(in.At, "Host given twice", "The machine %q is in this list more than once.", h.Name)
 		}
 		out = append(out, h.Name)
 	}
 	return out
 }
 
-func (d *decoder) filter(match string, matchAt hcl.Range, ignore string, ignoreAt hcl.Range) Filter {
-	for _, x := range []struct {
-		text string
-		at   hcl.Range
-	}{{match, matchAt}, {ignore, ignoreAt}} {
-		if _, err := regexp.Compile(x.text); err != nil {
-			d.wrong(x.at, "Not a regular expression", "%s.", err)
+func (d *decoder) filter(match, ignore text) Filter {
+	for _, x := range []text{match, ignore} {
+		if _, err := regexp.Compile(x.Value); err != nil {
+			d.wrong(x.At, "Not a regular expression", "%s.", err)
 		}
 	}
-	return Filter{match, ignore}
+	return Filter{match.Value, ignore.Value}
 }
 
 func (d *decoder) periods(in []periodBlock) (out []Period) {
 	for _, p := range in {
-		d.schedule(p.Schedule, p.ScheduleAt)
-		d.zone(p.Zone, p.ZoneAt)
-		out = append(out, Period{p.Name, p.Schedule, d.duration(p.Duration, "", p.DurationAt, false), p.Zone})
+		d.schedule(p.Schedule)
+		d.zone(p.Zone)
+		out = append(out, Period{p.Name, p.Schedule.Value, d.duration(p.Duration, "", false), p.Zone.Value})
 	}
 	return out
 }

@@ -35,10 +35,7 @@ type reading struct {
 func judge(_ config.Ref, s Spec, c providers.Case) providers.Verdict {
 	b := &bench{s: s, c: c, clocks: map[string]reading{}}
 	if c.Begin {
-		b.cal.ahead = s.Deployment
-		if b.cal.ahead == 0 {
-			b.cal.ahead = c.Ahead
-		}
+		b.cal.ahead = max(s.Deployment, c.Ahead)
 	}
 	b.readClocks()
 	b.declared()
@@ -211,14 +208,26 @@ func (b *bench) verdict() providers.Verdict {
 			v.At = in(v.At, loc)
 			v.Until, v.Why = v.At.Add(after), what
 		}
+		v.Why += b.expects()
 		return v
 	}
-	v.Why = sentence(v.Reasons)
+	v.Why = sentence(v.Reasons) + b.expects()
 	// Of what is not known, and of what runs without a known end, nobody can say when it is over: this is the earliest.
 	if after, ok := b.cal.opens(b.over); ok && after > 0 && !v.At.IsZero() {
 		v.Until = v.At.Add(after)
 	}
 	return v
+}
+
+// expects says how long a deployment is expected to take, where that counts, and who says so.
+func (b *bench) expects() string {
+	switch {
+	case b.cal.ahead == 0 || len(b.cal.rules)+len(b.cal.allow) == 0:
+		return ""
+	case b.cal.ahead > b.s.Deployment:
+		return fmt.Sprintf("; a deployment is expected to take %s, as the last one did", short(b.cal.ahead))
+	}
+	return fmt.Sprintf("; a deployment is expected to take %s, as configured", short(b.cal.ahead))
 }
 
 func (b *bench) outside() string {

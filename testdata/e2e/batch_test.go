@@ -43,7 +43,7 @@ batch "settlement" {
     concurrency = "allow"
   }
   job "long" {
-    command = ["sh", "lib/job.sh", "60"]
+    command = ["sh", "lib/job.sh", "180"]
   }
 }
 `
@@ -117,9 +117,8 @@ func awaitFile(t *testing.T, m *fleet.Machine, name string, limit time.Duration)
 }
 
 // TestBatch is S0: jobs each second, of 5 s each, and one that spans all of it, while ten releases are deployed of which
-// two are kept. No run fails, each sees one release from start to end; the long one's release stays as long as it runs, and
-// goes with the first deployment after it. (A minute stands for three: it begins before the second deployment and ends
-// after the tenth.)
+// two are kept. No run fails, each sees one release from start to end; the long one, of three minutes, ends on its release,
+// which goes with the first deployment after it.
 func TestBatch(t *testing.T) {
 	t.Parallel()
 	s, m := newBatch(t, 11)
@@ -140,7 +139,10 @@ func TestBatch(t *testing.T) {
 	}
 	s.has(s.ok("status"), `batch\.settlement +batch-1 +long +running +1 `)
 	m.Exec("test -d /srv/settlement/releases/1")
-	if got := awaitFile(t, m, "/tmp/long.status", 2*time.Minute); got != "0" {
+	awaitFile(t, m, "/tmp/runs/20.status", time.Minute)
+	m.Exec("touch /tmp/stop")
+	wholeRuns(t, m, awaitFile(t, m, "/tmp/runs/all", time.Minute))
+	if got := awaitFile(t, m, "/tmp/long.status", 4*time.Minute); got != "0" {
 		t.Errorf("the long job ended with %s: %s %s", got, m.Exec("cat /tmp/long.out"), m.Exec("cat /tmp/long.err"))
 	}
 	if got := strings.TrimSpace(m.Exec("cat /tmp/long.out")); got != "1 saw 11 in 1" {
@@ -148,10 +150,9 @@ func TestBatch(t *testing.T) {
 	}
 	m.Exec("test -d /srv/settlement/releases/1")
 	s.has(s.deploy("11"), `removed 1\b`)
-	m.Exec("test ! -e /srv/settlement/releases/1; touch /tmp/stop")
-	wholeRuns(t, m, awaitFile(t, m, "/tmp/runs/all", time.Minute))
+	m.Exec("test ! -e /srv/settlement/releases/1")
 	s.settled("11")
-	s.has(s.ok("status"), `every-second +idle.* exit 0 \(5`, `long +idle .* exit 0 \(1m0`)
+	s.has(s.ok("status"), `every-second +idle.* exit 0 \(5`, `long +idle .* exit 0 \(3m`)
 }
 
 // wholeRuns: all ended well, said nothing on standard error, and saw one release.
@@ -264,4 +265,22 @@ func TestBatchExample(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 	s.has(s.ok("status"), `close +idle .* exit 0 `, `report +idle .* exit 0 `)
+	// Back: with the commands and the environment of then. That the version is given or not is no other state.
+	s.write("main.hcl", strings.Replace(s.read("main.hcl"), "\"Asia/Seoul\" }", "\"UTC\" }", 1))
+	if err := os.MkdirAll(filepath.Join(s.dir, "build", "settlement-2"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	s.write("build/settlement-2/close.sh", "echo \"new $TZ $SHIPCTL_RELEASE $*\"\n")
+	s.deploy("2")
+	for _, flags := range [][]string{nil, {"-var", "version=2"}, nil} {
+		s.has(s.ok(append([]string{"apply", "-auto-approve"}, flags...)...), `No changes\.`)
+	}
+	s.ok("rollback", "-auto-approve")
+	if got := m.Exec("/srv/settlement/jobs/close; /srv/settlement/jobs/report today"); got != "Asia/Seoul 1 \nAsia/Seoul 1 --report today\n" {
+		t.Errorf("after the rollback: %q", got)
+	}
+	s.has(s.ok("plan"), `is held at release 1`, `No changes\.`)
+	if n := strings.Count(s.ok("history", "-json", "-limit=0"), `"began"`); n != 3 {
+		t.Errorf("%d runs in the history, want 3", n)
+	}
 }

@@ -85,22 +85,40 @@ func (c *cell) kill() string {
 	return ""
 }
 
-// lose lets the step do what it does, and then cuts the link before its reply has come. It waits for the machine's step
-// lock, which the step holds to its end.
+// lose lets the step do what it does, and then cuts the link before its reply has come. A session can't be opened over a
+// link that gives no reply: so the link is stalled when the step's script waits for the machine's step lock, which is let go
+// then.
 func (c *cell) lose(forGood bool) string {
-	const state = "/var/lib/shipctl"
 	m, p := c.fleet.Machine(c.step.Host), c.proxy()
-	_, _ = m.Try("rm -f " + state + "/step.holder")
-	p.Stall(proxy.Down)
+	held := make(chan struct{})
 	go func() {
-		_, _ = m.Try(fmt.Sprintf(`n=0
-until grep -qF '%s' %s/step.holder 2>/dev/null; do n=$((n+1)); [ $n -lt 1000 ] || exit 3; sleep 0.01; done
-exec 9>>%s/step.lock
-flock 9`, c.step.ID, state, state))
+		_, err := m.Try(`rm -f /run/waits /run/go /var/lib/shipctl/step.holder
+exec 8>>/var/lib/shipctl/step.lock
+flock 8 || exit
+: >/run/held
+n=0
+until ls -l /proc/[0-9]*/fd/9 2>/dev/null | grep -q 'step[.]lock$'; do n=$((n+1)); [ $n -lt 300 ] || exit 3; sleep 0.02; done
+: >/run/waits
+until [ -e /run/go ]; do n=$((n+1)); [ $n -lt 1000 ] || exit 4; sleep 0.02; done`)
+		if err != nil {
+			c.t.Errorf("the step did not come to its lock: %v", err)
+		}
+	}()
+	go func() {
+		_, _ = m.Try("until [ -e /run/held ]; do sleep 0.02; done; rm /run/held")
+		close(held)
+		_, _ = m.Try("n=0; until [ -e /run/waits ]; do n=$((n+1)); [ $n -lt 500 ] || exit 3; sleep 0.02; done")
+		p.Stall(proxy.Down)
+		_, _ = m.Try(fmt.Sprintf(`: >/run/go
+n=0
+until grep -qF '%s' /var/lib/shipctl/step.holder 2>/dev/null; do n=$((n+1)); [ $n -lt 200 ] || exit 3; sleep 0.02; done
+exec 8>>/var/lib/shipctl/step.lock
+flock -w 30 8; rm -f /run/waits /run/go`, c.step.ID))
 		p.Refuse(forGood)
 		p.Reset()
 		p.Resume()
 	}()
+	<-held
 	return ""
 }
 
@@ -132,6 +150,7 @@ func (c *cell) powerCut() string {
 // matrix is a fleet and where it stands.
 type matrix struct {
 	*site
+	scene   scene
 	points  *checkpoints
 	links   map[string]*proxy.Proxy
 	webs    []string
@@ -219,13 +238,15 @@ func (x *matrix) run1(t *testing.T, step planned, k crash) outcome {
 		}
 	}
 	c := &cell{matrix: x, step: step, crash: k}
-	stop := x.traffic(c)
+	stop, jobs := x.traffic(c), x.jobs(c)
 	first := c.first()
 	r := x.site.run(x.apply()...)
 	if r.code != 0 {
 		t.Errorf("the second apply: exit %d", r.code)
 	}
 	o := outcome{first: first, lost: stop()}
+	jobs()
+	x.neverTwo()
 	if got, want := x.state(), x.want[x.version%2]; got != want {
 		t.Errorf("it ends elsewhere:\n%s", difference(want, got))
 	}
@@ -323,6 +344,51 @@ func (x *matrix) traffic(c *cell) (stop func() int) {
 	}
 }
 
+// jobs starts one every 0.3 s, each of which lasts for a second, and judges them in the end: none fails, none sees another
+// release than the one that its command is for.
+func (x *matrix) jobs(c *cell) (judge func()) {
+	x.t.Helper()
+	if !x.scene.jobs {
+		return func() {}
+	}
+	m := x.m("app-1")
+	m.WriteFile("/root/jobs", `rm -rf /var/tmp/runs; mkdir /var/tmp/runs; cd /var/tmp/runs || exit
+n=0
+while [ ! -e over ]; do
+	n=$((n + 1))
+	(/srv/teatime/jobs/every >$n.out 2>&1; echo $? >$n.status) &
+	sleep 0.3
+done
+wait
+echo $n >all
+`, 0o644)
+	m.Exec("setsid sh /root/jobs >/dev/null 2>&1 </dev/null & sleep 0.5")
+	return func() {
+		x.t.Helper()
+		m.Exec("touch /var/tmp/runs/over")
+		ok := "0"
+		if c.crash.dead {
+			ok = "0\\|137" // its machine was switched off
+		} else {
+			awaitFile(x.t, m, "/var/tmp/runs/all", 20*time.Second)
+		}
+		if out := m.Exec("cd /var/tmp/runs; grep -Lx '" + ok + "' *.status | while read -r f; do echo $f; cat $f ${f%status}out; done; [ -e 1.status ] || echo none ended; rm -rf /var/tmp/runs /root/jobs"); out != "" {
+			x.t.Errorf("jobs that failed:\n%s", out)
+		}
+	}
+}
+
+// neverTwo: the program itself has noticed when another one ran.
+func (x *matrix) neverTwo() {
+	x.t.Helper()
+	if !x.scene.alone {
+		return
+	}
+	if out, err := x.m("app-1").Try("cat /var/tmp/two && rm /var/tmp/two"); err == nil {
+		x.t.Errorf("two ran at once: %s", out)
+	}
+}
+
 func (x *matrix) with(t *testing.T) *matrix {
 	sub := *x
 	sub.site = x.site.with(t)
@@ -351,7 +417,11 @@ func (x *matrix) state() string {
 			fmt.Fprintf(&b, "%s runs %s\n", m.Name, c)
 		}
 	}
-	return x.plain(b.String())
+	out := x.plain(b.String())
+	if x.scene.alone { // who was healthy is noted for the switch of an nginx, and there is none
+		out = regexp.MustCompile(`(?m)^\S+ \S+\.healthy .*\n(\t.*\n)*`).ReplaceAllString(out, "")
+	}
+	return out
 }
 
 func content(m *fleet.Machine, path string) string {
@@ -386,13 +456,15 @@ func (x *matrix) plain(s string) string {
 		{`\b[0-9a-f]{64}\b`, "SHA256"},
 		{`\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b`, "BOOT"},
 		{`(vNEW|vOLD)/[0-9a-f]{12}`, "$1/DIGEST"},
+		{`(?m)^\t\+[0-9a-f]{12}$`, "\t+DIGEST"},                              // in the notes of what was started
 		{`(?m)^\t(epoch|id|who|boot|until|since|master|worker)( .*)?\n`, ""}, // leases, and who served when
 		{`(?m)^\t(v\w+) \d{10}$`, "\t$1"},                                    // when it was activated
 		{`(?m)^\tv\d+\n`, ""},                                                // the names of releases that were removed
 		{`BOOT \d+ \d+ `, "BOOT PID START "},                                 // what was healthy
 		{`"took":[0-9.]+`, `"took":0`},
-		{`SHA256 \d+ tar`, "SHA256 N tar"}, // the how manieth
-		{`(?m)^\tRUN .*/.*\n`, ""},         // the last step
+		{`SHA256 \d+ tar`, "SHA256 N tar"},                               // the how manieth
+		{`(?m)^\S+ /srv/\S+/jobs/\.state/\w+/runs\S* .*\n(\t.*\n)*`, ""}, // who ran when
+		{`(?m)^\tRUN .*/.*\n`, ""},                                       // the last step
 	} {
 		s = regexp.MustCompile(r[0]).ReplaceAllString(s, r[1])
 	}
@@ -437,7 +509,9 @@ type scene struct {
 	name     string
 	machines []string
 	hcl      string
-	fleets   int // that share its cells
+	fleets   int  // that share its cells
+	jobs     bool // run all the while
+	alone    bool // two of the program must never run at once
 }
 
 func scenes() []scene {
@@ -446,10 +520,36 @@ func scenes() []scene {
 		Replace(service(`variable = "service_url"`, program("--abrupt")+"\n  stop {\n    grace = \"2s\"\n  }"))
 	alone, _, _ := strings.Cut(both, "\nservice \"teatime\"")
 	return []scene{
-		{"blue/green with two nginx machines", []string{"app-1", "web-1", "web-2"}, both, 2},
-		{"a release with retention", []string{"app-1"}, alone, 1},
+		{name: "blue/green with two nginx machines", machines: []string{"app-1", "web-1", "web-2"}, hcl: both, fleets: 2},
+		{name: "a release with retention", machines: []string{"app-1"}, hcl: alone, fleets: 1},
+		{name: "a batch server, recreated", machines: []string{"app-1"}, hcl: recreated(both), fleets: 1, alone: true},
+		{name: "a release with jobs", machines: []string{"app-1"}, hcl: alone + everyJob, fleets: 1, jobs: true},
 	}
 }
+
+// recreated has one slot, behind no nginx, and a program that has a lock as long as it lives.
+func recreated(hcl string) string {
+	for _, part := range [][2]string{{"  slot \"green\" {", "\n  }\n"}, {"  nginx_upstream {", "\n  }\n"}} {
+		head, rest, _ := strings.Cut(hcl, part[0])
+		_, tail, _ := strings.Cut(rest, part[1])
+		hcl = head + tail
+	}
+	const lock = `command = ["sh", "-c", "exec 8>>/var/tmp/one; flock -n 8 || { date >>/var/tmp/two; exit 1; }; exec \"$@\"", "sh", `
+	return strings.Replace(hcl, "command = [", "rollout {\n    strategy = \"recreate\"\n  }\n  "+lock, 1)
+}
+
+// everyJob is a job of the release, whose command is another one with each version.
+const everyJob = `
+batch "teatime" {
+  release = release.teatime
+  run_as  = "teatime"
+
+  job "every" {
+    command     = ["sh", "-c", "a=$(cat VERSION) && sleep 1 && b=$(cat ./VERSION) && echo \"$a $b $0\" && [ \"$a\" = \"$b\" ] && [ \"$a\" = \"$0\" ]", coalesce(var.version, "live")]
+    concurrency = "allow"
+  }
+}
+`
 
 // TestCrashMatrix: at each checkpoint of a deployment, each fault. The table is printed, and docs/crash-matrix.md must have
 // its rows and columns; with SHIPCTL_MATRIX_DOC=1 and all cells it is written there.
@@ -488,6 +588,7 @@ type table struct {
 // fill runs every cell that is the fleet's share.
 func (tb *table) fill(t *testing.T, share int) {
 	x := newMatrix(t, tb.scene.hcl, tb.scene.machines...)
+	x.scene = tb.scene
 	for range 3 { // until there is something to stop and to remove
 		x.next()
 		x.ok(x.apply()...)

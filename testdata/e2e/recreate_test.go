@@ -2,8 +2,12 @@ package e2e
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // batchServer is a program of which two must never run at once, behind no nginx.
@@ -59,4 +63,86 @@ func TestRecreate(t *testing.T) {
 			s.settled("3")
 		})
 	}
+}
+
+// amongJobs are jobs that rely on the batch server, and the window that they close while they run.
+const amongJobs = `
+release "settlement" {
+  hosts   = [host.box-1]
+  root    = "/srv/settlement"
+  source  = "build/settlement"
+  version = "jobs-1"
+}
+
+batch "settlement" {
+  release = release.settlement
+
+  job "close" {
+    command     = ["sh", "close.sh"]
+    concurrency = "allow"
+  }
+}
+
+batch_window "settlement" {
+  jobs = [batch.settlement]
+}
+`
+
+// relies fails when the server that it found at its beginning is another one, or none, at its end.
+const relies = `server() { curl -s -m 5 http://127.0.0.1:8081/ | sed 's/.*"pid":\([0-9]*\).*/\1/'; }
+a=$(server)
+sleep "${1:-1}"
+b=$(server)
+[ -z "$a" ] || [ "$a" = "$b" ] || { echo "the server was $a and is $b"; exit 9; }
+`
+
+// TestRecreateAmongJobs: 200 jobs start in the very moment between the last look and the stop of a server of which two must
+// never run at once. None loses the server that it began with: those wait. Those that run are waited for.
+func TestRecreateAmongJobs(t *testing.T) {
+	t.Parallel()
+	hcl := strings.Replace(batchServer("systemd", "--abrupt"), "  rollout {", "  windows = [batch_window.settlement]\n  rollout {", 1)
+	s := newSite(t, []string{"box-1"}, hcl+amongJobs)
+	points := watch(t)
+	s.env = append(s.env, points.env)
+	if err := os.MkdirAll(filepath.Join(s.dir, "build", "settlement"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	s.write("build/settlement/close.sh", relies)
+	box := s.m("box-1")
+	s.deploy("1")
+	const rounds, atOnce = 5, 40
+	box.WriteFile("/run/jobs", fmt.Sprintf("mkdir -p /run/j\nfor i in $(seq %d); do (/srv/settlement/jobs/close >/run/j/$1.$i.out 2>&1; echo $? >/run/j/$1.$i.status) & done\nwait\n", atOnce), 0o644)
+	stop := point{Step: `service.teatime["box-1"]/stop-blue`, Moment: "before"}
+	for i := range rounds {
+		version := fmt.Sprint(2 + i)
+		s.artifact(version)
+		start := once(stop, func() string {
+			_, _ = box.Try(fmt.Sprintf("setsid sh /run/jobs %d >/dev/null 2>&1 </dev/null & sleep 0.4", i))
+			return ""
+		})
+		points.at(func(p point) string {
+			if i%2 == 0 && p.Moment == "after" && strings.HasSuffix(p.Step, "/publish") { // it runs when the deployment comes to the stop
+				_, _ = box.Try("setsid /srv/settlement/jobs/close 3 >/run/long.out 2>&1 </dev/null & sleep 0.2")
+			}
+			return start(p)
+		})
+		out := s.deploy(version, "-wait-window=1m")
+		if !slices.Contains(points.points(), stop) {
+			t.Errorf("round %d: nothing was stopped", i)
+		}
+		if i%2 == 0 {
+			s.has(out, `Waiting up to 1m.*close runs on box-1`)
+		}
+	}
+	for n := 0; ; n++ {
+		got := box.Exec("cat /run/long.out; cd /run/j && ls *.status | wc -l; cat *.status | sort | uniq -c; cat *.out | grep 'the server was' | head; true")
+		if lines := strings.Fields(got); len(lines) > 0 && lines[0] == fmt.Sprint(rounds*atOnce) || n > 100 {
+			if strings.Join(lines, " ") != fmt.Sprintf("%d %d 0", rounds*atOnce, rounds*atOnce) {
+				t.Errorf("how the jobs ended:\n%s", got)
+			}
+			break
+		}
+		time.Sleep(200 * time.Millisecond)
+	}
+	s.settled(fmt.Sprint(1 + rounds))
 }

@@ -3,6 +3,7 @@ package e2e
 import (
 	"bufio"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -39,10 +40,15 @@ func newWindow(t *testing.T, names []string, hcl string) *site {
 	program := program("--abrupt", "--jobs=0 0 13 * * *;0 * * * * *", "--busy="+busy) + "\n  windows = [batch_window.settlement]"
 	s := newSite(t, names, onBox(service(`variable = "service_url"`, program))+hcl)
 	s.m("box-1").WriteSite(fleet.SiteVariable(include, "service_url"))
-	for _, n := range names { // -u: what else reads the clock compares it with files, which the kernel's clock dates
-		s.m(n).WriteFile("/usr/local/bin/date", "#!/bin/sh\nif [ \"$*\" = '-u +%s' ] && [ -e /run/clock ]; then exec cat /run/clock; fi\nexec /bin/date \"$@\"\n", 0o755)
+	for _, n := range names {
+		shift(s.m(n))
 	}
 	return s
+}
+
+// shift lets a machine's clock be set. -u: what else reads it compares it with files, which the kernel's clock dates.
+func shift(m *fleet.Machine) {
+	m.WriteFile("/usr/local/bin/date", "#!/bin/sh\nif [ \"$*\" = '-u +%s' ] && [ -e /run/clock ]; then exec cat /run/clock; fi\nexec /bin/date \"$@\"\n", 0o755)
 }
 
 // clock sets a machine's clock: RFC 3339; "" for the real one.
@@ -110,8 +116,9 @@ func TestWindow(t *testing.T) {
 	t.Run("21 minutes before", func(t *testing.T) {
 		s := s.with(t)
 		s.clock("box-1", early)
-		s.gate(0, `open until 2026-03-02T12:40:00\+09:00 \(Jobs.job1`)
-		s.has(s.ok("plan", "-var", "version=2"), `window settlement: open until 2026-03-02T12:40:00\+09:00`)
+		until := `open until 2026-03-02T12:39:[0-5]0\+09:00 \(Jobs.job1 .*; a deployment is expected to take \d+s, as the last one did\)`
+		s.gate(0, until)
+		s.has(s.ok("plan", "-var", "version=2"), `window settlement: `+until)
 	})
 	t.Run("over HTTP", func(t *testing.T) { overHTTP(s.with(t), early, late) })
 	t.Run("while it runs", func(t *testing.T) {
@@ -145,13 +152,63 @@ func TestWindow(t *testing.T) {
 			t.Errorf("exit %d", r.code)
 		}
 		s.has(r.out, `"forced":"the audit waits"`, `"type":"window"`, `Forced, for this reason: the audit waits`)
+		s.has(s.ok("history", "-limit=1"), `window forced: the audit waits`)
+		s.has(s.ok("history", "-limit=1", "-json"), `"forced": ?"the audit waits"`)
 	})
+	t.Run("forced, and open", func(t *testing.T) {
+		s := s.with(t)
+		s.clock("box-1", "2026-03-02T12:30:00+09:00")
+		r := s.run("apply", "-auto-approve", "-var", "version=3", "-force-window=to be sure", "-json")
+		if r.code != 0 || strings.Contains(r.out, `"forced"`) || strings.Contains(r.out, "Forced") {
+			t.Errorf("exit %d, or it says that an open window was forced", r.code)
+		}
+		if out := s.ok("history", "-json"); strings.Contains(out, "to be sure") || strings.Count(out, `"forced"`) != 1 {
+			t.Errorf("in the history:\n%s", out)
+		}
+	})
+}
+
+// TestBatchServerExample applies the example as it stands: only the address and keys are given. A deployment keeps away from
+// the job at 13:00, and from Christmas.
+func TestBatchServerExample(t *testing.T) {
+	t.Parallel()
+	f := fleet.Up(t, "batch-1")
+	m := f.Machine("batch-1")
+	m.Exec("useradd --system batch")
+	shift(m)
+	s := &site{t: t, fleet: f, dir: t.TempDir()}
+	copyFile(t, "../../examples/batch-server/main.hcl", filepath.Join(s.dir, "main.hcl"))
+	s.write("machines.hclvars", fmt.Sprintf("address = %q\nidentity_file = %q\nknown_hosts = %q\n", m.Addr, f.KeyFile, f.KnownHosts))
+	s.env = []string{"SHIPCTL_CLI_ARGS=-var-file=machines.hclvars"}
+	if err := os.MkdirAll(filepath.Join(s.dir, "build"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range []string{"1", "2"} {
+		copyFile(t, teatime, filepath.Join(s.dir, "build", "teatime-"+v))
+	}
+	s.clock("batch-1", "2026-03-02T12:00:00+09:00")
+	s.deploy("1")
+	s.settled("1")
+	for now, why := range map[string]string{
+		"2026-03-02T12:41:00+09:00": `Jobs.job1 at batch-1:8081 starts at 2026-03-02T13:00:00\+09:00, in 19m`,
+		"2026-12-25T12:00:00+09:00": `deny year-end lasts until 2027-01-03T00:00:00\+09:00`,
+	} {
+		s.clock("batch-1", now)
+		s.gate(3, why)
+	}
+	s.clock("batch-1", "2026-03-02T12:00:00+09:00")
+	m.Exec("touch /run/settlement-runs")
+	s.gate(3, `answers 403`)
+	m.Exec("rm /run/settlement-runs")
+	s.gate(0)
+	s.has(s.deploy("2"), `stop server \(pid \d+\) … done`, `start server on :8081 … done`)
+	s.settled("2")
 }
 
 // betweenPlanAndStop: the plan was made while the window was open; the job starts while the old workers of nginx drain.
 func betweenPlanAndStop(s *site) {
 	t, box := s.t, s.m("box-1")
-	s.clock("box-1", "2026-03-02T12:39:00+09:00")
+	s.clock("box-1", "2026-03-02T12:30:00+09:00")
 	s.ok("plan", "-var", "version=2", "-out=saved")
 	s.ok("show", "saved")
 	slow := make(chan struct{})

@@ -42,8 +42,9 @@ type conf struct {
 	Keep       int
 	Hook       bool
 	NoVerify   bool
-	Jobs       bool // a batch on the same release, whose command changes with each version
-	Recreate   bool // one slot; without Webs no nginx either
+	Jobs       bool   // a batch on the same release, whose command changes with each version
+	Command    string // of a job; "": it changes with each version
+	Recreate   bool   // one slot; without Webs no nginx either
 }
 
 func base() conf {
@@ -126,7 +127,11 @@ func (c conf) hcl(build string) string {
 		verify = ""
 	}
 	if c.Jobs {
-		jobs = fmt.Sprintf("batch \"night\" {\n  release = release.teatime\n  job \"close\" {\n    command = [\"./close\", %q]\n  }\n  job \"report\" {\n    command = [\"./report\"]\n  }\n}\n", c.Version+c.Flag)
+		command := c.Command
+		if command == "" {
+			command = c.Version + c.Flag
+		}
+		jobs = fmt.Sprintf("batch \"night\" {\n  release = release.teatime\n  job \"close\" {\n    command = [\"./close\", %q]\n  }\n  job \"report\" {\n    command = [\"./report\"]\n  }\n}\n", command)
 	}
 	if c.Together {
 		nginxOn = "[host.app-1]"
