@@ -51,12 +51,12 @@ func (c *cli) execute(ctx context.Context, m *made, l *executor.Lease, a applyAr
 	g := m.gatekeeper(a.windowArgs)
 	g.run = l.ID
 	stops := c.checkpoints()
-	gate, waited := c.gate(g, r.progress.Note)
+	windows := &patience{all: a.waitWindow, now: c.now}
 	out := executor.Run(ctx, m.plan, executor.Env{
-		Run: l.ID, Epoch: l.Epoch, Dial: stops.dial(m.machines), Gate: gate, Emit: stops.emit(r.emit), Now: c.now, Pause: pause,
+		Run: l.ID, Epoch: l.Epoch, Dial: stops.dial(m.machines), Gate: c.gate(g, windows, r.progress.Note), Emit: stops.emit(r.emit), Now: c.now, Pause: pause,
 		Parallelism: a.parallelism, Forced: a.forceWindow,
 	})
-	b.entry.Forced, b.waited = out.Forced, waited()
+	b.entry.Forced, b.waited = out.Forced, windows.waited()
 	if err := b.end(context.WithoutCancel(ctx), out, r.traced()); err != nil {
 		r.progress.Note("What was done could not be written down everywhere; the next apply does that: " + err.Error())
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 	"unicode"
 
@@ -66,7 +67,8 @@ func (c *cli) awaitWindows(ctx context.Context, m *made, seen *planner.Plan, a a
 	if len(refs) == 0 || a.forceWindow != "" || executor.Closed(windows) == nil {
 		return nil
 	}
-	windows, err := c.open(ctx, m.gatekeeper(a.windowArgs), windows, refs, &a.waitWindow, true, func(s string) { c.text(c.err).Say(printable(s)) })
+	w := &patience{all: a.waitWindow, now: c.now}
+	windows, err := c.open(ctx, m.gatekeeper(a.windowArgs), windows, refs, w, true, func(s string) { c.text(c.err).Say(printable(s)) })
 	if errors.Is(err, executor.ErrClosed) {
 		return view.ClosedError{Windows: windows, Waited: a.waitWindow}
 	}
@@ -84,52 +86,97 @@ func of(all []planner.Window, refs []config.Ref) (out []planner.Window) {
 	return out
 }
 
-// gate is how the executor asks: freshly, each time. It waits at the start and before a switch, and before a stop that
-// comes before it: never before one that is final, when requests go to the new version and a later apply stops the old
-// one. Before a stop, launchers are kept from starting jobs, and then it is judged. waited is how long it has waited.
-func (c *cli) gate(g gatekeeper, note func(string)) (gate executor.Gate, waited func() time.Duration) {
-	left := g.waitWindow
-	forced := false
-	waited = func() time.Duration { return g.waitWindow - left }
+// gate is how the executor asks: freshly, each time, and of several units at once. It waits at the start and before a
+// switch, and before a stop that comes before it: never before one that is final, when requests go to the new version
+// and a later apply stops the old one. Before a stop, launchers are kept from starting jobs, and then it is judged.
+func (c *cli) gate(g gatekeeper, w *patience, note func(string)) executor.Gate {
+	var forced sync.Once
 	return func(ctx context.Context, s providers.Step, refs []config.Ref) ([]planner.Window, func(), error) {
 		begin := s.ID == ""
 		windows := g.ask(ctx, refs, begin)
 		err := executor.Closed(windows)
 		switch {
 		case err != nil && g.forceWindow != "":
-			if !forced {
-				note(fmt.Sprintf("Forced, for this reason: %s. %s", g.forceWindow, err))
-			}
-			forced = true
+			forced.Do(func() { note(fmt.Sprintf("Forced, for this reason: %s. %s", g.forceWindow, err)) })
 			return windows, nil, nil
 		case begin || s.Group != "":
-			windows, err = c.open(ctx, g, windows, refs, &left, begin, note)
+			windows, err = c.open(ctx, g, windows, refs, w, begin, note)
 			return windows, nil, err
 		}
 		for {
 			if err != nil && !s.Final { // nothing was switched: what serves can go on serving
-				windows, err = c.open(ctx, g, windows, refs, &left, begin, note)
+				windows, err = c.open(ctx, g, windows, refs, w, begin, note)
 			}
 			if err != nil {
 				return windows, nil, err
 			}
-			begun := c.now()
-			letGo, held, err := g.hold(ctx, s, refs)
-			if held && err == nil { // who waited for a job looks again
+			end := w.wait()
+			letGo, held, why := g.hold(ctx, s, refs)
+			end()
+			if held && why == nil { // who waited for a job looks again
 				windows = g.ask(ctx, refs, begin)
-				err = executor.Closed(windows)
+				why = executor.Closed(windows)
 			}
-			if err == nil {
+			if why == nil {
 				return windows, letGo, nil
 			}
 			letGo()
-			if left -= c.now().Sub(begun); s.Final || left <= 0 || !errors.Is(err, executor.ErrClosed) {
-				return windows, nil, err
+			left := w.left()
+			if s.Final || left <= 0 || !errors.Is(why, executor.ErrClosed) {
+				return windows, nil, why
 			}
-			note(fmt.Sprintf("Waiting up to %s: %s", left.Round(time.Second), err))
+			note(fmt.Sprintf("Waiting up to %s: %s", left.Round(time.Second), why))
+			end = w.wait()
+			pause(ctx, min(askAgain, left))
+			end()
+			if ctx.Err() != nil {
+				return windows, nil, ctx.Err()
+			}
+			windows = g.ask(ctx, refs, begin)
+			err = executor.Closed(windows)
 		}
-	}, waited
+	}
 }
+
+// patience is how long an apply waits for windows in all. What waits at the same time counts once.
+type patience struct {
+	all time.Duration
+	now func() time.Time
+
+	mu      sync.Mutex
+	spent   time.Duration
+	waiting int
+	since   time.Time // while somebody waits
+}
+
+// wait counts until end is called.
+func (p *patience) wait() (end func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.waiting == 0 {
+		p.since = p.now()
+	}
+	p.waiting++
+	return func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if p.waiting--; p.waiting == 0 {
+			p.spent += p.now().Sub(p.since)
+		}
+	}
+}
+
+// waited is how long that was until now.
+func (p *patience) waited() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.waiting > 0 {
+		return p.spent + p.now().Sub(p.since)
+	}
+	return p.spent
+}
+
+func (p *patience) left() time.Duration { return p.all - p.waited() }
 
 // hold keeps launchers from starting jobs. What could not be held counts as closed.
 func (g gatekeeper) hold(ctx context.Context, s providers.Step, refs []config.Ref) (letGo func(), held bool, err error) {
@@ -159,31 +206,33 @@ func (g gatekeeper) hold(ctx context.Context, s providers.Step, refs []config.Re
 	return letGo, len(done) > 0, nil
 }
 
-// open waits until windows are open, at most for what is left, which it counts down.
-func (c *cli) open(ctx context.Context, g gatekeeper, windows []planner.Window, refs []config.Ref, left *time.Duration, begin bool, note func(string)) ([]planner.Window, error) {
+// open waits until windows are open, for as long as there is patience.
+func (c *cli) open(ctx context.Context, g gatekeeper, windows []planner.Window, refs []config.Ref, p *patience, begin bool, note func(string)) ([]planner.Window, error) {
 	said := ""
 	for {
-		err := executor.Closed(windows)
-		if err == nil || *left <= 0 {
+		err, left := executor.Closed(windows), p.left()
+		if err == nil || left <= 0 {
 			return windows, err
 		}
 		if err.Error() != said {
 			said = err.Error()
 			note(fmt.Sprintf("Waiting up to %s: %s", left.Round(time.Second), said))
 		}
-		nap := min(askAgain, *left)
+		nap := min(askAgain, left)
 		for _, w := range windows {
 			if d := w.Until.Sub(w.At); !w.Open && !w.Until.IsZero() && !w.At.IsZero() && d > 0 {
 				nap = min(nap, max(d, time.Second))
 			}
 		}
-		begun := c.now()
+		end := p.wait()
 		pause(ctx, nap)
+		if ctx.Err() == nil {
+			windows = g.ask(ctx, refs, begin)
+		}
+		end()
 		if ctx.Err() != nil {
 			return windows, ctx.Err()
 		}
-		windows = g.ask(ctx, refs, begin)
-		*left -= max(c.now().Sub(begun), nap)
 	}
 }
 
