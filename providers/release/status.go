@@ -40,7 +40,9 @@ func status(ref config.Ref, s Spec, f remote.Facts) (out []providers.Status) {
 		if due := l.Due[id]; len(due) > 0 {
 			notes = append(notes, "not run after its activation: "+strings.Join(due, ", "))
 		}
-		if n := len(l.Releases); n > 0 {
+		if n := len(l.Releases); n == 1 {
+			notes = append(notes, "1 release")
+		} else if n > 1 {
 			notes = append(notes, fmt.Sprintf("%d releases", n))
 		}
 		line.Note = strings.Join(notes, "; ")
