@@ -229,6 +229,11 @@ func (d *hostDiff) live(b state) {
 		d.problem(fmt.Sprintf("there is no release in %s on %s yet: say which one to deploy, as with -var version=…", d.s.Root, d.a.Host))
 		return
 	}
+	if last := d.l.last(); last != "" && last != b.Current {
+		d.problem(fmt.Sprintf("%s on %s points to %s, and release %s was activated last: somebody has moved it, or a run was cut off. Say which one is wanted, as with -var version=%s.",
+			d.s.within("current"), d.a.Host, b.Current, last, last))
+		return
+	}
 	d.c.Line = "release " + b.Current
 	d.w.ID = d.l.CurrentID(d.s.Root)
 	d.after = b
@@ -309,9 +314,12 @@ func (d *hostDiff) steps(b state, published bool) {
 		}
 		d.publish(!sent)
 	}
-	if d.l.CurrentID(d.s.Root) != id {
+	if last := d.l.last(); d.l.CurrentID(d.s.Root) != id || last != "" && last != id {
 		d.moves = true
-		if published {
+		if d.l.CurrentID(d.s.Root) == id {
+			d.c.Action = providers.Update
+			d.c.Line = fmt.Sprintf("release %s (current points to it already, and release %s was activated last)", id, last)
+		} else if published {
 			d.c.Action = providers.Update
 			d.c.Line = fmt.Sprintf("release %s (there already)", id)
 		}

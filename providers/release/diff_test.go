@@ -120,6 +120,19 @@ func TestDiff(t *testing.T) {
 `},
 		{"live", tea(PinLive, ""), remote.Answer{}, seen(root, at("41"), r41, r42), "", "no-op app-1 [41] release 41\n"},
 
+		{"live, as it was activated", tea(PinLive, ""), remote.Answer{}, seen(root, at("41"), r41, r42, "activated 42", "activated 41"), "", "no-op app-1 [41] release 41\n"},
+		{"live, moved by hand", tea(PinLive, ""), remote.Answer{}, seen(root, at("41"), r41, r42, "activated 41", "activated 42"), "", `no-op app-1 [41] could not be planned
+  problem: /srv/teatime/current on app-1 points to 41, and release 42 was activated last: somebody has moved it, or a run was cut off. Say which one is wanted, as with -var version=42.
+`},
+		{"moved by hand, to be put back", tea(PinVersion, "42"), absent, seen(root, at("41"), r41, r42, "activated 41", "activated 42"), "", `update app-1 [41 → 42] release 42 (there already)
+  activate release 42 undo ["42" "/srv/teatime/releases/41"]
+  {"current":"41","releases":["41","42"]} → {"current":"42","releases":["41","42"]}
+`},
+		{"moved by hand, to be kept", tea(PinVersion, "41"), absent, seen(root, at("41"), r41, r42, "activated 41", "activated 42"), "", `update app-1 [41] release 41 (current points to it already, and release 42 was activated last)
+  activate release 41 undo ["41" "/srv/teatime/releases/41"]
+  {"current":"41","releases":["41","42"]} → {"current":"41","releases":["41","42"]}
+`},
+
 		{"by content, nothing built", tea(PinContent, ""), absent, absent, "", `no-op app-1 [none] could not be planned
   problem: the source build/teatime-42.jar is not there: build it, or correct source or version.
 `},

@@ -24,6 +24,14 @@ type Look struct {
 	Ready     []string            // SHA-256 of uploads that are not published
 }
 
+// last is the release that was activated last, "" where none is known.
+func (l Look) last() string {
+	if len(l.Activated) == 0 {
+		return ""
+	}
+	return l.Activated[len(l.Activated)-1]
+}
+
 // Link is what <root>/current is.
 type Link struct {
 	Kind   string // none, link, directory, file, or odd: a link that can't be printed

@@ -105,6 +105,25 @@ func TestDrift(t *testing.T) {
 		s.deploy("3")
 		clean("after it was applied")
 	})
+	t.Run("an apply takes nothing for granted", func(t *testing.T) {
+		s := s.with(t)
+		app.Exec("ln -sfn /srv/teatime/releases/2 /srv/teatime/current")
+		for _, command := range [][]string{{"plan"}, {"apply", "-auto-approve"}} {
+			r := s.run(command...)
+			s.has(r.out, `/srv/teatime/current on app-1 points to 2, and release 3 was activated last`)
+			if r.code != 1 {
+				t.Errorf("%s: exit %d", command[0], r.code)
+			}
+		}
+		if r := s.run("drift"); r.code != 2 || !strings.Contains(r.out, "points to 2") {
+			t.Errorf("drift afterwards: exit %d", r.code)
+		}
+		s.deploy("3")
+		clean("after it was put back")
+		if v := strings.TrimSpace(app.Exec("readlink /srv/teatime/current")); !strings.HasSuffix(v, "/3") {
+			t.Errorf("current points to %s", v)
+		}
+	})
 	t.Run("unreachable", func(t *testing.T) {
 		s := s.with(t)
 		web.Exec("systemctl stop ssh.socket ssh.service 2>/dev/null; sleep 0.2; true")
