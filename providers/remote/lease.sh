@@ -101,7 +101,10 @@ acquire)
 		has_epoch=$((has_epoch + 1)) has_since=$(date -u +%Y-%m-%dT%H:%M:%SZ)
 	fi
 	put "$has_epoch" "$id" $((now + ttl))
-	[ "$has_id" = "$id" ] || await_step
+	if [ "$has_id" != "$id" ]; then
+		await_step
+		rm -f "$dir"/*.shipctl-* "$dir"/*/*.shipctl-* # what was being written when a run before, or the machine, died
+	fi
 	printf '%s\n' "$has_epoch"
 	;;
 renew)

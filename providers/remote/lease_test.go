@@ -73,7 +73,14 @@ func TestLeaseScript(t *testing.T) {
 			}
 			interrupted("one", 1, "") // of an earlier epoch: nothing of its own waits here
 			interrupted("two", 2, "two")
+			half := filepath.Join(state, "projects", remotetest.Project, "record.shipctl-123")
+			if err := os.WriteFile(half, []byte("half a rec"), 0o600); err != nil {
+				t.Fatal(err)
+			}
 			want("acquire", "three", "60000", "3", 0) // two has expired
+			if _, err := os.Stat(half); !errors.Is(err, os.ErrNotExist) {
+				t.Errorf("what a crash had left half written is there still: %v", err)
+			}
 			want("renew", "two", "60000", "held by", 76)
 			want("force", "two", "0", "another ID was given", 74)
 			want("force", "three", "0", "was held by", 0)
