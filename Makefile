@@ -35,7 +35,7 @@ e2e: fleet-packages build
 
 # matrix is every cell of docs/crash-matrix.md, and an interrupt at each step of a deployment. Needs root.
 matrix: fleet-packages build
-	SHIPCTL_MATRIX=all sh .ci/test $(GO) test -timeout 60m -run 'TestCrashMatrix|TestInterrupts' ./testdata/e2e/...
+	SHIPCTL_MATRIX=all sh .ci/test $(GO) test -timeout 60m -parallel 5 -run 'TestCrashMatrix|TestInterrupts' ./testdata/e2e/...
 
 # lint builds its programs once, from tools.mod: a few minutes.
 lint: packages
