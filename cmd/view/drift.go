@@ -131,7 +131,7 @@ func (t Text) Drift(d Drift) {
 	}
 	section("Not in the configuration any more", orphans)
 	for _, n := range d.notes() {
-		t.printf("\n  %s %s\n", t.paint(yellow, "!"), t.paint(yellow, indent(block(n), "    ")))
+		t.printf("\n  %s\n", t.paint(yellow, indent("Note: "+block(n), "    ")))
 	}
 	if !d.Any() {
 		t.printf("\n%s\n", t.paint(bold+";"+green, "No drift. The machines are as the last apply left them, and that is what the configuration says."))

@@ -41,7 +41,7 @@ func (t Text) Plan(p *planner.Plan, compact bool) {
 		}
 	}
 	for _, n := range Notes(p) {
-		t.printf("\n  %s %s\n", t.paint(yellow, "!"), t.paint(yellow, indent(block(n), "    ")))
+		t.printf("\n  %s\n", t.paint(yellow, indent("Note: "+block(n), "    ")))
 	}
 	if len(p.Windows) > 0 {
 		t.printf("\n")
@@ -146,7 +146,7 @@ func (t Text) change(c providers.Change, width int) {
 		t.printf("  %s %s   %s\n", t.paint(red, "!"), host, t.paint(red, indent(block(c.Problem), hang)))
 	}
 	for _, w := range c.Warnings {
-		t.printf("  %s %s   %s\n", t.paint(yellow, "!"), host, t.paint(yellow, "warning: "+indent(block(w), hang)))
+		t.printf("    %s   %s\n", host, t.paint(yellow, "warning: "+indent(block(w), hang)))
 	}
 }
 

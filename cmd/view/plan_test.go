@@ -57,7 +57,7 @@ func TestPlanText(t *testing.T) {
   ! app-1    port 8082 is held by a stranger:
              pid 77 (nc)
   + app-10   to be created
-  ! app-10   warning: no shutdown timeout
+    app-10   warning: no shutdown timeout
 
   # service.b
   - app-1    stop it

@@ -18,9 +18,9 @@ func TestPlanText(t *testing.T) {
   # service.teatime: 41 → 42
   ~ app-1   live blue :8081 (pid 2001, release 41)  →  green :8082
   ~ web-1   service_url http://10.0.0.11:8081 → http://10.0.0.11:8082
-  ! web-1   warning: worker_shutdown_timeout is not set: a worker with one long connection stays for ever; 10 s would fit drain
+    web-1   warning: worker_shutdown_timeout is not set: a worker with one long connection stays for ever; 10 s would fit drain
   ~ web-2   service_url http://10.0.0.11:8081 → http://10.0.0.11:8082
-  ! web-2   warning: worker_shutdown_timeout is not set: a worker with one long connection stays for ever; 10 s would fit drain
+    web-2   warning: worker_shutdown_timeout is not set: a worker with one long connection stays for ever; 10 s would fit drain
 
   Steps
    1  app-1  upload teatime-42.jar, 10 B
