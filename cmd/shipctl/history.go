@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/shipctl/shipctl/cmd/view"
+	"github.com/shipctl/shipctl/config"
 )
 
 func (c *cli) historyCommand() *cobra.Command {
@@ -31,6 +32,9 @@ func (c *cli) historyCommand() *cobra.Command {
 
 func (c *cli) history(ctx context.Context, v values, run string, limit int) error {
 	p, diags := load(c.options(v))
+	if left, unset := config.Unset(diags); !slices.ContainsFunc(unset, func(name string) bool { return !p.config.Variables[name].Sensitive }) {
+		diags = left // no secret is needed to ask machines what was
+	}
 	if err := c.check(diags, p.config.Files); err != nil {
 		return err
 	}
