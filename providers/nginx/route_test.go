@@ -270,6 +270,9 @@ func TestProblems(t *testing.T) {
 		{"broken", func(l *Live) { l.Broken = "[emerg] nonsense in /etc/nginx/x:3" }, "[emerg] nonsense", false},
 		{"broken by the lack of our file", func(l *Live) { l.Broken, l.Exists = "[emerg] open()", false }, "", false},
 		{"pending", func(l *Live) { l.Pending = []string{"/etc/nginx/z"} }, "/etc/nginx/z; have a look", false},
+		{"pending, and ours is missing", func(l *Live) {
+			l.Pending, l.Exists, l.Broken = []string{"/etc/nginx/z"}, false, "[emerg] open() failed"
+		}, "have a look, then use -allow-pending-nginx, or give /etc/nginx/conf.d/service-url.inc a first content and reload nginx:\n  echo 'set $service_url http://10.0.0.1:80;' >", false},
 		{"pending, with consent", func(l *Live) { l.Pending = []string{"/etc/nginx/z"} }, "", true},
 		{"a stray", func(l *Live) { l.Up, l.Strays, l.PidNote = false, []int{7}, "there is no pidfile" }, "pid 7", false},
 		{"another project's", func(l *Live) {

@@ -42,8 +42,11 @@ func Problems(r Route, l Live, to []string, allowPending bool) (out []string) {
 		bad("%s", r.notIncluded())
 	}
 	if len(l.Pending) > 0 && !allowPending {
-		bad("a reload would bring to life what others have changed since nginx loaded its configuration: %s; have a look, then reload nginx or use -allow-pending-nginx",
-			strings.Join(l.Pending, ", "))
+		way := "then reload nginx or use -allow-pending-nginx"
+		if r.ownFault(l) && !l.Exists { // nobody can reload it as it is
+			way = fmt.Sprintf("then use -allow-pending-nginx, or give %s a first content and reload nginx:\n  echo '%s' >%s && nginx -t && nginx -s reload", r.File, r.first(to), r.File)
+		}
+		bad("a reload would bring to life what others have changed since nginx loaded its configuration: %s; have a look, %s", strings.Join(l.Pending, ", "), way)
 	}
 	return out
 }
@@ -74,11 +77,15 @@ func (r Route) missing(l Live, to []string) string {
 	if l.Exists {
 		return s + "If it is another new service's, the plan says there what to write"
 	}
-	first := "set $" + r.Variable + " http://" + strings.Join(to, "") + ";"
+	return s + fmt.Sprintf("If it is another new service's, give each of them a first content, which the next apply replaces. For this one:\n  echo '%s' >%s\nThen reload nginx (nginx -t && nginx -s reload), and apply", r.first(to), r.File)
+}
+
+// first is a content with which nginx accepts its configuration.
+func (r Route) first(to []string) string {
 	if r.Upstream != "" {
-		first = "upstream " + r.Upstream + " { server " + strings.Join(to, "; server ") + "; }"
+		return "upstream " + r.Upstream + " { server " + strings.Join(to, "; server ") + "; }"
 	}
-	return s + fmt.Sprintf("If it is another new service's, give each of them a first content, which the next apply replaces. For this one:\n  echo '%s' >%s\nThen reload nginx (nginx -t && nginx -s reload), and apply", first, r.File)
+	return "set $" + r.Variable + " http://" + strings.Join(to, "") + ";"
 }
 
 // ownFault says that our file may be all that is wrong: it is named, or not there yet, and its upstream or variable missing.
