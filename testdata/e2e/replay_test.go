@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"maps"
 	"math/rand/v2"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -27,7 +28,7 @@ import (
 	"github.com/shipctl/shipctl/testdata/sim"
 )
 
-var replayFlag = flag.Int("replay.histories", 50, "how many histories are replayed on the fleet, within replayTime")
+var replayFlag = flag.Int("replay.histories", 50, "how many histories are replayed on the fleet; within replayTime, unless SHIPCTL_MATRIX=all")
 
 const (
 	replayTime  = 5 * time.Minute
@@ -41,7 +42,7 @@ const (
 func TestReplay(t *testing.T) {
 	p := newReplay(t)
 	begin, done := time.Now(), 0
-	for ; done < *replayFlag && (done < replayLeast || time.Since(begin) < replayTime); done++ {
+	for ; done < *replayFlag && (done < replayLeast || time.Since(begin) < replayTime || os.Getenv("SHIPCTL_MATRIX") == "all"); done++ {
 		ok := t.Run(fmt.Sprint("history ", done+1), func(t *testing.T) {
 			p.site.fleet.Use(t)
 			p.t = t
