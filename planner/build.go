@@ -269,34 +269,39 @@ func Unanswered(text string, why error) string {
 }
 
 // Apart are the resources that have something to do and nothing to do with any problem: each can be planned on its own,
-// with what it refers to.
+// with what it refers to. A gate is none of them, and joins nothing.
 func (p *Plan) Apart() (out []config.Ref) {
-	busy, stuck, needs, needed := map[config.Ref]bool{}, map[config.Ref]bool{}, map[config.Ref][]config.Ref{}, map[config.Ref]bool{}
-	for _, r := range p.Resources {
-		needs[r.Ref] = r.Needs
+	busy, stuck, needed, gate := map[config.Ref]bool{}, map[config.Ref]bool{}, map[config.Ref]bool{}, map[config.Ref]bool{}
+	for _, w := range p.Windows {
+		gate[w.Ref] = true
 	}
 	for _, c := range p.Changes {
 		busy[c.Addr.Ref] = busy[c.Addr.Ref] || len(c.Steps) > 0
 		stuck[c.Addr.Ref] = stuck[c.Addr.Ref] || c.Problem != ""
 	}
-	for changed := true; changed; {
-		changed = false
-		for ref, ns := range needs {
-			for _, n := range ns {
-				if stuck[n] != stuck[ref] {
-					stuck[n], stuck[ref], changed = true, true, true
+	pairs := func(each func(r, n config.Ref)) {
+		for _, r := range p.Resources {
+			for _, n := range r.Needs {
+				if !gate[r.Ref] && !gate[n] {
+					each(r.Ref, n)
 				}
-				busy[ref] = busy[ref] || busy[n]
 			}
 		}
 	}
-	for _, r := range p.Resources {
-		for _, n := range r.Needs {
-			needed[n] = needed[n] || busy[r.Ref]
-		}
+	for changed := true; changed; {
+		changed = false
+		pairs(func(r, n config.Ref) {
+			if stuck[n] != stuck[r] {
+				stuck[n], stuck[r], changed = true, true, true
+			}
+			if busy[n] && !busy[r] {
+				busy[r], changed = true, true
+			}
+		})
 	}
+	pairs(func(r, n config.Ref) { needed[n] = needed[n] || busy[r] })
 	for _, r := range p.Resources {
-		if busy[r.Ref] && !stuck[r.Ref] && !needed[r.Ref] && !r.Gone {
+		if busy[r.Ref] && !stuck[r.Ref] && !needed[r.Ref] && !gate[r.Ref] && !r.Gone {
 			out = append(out, r.Ref)
 		}
 	}

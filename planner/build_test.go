@@ -330,3 +330,31 @@ func FuzzReadFacts(f *testing.F) {
 		}
 	})
 }
+
+// TestApartByTarget: what can be planned on its own, the same each time; never a window, and not by way of one.
+func TestApartByTarget(t *testing.T) {
+	ref := func(k, n string) config.Ref { return config.Ref{Kind: k, Name: n} }
+	batch, win, guarded, bad := ref("batch", "b"), ref("batch_window", "w"), ref("service", "s"), ref("service", "x")
+	rel, on, top, gone := ref("release", "y"), ref("service", `y["kr"]`), ref("service", "z"), ref("service", "gone")
+	p := &Plan{
+		Resources: []Resource{
+			{Ref: top, Needs: []config.Ref{on}}, {Ref: on, Needs: []config.Ref{rel, win}}, {Ref: rel}, {Ref: batch}, {Ref: win, Needs: []config.Ref{batch}},
+			{Ref: guarded, Needs: []config.Ref{win}}, {Ref: bad, Needs: []config.Ref{win}}, {Ref: gone, Gone: true},
+		},
+		Windows: []Window{{Ref: win}},
+	}
+	change := func(r config.Ref, problem string, steps ...providers.Step) {
+		p.Changes = append(p.Changes, providers.Change{Addr: providers.Addr{Ref: r, Host: "h"}, Problem: problem, Steps: steps})
+	}
+	change(batch, "", providers.Step{ID: "1"})
+	change(guarded, "")
+	change(bad, "bad")
+	change(rel, "", providers.Step{ID: "2"})
+	change(on, "")
+	change(gone, "", providers.Step{ID: "3"})
+	for range 50 {
+		if got := p.Apart(); !slices.Equal(got, []config.Ref{top, batch}) {
+			t.Fatalf("%v", got)
+		}
+	}
+}

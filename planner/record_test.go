@@ -2,6 +2,7 @@ package planner
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -152,21 +153,49 @@ func TestHolding(t *testing.T) {
 	}
 }
 
-// TestUnheard: a machine whose record says nothing says nothing about holds either; one that nothing goes to is not asked.
+// TestHoldingGone: what is to be removed is not held, and holds nothing else.
+func TestHoldingGone(t *testing.T) {
+	ref := config.Ref{Kind: "service", Name: "x"}
+	r := providers.Resource{Ref: ref, Spec: json.RawMessage(`{"id":"new"}`), Gone: true}
+	rec := Records{By: map[string]Record{"a": {Resources: map[string]Recorded{ref.String(): {
+		Applied: Applied{Resource: Resource{Ref: ref, Spec: json.RawMessage(`{"id":"old"}`)}, On: []string{"a"}}, Hold: &Hold{Release: "old"},
+	}}}}}
+	out, held, err := Holding([]providers.Resource{r}, rec)
+	if err != nil || len(held) != 0 || len(out) != 1 || !out[0].Gone || string(out[0].Spec) != string(r.Spec) {
+		t.Errorf("%+v, held %v, %v", out, held, err)
+	}
+}
+
+// TestUnheard: a machine whose record says nothing says nothing about holds either, so nothing of the unit is begun; what
+// is to go goes, and what a window only looks at is no reason.
 func TestUnheard(t *testing.T) {
-	on := func(host string) providers.Resource {
-		return providers.Resource{Ref: config.Ref{Kind: "service", Name: host}, Queries: []remote.Query{{Host: host, Script: "x"}}}
+	on := func(host string, needs ...config.Ref) providers.Resource {
+		ref := config.Ref{Kind: "service", Name: host}
+		return providers.Resource{Ref: ref, Needs: needs, Queries: []remote.Query{{Host: host, Script: "x"}}, Diff: func(remote.Facts) []providers.Change {
+			a := providers.Addr{Ref: ref, Host: host}
+			return []providers.Change{{Addr: a, Action: providers.Update, Steps: []providers.Step{{ID: a.Step("start"), Host: host}}}}
+		}}
 	}
 	facts := remote.Facts{}
 	facts.Put(RecordQuery("a"), remote.Answer{Sight: remote.Denied, Why: "not permitted"})
 	facts.Put(RecordQuery("b"), remote.Answer{Sight: remote.Seen, Text: `record {"format":9}`})
 	facts.Put(RecordQuery("c"), remote.Answer{Sight: remote.Absent})
-	facts.Put(RecordQuery("d"), remote.Answer{Sight: remote.Denied, Why: "not permitted"})
-	gate := on("d")
+	for _, host := range []string{"d", "e", "f"} {
+		facts.Put(RecordQuery(host), remote.Answer{Sight: remote.Denied, Why: "not permitted"})
+	}
+	gate, gone, with := on("d"), on("e"), on("g", on("a").Ref)
 	gate.Judge = func(providers.Case) providers.Verdict { return providers.Verdict{} }
-	got := ReadRecords(facts).Unheard([]providers.Resource{on("a"), on("b"), on("c"), gate})
-	if len(got) != 2 || !strings.Contains(fmt.Sprint(got["a"]), "not permitted") || !strings.Contains(fmt.Sprint(got["b"]), "format") {
-		t.Errorf("%v", got)
+	gone.Gone = true
+	rs := ReadRecords(facts).Unheard([]providers.Resource{on("a"), on("b"), on("c"), gate, gone, on("f"), with}, map[string]error{"f": errors.New("no route")})
+	var got []string
+	for _, r := range rs {
+		c := r.Diff(facts)[0]
+		word, _, _ := strings.Cut(c.Problem, "\n")
+		got = append(got, fmt.Sprint(c.Addr.Host, len(c.Steps), strings.TrimPrefix(word, "whether a rollback holds something there is not known")))
+	}
+	want := "a0: not permitted, b0: the record there can't be understood: it has format 9, this shipctl reads format 1, c1, d1, e1, f1, g0"
+	if s := strings.Join(got, ", "); s != want {
+		t.Errorf("got  %s\nwant %s", s, want)
 	}
 }
 

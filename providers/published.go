@@ -22,7 +22,7 @@ type Published struct {
 // PublishedOf reads the value of a release block, which is plain data. what runs it is for the error.
 func PublishedOf(v cty.Value, what string) (Published, []config.HostValue, error) {
 	kind, name, _ := strings.Cut(Attribute(v, "addr"), ".")
-	if kind != "release" {
+	if kind != "release" || name == "" || !v.Type().HasAttribute("hosts") || !v.IsWhollyKnown() || v.ContainsMarked() {
 		return Published{}, nil, fmt.Errorf("release = release.NAME is expected: what %s", what)
 	}
 	var hosts []config.HostValue
@@ -42,7 +42,7 @@ func Attribute(v cty.Value, name string) string {
 		return ""
 	}
 	a := v.GetAttr(name)
-	if a.IsNull() || !a.IsKnown() || a.Type() != cty.String {
+	if a.IsNull() || !a.IsKnown() || a.IsMarked() || a.Type() != cty.String {
 		return ""
 	}
 	return a.AsString()

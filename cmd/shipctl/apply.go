@@ -214,7 +214,7 @@ func (c *cli) applySaved(ctx context.Context, a applyArgs) error {
 		return fmt.Errorf("%s: %w", a.file, err)
 	}
 	defer s.close()
-	m := &made{plan: p, session: s, machines: s.dial, wanted: rs, resources: rs, how: how{command: p.Command, clearHold: p.ClearHold}}
+	m := &made{plan: p, session: s, machines: s.dial, wanted: rs, resources: rs, how: how{command: p.Command, clearHold: p.ClearHold}} // what is to go is marked in rs
 	if err := c.fresh(ctx, m); err != nil { // a stale plan does not even take a lease
 		return err
 	}

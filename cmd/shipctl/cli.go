@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"syscall"
@@ -65,7 +66,7 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer, environ []st
 	defer stop()
 	done := make(chan error, 1)
 	go func() {
-		err := root.ExecuteContext(ctx)
+		err := c.guarded(func() error { return root.ExecuteContext(ctx) })
 		finish()
 		done <- err
 	}()
@@ -80,6 +81,23 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer, environ []st
 			return c.exit(c.abandon())
 		}
 	}
+}
+
+// guarded makes an error of a panic: a trace means nothing to who deploys, and its exit status has a meaning here.
+func (c *cli) guarded(f func() error) (err error) {
+	defer func() {
+		what := recover()
+		if what == nil {
+			return
+		}
+		c.log.Trace("panic", "stack", string(debug.Stack()))
+		text := "Nothing was changed."
+		if c.running() != nil {
+			text = "Steps may have been begun: \"shipctl status\" says what runs now, and apply can be run again."
+		}
+		err = fmt.Errorf("this is a bug in shipctl %s: %v\n%s Please report it, with this line and the command; -log-level=trace shows where it is.", version, what, text)
+	}()
+	return f()
 }
 
 // interrupts: the first one ends the context, the second one closes the second channel. A terminal that goes away is one

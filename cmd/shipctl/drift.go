@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -69,7 +70,7 @@ func (m *made) drift(ctx context.Context) (view.Drift, error) {
 	d := view.Drift{Orphans: planner.Orphans(m.wanted, records)}
 	for host, why := range records.Unread {
 		if failed[host] == nil {
-			failed[host] = fmt.Errorf("%s: %s", host, why)
+			failed[host] = unreadError{why}
 		}
 	}
 	left, unclear, err := lastLeft(records)
@@ -96,10 +97,15 @@ func (m *made) drift(ctx context.Context) (view.Drift, error) {
 		return d, err
 	}
 	delete(failed, "") // artifacts: drift needs none
-	d.Held = held
+	d.Held, d.Missing, d.Nothing = held, slices.Sorted(maps.Keys(failed)), len(records.Refs()) == 0
 	d.Find(was, now, records, failed, specs(wanted, facts))
 	return d, nil
 }
+
+// unreadError is about a machine that was asked, and whose record says nothing.
+type unreadError struct{ why string }
+
+func (e unreadError) Error() string { return e.why }
 
 // lastLeft are the resources as the last runs left them. What the records don't agree on is said, and left out.
 func lastLeft(records planner.Records) (rs []providers.Resource, unclear []string, err error) {

@@ -77,14 +77,10 @@ func (m *made) ask(ctx context.Context) error {
 	records := planner.ReadRecords(facts)
 	rs, held, err := m.wanted, []planner.HeldBack(nil), error(nil)
 	if m.how.command == "apply" && !m.how.clearHold && !m.how.destroy {
-		for host, why := range records.Unheard(m.wanted) {
-			if failed[host] == nil {
-				failed[host] = why
-			}
-		}
 		if rs, held, err = planner.Holding(m.wanted, records); err != nil {
 			return err
 		}
+		rs = records.Unheard(rs, failed)
 	}
 	var orphans []planner.OrphanOn
 	if m.how.whole {

@@ -192,7 +192,7 @@ func (c *cli) sound(m *made, saving bool) error {
 	if apart := m.plan.Apart(); len(apart) > 0 && !m.how.prune && !m.how.destroy && m.how.command == "apply" {
 		hint := "\n\nWhat has nothing to do with that can be applied on its own:"
 		for _, ref := range apart {
-			hint += " -target=" + ref.String()
+			hint += " " + pasted("-target="+ref.String())
 		}
 		why = append(why, hint)
 	}
@@ -216,8 +216,12 @@ func unreachable(failed map[string]error) (diags hcl.Diagnostics) {
 		if host == remote.Controller {
 			name = "this machine"
 		}
+		summary := name + " could not be asked"
+		if _, is := errors.AsType[unreadError](failed[host]); is {
+			summary = "the record on " + name + " can't be read"
+		}
 		diags = append(diags, &hcl.Diagnostic{
-			Severity: hcl.DiagError, Summary: name + " could not be asked",
+			Severity: hcl.DiagError, Summary: summary,
 			Detail: strings.TrimPrefix(failed[host].Error(), host+": "),
 		})
 	}
@@ -261,12 +265,17 @@ func (c *cli) applying(file string) string {
 	if strings.HasPrefix(file, "-") {
 		file = "./" + file
 	}
-	words = append(words, "apply", file)
+	return pasted(append(words, "apply", file)...)
+}
+
+// pasted is words as a shell takes them.
+func pasted(words ...string) string {
 	plain := regexp.MustCompile(`^[A-Za-z0-9_./=:@%+,-]+$`)
-	for i, w := range words {
+	out := slices.Clone(words)
+	for i, w := range out {
 		if q, err := remote.Quote(w); err == nil && !plain.MatchString(w) {
-			words[i] = q
+			out[i] = q
 		}
 	}
-	return strings.Join(words, " ")
+	return strings.Join(out, " ")
 }

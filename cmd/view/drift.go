@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/hcl/v2"
@@ -28,6 +29,8 @@ type Drift struct {
 	Held    []planner.HeldBack
 	Unclear []string // of the records
 	Expired []config.Ignore
+	Missing []string // machines of which it is not known, in part or at all
+	Nothing bool     // no record has anything that is deployed: there is nothing to compare with
 }
 
 // Find fills in what was changed (the plan of what was recorded has something to do) and what is pending (the plan of the
@@ -133,7 +136,13 @@ func (t Text) Drift(d Drift) {
 	for _, n := range d.notes() {
 		t.printf("\n  %s\n", t.paint(yellow, indent("Note: "+block(n), "    ")))
 	}
-	if !d.Any() {
+	switch {
+	case d.Any():
+	case len(d.Missing) > 0:
+		t.printf("\n%s\n", t.paint(bold, line("Nothing was found, but it is not known of "+strings.Join(d.Missing, ", ")+".")))
+	case d.Nothing:
+		t.printf("\n%s\n", t.paint(bold, "Nothing is deployed yet, as far as the machines' records say: there is nothing to compare with."))
+	default:
 		t.printf("\n%s\n", t.paint(bold+";"+green, "No drift. The machines are as the last apply left them, and that is what the configuration says."))
 	}
 }
@@ -169,6 +178,6 @@ func (s Stream) Drift(d Drift) {
 		}
 	}
 	s.emit("info", "drift_summary", fmt.Sprintf("Drift: %d changed on machines, %d not applied yet, %d not in the configuration.", len(d.Changed)-accepted, len(d.Pending), len(d.Orphans)), fields{
-		"drift": fields{"changed": len(d.Changed) - accepted, "accepted": accepted, "pending": len(d.Pending), "orphans": len(d.Orphans), "unclear": len(d.Unclear)},
+		"drift": fields{"changed": len(d.Changed) - accepted, "accepted": accepted, "pending": len(d.Pending), "orphans": len(d.Orphans), "unclear": len(d.Unclear), "missing": len(d.Missing)},
 	})
 }
