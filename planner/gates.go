@@ -83,17 +83,10 @@ const longestRun = 24 * time.Hour
 // expected is how long a deployment of what a gate guards takes, if it takes as long as the last one: a tenth more than the
 // longest that any of its machines recorded, in whole tens of seconds. 0 where nothing is recorded.
 func expected(rs []providers.Resource, gate config.Ref, rec Records) time.Duration {
-	u := units(rs)
-	guarded := map[string]bool{}
-	for _, r := range rs {
-		if r.Judge == nil && slices.Contains(r.Needs, gate) {
-			guarded[u[r.Ref]] = true
-		}
-	}
 	took := 0.0
-	for _, r := range rs {
+	for _, r := range guarded(rs, gate) {
 		for _, machine := range rec.By {
-			if was, ok := machine.Resources[r.Ref.String()]; ok && guarded[u[r.Ref]] {
+			if was, ok := machine.Resources[r.Ref.String()]; ok {
 				took = max(took, min(was.Took, longestRun.Seconds()))
 			}
 		}
@@ -102,10 +95,49 @@ func expected(rs []providers.Resource, gate config.Ref, rec Records) time.Durati
 	return (time.Duration(took*1.1*float64(time.Second)) + step - 1) / step * step
 }
 
+// AskGates puts the questions of gates, and asks the machines of what they guard for their records too: how long a
+// deployment takes is there.
+func AskGates(ctx context.Context, rs, gates []providers.Resource, dial Dial) remote.Facts {
+	asked := questions(gates)
+	for _, g := range gates {
+		for _, r := range guarded(rs, g.Ref) {
+			for _, host := range Hosts(r) {
+				if asked[host] == nil {
+					asked[host] = []remote.Query{RecordQuery(host)}
+				}
+			}
+		}
+	}
+	facts := remote.Facts{}
+	askAll(ctx, asked, facts, dial) // who could not be asked says so in the facts
+	return facts
+}
+
+// guarded are the resources that name a gate, and those that are deployed with them.
+func guarded(rs []providers.Resource, gate config.Ref) (out []providers.Resource) {
+	u, in := units(rs), map[string]bool{}
+	for _, r := range rs {
+		if r.Judge == nil && slices.Contains(r.Needs, gate) {
+			in[u[r.Ref]] = true
+		}
+	}
+	for _, r := range rs {
+		if r.Judge == nil && in[u[r.Ref]] {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
 // JudgeNow asks the machines, and judges the gates that refs name.
 func JudgeNow(ctx context.Context, rs []providers.Resource, refs []config.Ref, dial Dial, begin bool) []Window {
 	gates := Gates(rs, refs)
-	facts, _ := Ask(ctx, gates, dial) // who could not be asked says so in the facts
+	var facts remote.Facts
+	if begin {
+		facts = AskGates(ctx, rs, gates, dial)
+	} else {
+		facts, _ = Ask(ctx, gates, dial)
+	}
 	out := judge(rs, gates, facts, begin)
 	for _, ref := range refs {
 		if !slices.ContainsFunc(out, func(w Window) bool { return w.Ref == ref }) {

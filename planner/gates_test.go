@@ -1,7 +1,9 @@
 package planner
 
 import (
+	"context"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -133,5 +135,44 @@ func TestExpected(t *testing.T) {
 				t.Errorf("%s, want %s", got, c.want)
 			}
 		})
+	}
+}
+
+// TestJudgeNowKnowsRecords: a deployment is expected to take as long by a fresh look at a gate as by a plan: the records of
+// all machines that it guards count, and of those only that are needed for how long it takes.
+func TestJudgeNowKnowsRecords(t *testing.T) {
+	rel, svc := config.Ref{Kind: "release", Name: "x"}, config.Ref{Kind: "service", Name: "x"}
+	night := gate("night")
+	var ahead time.Duration
+	night.Judge = func(c providers.Case) providers.Verdict {
+		ahead = c.Ahead
+		return providers.Verdict{Open: true}
+	}
+	night.Queries = []remote.Query{{Host: "app", Script: "clock"}}
+	rs := []providers.Resource{
+		{Ref: rel, Queries: []remote.Query{{Host: "app", Script: "x"}}},
+		{Ref: svc, Needs: []config.Ref{rel, night.Ref}, Queries: []remote.Query{{Host: "app", Script: "x"}, {Host: "web", Script: "x"}}},
+		{Ref: config.Ref{Kind: "service", Name: "other"}, Queries: []remote.Query{{Host: "other", Script: "x"}}},
+		night,
+	}
+	rec := providers.JSON(Record{Format: RecordFormat, Resources: map[string]Recorded{svc.String(): {Took: 90}}})
+	facts := remote.Facts{}
+	facts.Put(RecordQuery("web"), remote.Answer{Sight: remote.Seen, Text: "record " + string(rec)})
+	var dialed []string
+	var mu sync.Mutex
+	dial := func(_ context.Context, host string) (remote.Machine, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		dialed = append(dialed, host)
+		return snapshot{facts}, nil
+	}
+	JudgeNow(t.Context(), rs, []config.Ref{night.Ref}, dial, true)
+	slices.Sort(dialed)
+	if want := expected(rs, night.Ref, ReadRecords(facts)); ahead != want || want != 100*time.Second || !slices.Equal(dialed, []string{"app", "web"}) {
+		t.Errorf("ahead %s, want %s; asked %v", ahead, want, dialed)
+	}
+	dialed = nil
+	if JudgeNow(t.Context(), rs, []config.Ref{night.Ref}, dial, false); !slices.Equal(dialed, []string{"app"}) {
+		t.Errorf("before a step asked %v", dialed)
 	}
 }

@@ -107,7 +107,8 @@ func (c *cli) carryOut(ctx context.Context, m *made, a applyArgs) error {
 	if err := c.sound(m, false); err != nil {
 		return err
 	}
-	if err := c.awaitWindows(ctx, m, m.plan, a); err != nil {
+	w := c.patience(a)
+	if err := c.awaitWindows(ctx, m, m.plan, a, w); err != nil {
 		return err
 	}
 	if !a.autoApprove && !m.plan.Empty() {
@@ -120,7 +121,7 @@ func (c *cli) carryOut(ctx context.Context, m *made, a applyArgs) error {
 		again = func() error { return c.again(m, v) }
 	}
 	return c.leased(ctx, m, a, again, func(ctx context.Context, l *executor.Lease) error {
-		return c.execute(ctx, m, l, a)
+		return c.execute(ctx, m, l, a, w)
 	})
 }
 
@@ -218,14 +219,15 @@ func (c *cli) applySaved(ctx context.Context, a applyArgs) error {
 	if err := c.fresh(ctx, m); err != nil { // a stale plan does not even take a lease
 		return err
 	}
-	if err := c.awaitWindows(ctx, m, m.now, a); err != nil {
+	w := c.patience(a)
+	if err := c.awaitWindows(ctx, m, m.now, a, w); err != nil {
 		return err
 	}
 	return c.leased(ctx, m, a, nil, func(ctx context.Context, l *executor.Lease) error {
 		if c.global.json {
 			c.view(a.compact).Plan(p)
 		}
-		return c.execute(ctx, m, l, a)
+		return c.execute(ctx, m, l, a, w)
 	})
 }
 

@@ -36,7 +36,7 @@ func (r *run) emit(e executor.Event) {
 	r.progress.Event(e)
 }
 
-func (c *cli) execute(ctx context.Context, m *made, l *executor.Lease, a applyArgs) error {
+func (c *cli) execute(ctx context.Context, m *made, l *executor.Lease, a applyArgs, windows *patience) error {
 	r := &run{plan: m.plan, progress: c.journaled(m.plan, l.ID, c.view(a.compact).Apply(m.plan)), lease: l.Last, states: map[providers.StepID]executor.State{}, traces: map[providers.StepID]planner.Trace{}}
 	c.mu.Lock()
 	c.run = r
@@ -50,13 +50,12 @@ func (c *cli) execute(ctx context.Context, m *made, l *executor.Lease, a applyAr
 	}
 	g := m.gatekeeper(a.windowArgs)
 	g.run = l.ID
-	stops := c.checkpoints()
-	windows := &patience{all: a.waitWindow, now: c.now}
+	stops, before := c.checkpoints(), windows.waited() // at the start
 	out := executor.Run(ctx, m.plan, executor.Env{
 		Run: l.ID, Epoch: l.Epoch, Dial: stops.dial(m.machines), Gate: c.gate(g, windows, r.progress.Note), Emit: stops.emit(r.emit), Now: c.now, Pause: pause,
 		Parallelism: a.parallelism, Forced: a.forceWindow,
 	})
-	b.entry.Forced, b.waited = out.Forced, windows.waited()
+	b.entry.Forced, b.waited = out.Forced, windows.waited()-before
 	if err := b.end(context.WithoutCancel(ctx), out, r.traced()); err != nil {
 		r.progress.Note("What was done could not be written down everywhere; the next apply does that: " + err.Error())
 	}

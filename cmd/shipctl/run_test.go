@@ -84,7 +84,7 @@ func applying(t *testing.T) (dir string, c *cli, out *output, cancel func(), end
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() {
-		done <- c.execute(ctx, &made{plan: p, machines: dial}, &executor.Lease{ID: "test"}, applyArgs{planning: planning{parallelism: 1}})
+		done <- c.execute(ctx, &made{plan: p, machines: dial}, &executor.Lease{ID: "test"}, applyArgs{planning: planning{parallelism: 1}}, c.patience(applyArgs{}))
 	}()
 	there(t, filepath.Join(dir, "running"))
 	return dir, c, out, stop, done

@@ -61,13 +61,12 @@ const askAgain = 10 * time.Second
 
 // awaitWindows does not even take a lease while a window is closed: those who hold a lease keep jobs waiting. seen is the
 // plan whose judgement is fresh.
-func (c *cli) awaitWindows(ctx context.Context, m *made, seen *planner.Plan, a applyArgs) error {
+func (c *cli) awaitWindows(ctx context.Context, m *made, seen *planner.Plan, a applyArgs, w *patience) error {
 	refs := m.plan.Gates()
 	windows := of(seen.Windows, refs)
 	if len(refs) == 0 || a.forceWindow != "" || executor.Closed(windows) == nil {
 		return nil
 	}
-	w := &patience{all: a.waitWindow, now: c.now}
 	windows, err := c.open(ctx, m.gatekeeper(a.windowArgs), windows, refs, w, true, func(s string) { c.text(c.err).Say(printable(s)) })
 	if errors.Is(err, executor.ErrClosed) {
 		return view.ClosedError{Windows: windows, Waited: a.waitWindow}
@@ -137,6 +136,9 @@ func (c *cli) gate(g gatekeeper, w *patience, note func(string)) executor.Gate {
 		}
 	}
 }
+
+// patience of an apply: at the start and before its steps together.
+func (c *cli) patience(a applyArgs) *patience { return &patience{all: a.waitWindow, now: c.now} }
 
 // patience is how long an apply waits for windows in all. What waits at the same time counts once.
 type patience struct {
@@ -257,7 +259,7 @@ func (c *cli) closings(ctx context.Context, p preview) error {
 	}
 	defer s.close()
 	gates := planner.Gates(from.resources, nil)
-	facts, _ := planner.Ask(ctx, gates, s.dial) // who could not be asked says so in the facts
+	facts := planner.AskGates(ctx, from.resources, gates, s.dial)
 	var all []planner.Closing
 	for _, g := range gates {
 		all = append(all, planner.Closings(from.resources, g, facts, p.count)...)

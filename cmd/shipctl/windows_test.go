@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"io"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/shipctl/shipctl/config"
 	"github.com/shipctl/shipctl/executor"
+	"github.com/shipctl/shipctl/planner"
 	"github.com/shipctl/shipctl/providers"
 	"github.com/shipctl/shipctl/providers/remote"
 )
@@ -67,4 +69,26 @@ func TestHoldThatFails(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestOnePatience: what was waited at the start is not waited again before a step.
+func TestOnePatience(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ref := config.Ref{Kind: "batch_window", Name: "night"}
+		opens := time.Now().Add(45 * time.Second)
+		gate := providers.Resource{Ref: ref, Judge: func(providers.Case) providers.Verdict { return providers.Verdict{Open: !time.Now().Before(opens)} }}
+		step := providers.Step{ID: "service.x/switch", Host: "a", Gates: []config.Ref{ref}, Group: "switch"}
+		p := &planner.Plan{Order: []providers.StepID{step.ID}, Changes: []providers.Change{{Steps: []providers.Step{step}}}, Windows: []planner.Window{{Ref: ref}}}
+		c := &cli{now: time.Now, err: io.Discard}
+		m, a := &made{plan: p, resources: []providers.Resource{gate}}, applyArgs{windowArgs: windowArgs{waitWindow: time.Minute}}
+		w, begin := c.patience(a), time.Now()
+		if err := c.awaitWindows(t.Context(), m, p, a, w); err != nil {
+			t.Fatal(err)
+		}
+		opens = time.Now().Add(time.Hour)
+		_, _, err := c.gate(m.gatekeeper(a.windowArgs), w, func(string) {})(t.Context(), step, p.Gates())
+		if took := time.Since(begin); !errors.Is(err, executor.ErrClosed) || took != time.Minute {
+			t.Errorf("waited %s in all: %v", took, err)
+		}
+	})
 }

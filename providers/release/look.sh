@@ -69,6 +69,7 @@ for dir in releases/*; do
 	[ -n "$sha" ] || for f in "$STATE"/projects/*/releases/"$2/$id"; do
 		[ -f "$f" ] || continue
 		f=${f#"$STATE/projects/"}
+		[ "${f%%/*}" != "$PROJECT" ] || continue # ours, and damaged
 		printf 'other %s %s\n' "$id" "${f%%/*}"
 	done
 	[ -z "$kib" ] || printf 'size %s %s\n' "$id" "$kib"
