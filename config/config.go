@@ -91,6 +91,17 @@ func Values(o Options) (map[string]Variable, hcl.Diagnostics) {
 	return variables, Report(diags)
 }
 
+// Unmade are the host blocks and those of kinds of which there is not a single instance, because what for_each is was not
+// known or was wrong.
+func (c *Configuration) Unmade() (out []string) {
+	for _, n := range c.world.sequence {
+		if (n.kind == "host" || c.world.isKind(n.kind)) && !n.expanded {
+			out = append(out, n.String())
+		}
+	}
+	return out
+}
+
 // Set records the value of a decoded block: later blocks see it as kind.name, with for_each kind.name["key"]. It always
 // has the attribute addr.
 func (c *Configuration) Set(r Ref, v cty.Value) { c.world.set(r, v) }

@@ -40,7 +40,7 @@ func (w *world) readVariables() (map[string]Variable, hcl.Diagnostics) {
 		v, ds := d.settle(given[name], w.options.Environ)
 		diags = append(diags, ds...)
 		d.Value = v
-		if d.Sensitive && v.IsKnown() {
+		if d.Sensitive { // where it has no value too: where it may not stand does not depend on that
 			d.Value = v.Mark(&secret{name: name, value: v})
 		}
 		w.values[name] = d.Value

@@ -33,12 +33,12 @@ func wrong(at *hcl.Range, summary, detail string, args ...any) *hcl.Diagnostic {
 // words are nil where they are wrong or not known yet.
 func Words(b config.Block, e hcl.Expression, local map[string]cty.Value, what string) ([]string, hcl.Diagnostics) {
 	v, diags := b.Eval(e, local)
+	at := e.Range().Ptr()
+	if _, secret := config.Sensitive(v); secret { // also where it has no value yet
+		return nil, append(diags, wrong(at, "Sensitive value in a command", "A command line can be read by everybody on the machine. Pass it in env."))
+	}
 	if diags.HasErrors() {
 		return nil, diags
-	}
-	at := e.Range().Ptr()
-	if _, secret := config.Sensitive(v); secret {
-		return nil, append(diags, wrong(at, "Sensitive value in a command", "A command line can be read by everybody on the machine. Pass it in env."))
 	}
 	if !v.IsWhollyKnown() {
 		return nil, diags

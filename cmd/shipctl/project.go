@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
+	"slices"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/spf13/pflag"
@@ -40,6 +41,7 @@ type project struct {
 	config    *config.Configuration
 	resources []providers.Resource
 	settings  map[string]ssh.Settings // by host block
+	unchecked []string                // blocks that could not be decoded, or made: of what is in them not all was checked
 }
 
 // load reads and decodes the configuration of the working directory. The project is never nil; with errors in the
@@ -52,9 +54,19 @@ func load(o config.Options) (*project, hcl.Diagnostics) {
 		s, d := ssh.Decode(h)
 		diags = append(diags, d...)
 		p.settings[h.Name] = s
+		if d.HasErrors() {
+			p.unchecked = append(p.unchecked, "host."+h.Name)
+		}
 	}
 	var d hcl.Diagnostics
 	p.resources, d = planner.Decode(p.config, all.Kinds())
+	for _, b := range p.config.Blocks {
+		if !slices.ContainsFunc(p.resources, func(r providers.Resource) bool { return r.Ref == b.Ref }) {
+			p.unchecked = append(p.unchecked, b.Ref.String())
+		}
+	}
+	p.unchecked = append(p.unchecked, p.config.Unmade()...)
+	slices.Sort(p.unchecked)
 	return p, config.Report(append(diags, d...))
 }
 

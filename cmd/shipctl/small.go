@@ -65,7 +65,7 @@ func (c *cli) validate(v values) error {
 	p, diags := load(c.options(v))
 	diags, unset := config.Unset(diags)
 	if c.document() {
-		if err := view.ValidateDocument(c.out, diags, unset, p.config.Files); err != nil {
+		if err := view.ValidateDocument(c.out, diags, unset, p.unchecked, p.config.Files); err != nil {
 			return err
 		}
 		if diags.HasErrors() {
@@ -80,7 +80,11 @@ func (c *cli) validate(v values) error {
 	if len(unset) > 0 {
 		said += ", as far as that can be said without a value for " + strings.Join(unset, ", ")
 	}
-	c.text(c.out).Say(said + ".")
+	said += "."
+	if len(p.unchecked) > 0 {
+		said += "\nNot checked to the end, because they depend on that: " + strings.Join(p.unchecked, ", ") + "."
+	}
+	c.text(c.out).Say(said)
 	return nil
 }
 

@@ -40,7 +40,7 @@ func TestDiagnosticsText(t *testing.T) {
 func TestDiagnosticsDocument(t *testing.T) {
 	diags, files := diagnostics(t)
 	var b strings.Builder
-	if err := ValidateDocument(&b, diags, nil, files); err != nil {
+	if err := ValidateDocument(&b, diags, nil, nil, files); err != nil {
 		t.Fatal(err)
 	}
 	golden(t, "validate.json", b.String())

@@ -225,7 +225,7 @@ func redact(v any) (clean, where any) {
 }
 
 // ValidateDocument writes diagnostics in the layout of "terraform validate -json", and which variables have no value.
-func ValidateDocument(out io.Writer, diags hcl.Diagnostics, unset []string, files map[string]*hcl.File) error {
+func ValidateDocument(out io.Writer, diags hcl.Diagnostics, unset, unchecked []string, files map[string]*hcl.File) error {
 	d := struct {
 		Format   string           `json:"format_version"`
 		Valid    bool             `json:"valid"`
@@ -233,7 +233,9 @@ func ValidateDocument(out io.Writer, diags hcl.Diagnostics, unset []string, file
 		Warnings int              `json:"warning_count"`
 		All      []jsonDiagnostic `json:"diagnostics"`
 		Unset    []string         `json:"unset_variables,omitempty"`
-	}{Format: documentFormat, Valid: !diags.HasErrors(), All: []jsonDiagnostic{}, Unset: unset}
+		// Blocks that were not checked to the end.
+		Unchecked []string `json:"unchecked,omitempty"`
+	}{Format: documentFormat, Valid: !diags.HasErrors(), All: []jsonDiagnostic{}, Unset: unset, Unchecked: unchecked}
 	for _, x := range diags {
 		if x.Severity == hcl.DiagError {
 			d.Errors++
