@@ -338,8 +338,14 @@ func TestApartByTarget(t *testing.T) {
 	rel, on, top, gone := ref("release", "y"), ref("service", `y["kr"]`), ref("service", "z"), ref("service", "gone")
 	p := &Plan{
 		Resources: []Resource{
-			{Ref: top, Needs: []config.Ref{on}}, {Ref: on, Needs: []config.Ref{rel, win}}, {Ref: rel}, {Ref: batch}, {Ref: win, Needs: []config.Ref{batch}},
-			{Ref: guarded, Needs: []config.Ref{win}}, {Ref: bad, Needs: []config.Ref{win}}, {Ref: gone, Gone: true},
+			{Ref: top, Needs: []config.Ref{on}},
+			{Ref: on, Needs: []config.Ref{rel, win}},
+			{Ref: rel},
+			{Ref: batch},
+			{Ref: win, Needs: []config.Ref{batch}},
+			{Ref: guarded, Needs: []config.Ref{win}},
+			{Ref: bad, Needs: []config.Ref{win}},
+			{Ref: gone, Gone: true},
 		},
 		Windows: []Window{{Ref: win}},
 	}

@@ -109,7 +109,10 @@ func common(hosts []string, ref config.Ref, to string, h Histories) (Applied, er
 		}
 		known = append(known, a.Release)
 	}
-	if to == "" {
+	switch {
+	case len(first) == 0:
+		return Applied{}, fmt.Errorf("there is no earlier release of %s to go back to: none is recorded as good on %s", ref, hosts[0])
+	case to == "":
 		return Applied{}, fmt.Errorf("there is no earlier release of %s to go back to: on %s none other than %s is recorded as good on every machine", ref, strings.Join(hosts, ", "), orNone(live))
 	}
 	return Applied{}, fmt.Errorf("%s has no good release %s on all of %s: there are %s", ref, to, strings.Join(hosts, ", "), orNone(strings.Join(known, ", ")))

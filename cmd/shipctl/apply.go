@@ -71,7 +71,7 @@ func (a *applyArgs) running(c *cli, f *pflag.FlagSet) {
 
 // apply plans, asks for approval and runs.
 func (c *cli) apply(ctx context.Context, a applyArgs) error {
-	if err := c.canAsk(a); err != nil {
+	if err := c.canAsk(a, "apply", "a plan file"); err != nil {
 		return err
 	}
 	m, err := c.make(ctx, a.planning)
@@ -82,8 +82,9 @@ func (c *cli) apply(ctx context.Context, a applyArgs) error {
 	return c.carryOut(ctx, m, a)
 }
 
-// canAsk refuses flags that make no sense, before any machine is asked.
-func (c *cli) canAsk(a applyArgs) error {
+// canAsk refuses flags that make no sense, before any machine is asked. instead is what the command takes besides
+// -auto-approve.
+func (c *cli) canAsk(a applyArgs, command, instead string) error {
 	if err := errors.Join(a.check(), a.checkWindow()); err != nil {
 		return err
 	}
@@ -93,9 +94,9 @@ func (c *cli) canAsk(a applyArgs) error {
 	switch {
 	case a.autoApprove:
 	case c.global.json:
-		return errors.New("apply -json can't ask: give it a plan file or -auto-approve")
+		return fmt.Errorf("%s -json can't ask: give it %s or -auto-approve", command, instead)
 	case !c.interactive():
-		return errors.New("there is nobody to ask\napply asks for approval, and standard input is not a terminal or input is turned off. Give it a plan file or -auto-approve.")
+		return fmt.Errorf("there is nobody to ask\n%s asks for approval, and standard input is not a terminal or input is turned off. Give it %s or -auto-approve.", command, instead)
 	}
 	return nil
 }
@@ -216,7 +217,7 @@ func (c *cli) applySaved(ctx context.Context, a applyArgs) error {
 	}
 	defer s.close()
 	m := &made{plan: p, session: s, machines: s.dial, wanted: rs, resources: rs, how: how{command: p.Command, clearHold: p.ClearHold}} // what is to go is marked in rs
-	if err := c.fresh(ctx, m); err != nil { // a stale plan does not even take a lease
+	if err := c.fresh(ctx, m); err != nil {                                                                                            // a stale plan does not even take a lease
 		return err
 	}
 	w := c.patience(a)
@@ -226,6 +227,8 @@ func (c *cli) applySaved(ctx context.Context, a applyArgs) error {
 	return c.leased(ctx, m, a, nil, func(ctx context.Context, l *executor.Lease) error {
 		if c.global.json {
 			c.view(a.compact).Plan(p)
+		} else {
+			c.text(c.out).Notes(&planner.Plan{Held: p.Held})
 		}
 		return c.execute(ctx, m, l, a, w)
 	})

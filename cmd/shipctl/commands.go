@@ -44,8 +44,12 @@ func (c *cli) root() *cobra.Command {
 	root.AddCommand(c.initCommand(), c.fmtCommand(), c.validateCommand(), c.planCommand(), c.applyCommand(), c.rollbackCommand(), c.driftCommand(), c.historyCommand(),
 		c.unlockCommand(), c.factsCommand(), c.adoptCommand(),
 		c.showCommand(), c.statusCommand(), c.gateCommand(), c.graphCommand(), c.windowCommand(), c.versionCommand())
+	root.InitDefaultCompletionCmd()
 	for _, sub := range root.Commands() {
 		sub.DisableFlagsInUseLine = true
+		if sub.Name() == "completion" {
+			sub.Args, sub.RunE = noCommand, func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+		}
 	}
 	return root
 }

@@ -49,9 +49,17 @@ func (c *cli) gateNow(ctx context.Context, a gateArgs, names []string) error {
 	if err := c.check(diags, p.config.Files); err != nil {
 		return err
 	}
-	refs, err := chosen(p.resources, names)
-	if err != nil {
-		return err
+	none := len(names) == 0 && len(planner.Gates(p.resources, nil)) == 0
+	if none && a.listen == "" && !c.document() {
+		c.text(c.out).Say("open: this configuration has no window")
+		return nil
+	}
+	var refs []config.Ref
+	if !none {
+		var err error
+		if refs, err = chosen(p.resources, names); err != nil {
+			return err
+		}
 	}
 	s, err := opening{p.config.Project, p.settings, p.config.Variables, nil, c.log}.session()
 	if err != nil {

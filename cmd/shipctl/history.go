@@ -74,6 +74,9 @@ func (c *cli) history(ctx context.Context, v values, run string, limit int) erro
 			c.text(c.err).Say(view.UnreadLines(h, n))
 		}
 	}
+	if err == nil && failed == nil && run != "" && len(runs) == 0 {
+		return errFailed
+	}
 	if err != nil {
 		return err
 	}

@@ -47,25 +47,25 @@ func (c *cli) rollbackCommand() *cobra.Command {
 }
 
 func (c *cli) rollback(ctx context.Context, a rollbackArgs) error {
-	if a.out == "" {
-		if err := c.canAsk(a.applyArgs); err != nil {
-			return err
-		}
-	}
 	o := c.options(a.values)
 	p, diags := load(o)
 	if err := c.check(diags, p.config.Files); err != nil {
 		return err
+	}
+	ref, err := toRollBack(p.resources, a.what)
+	if err != nil {
+		return err
+	}
+	if a.out == "" {
+		if err := c.canAsk(a.applyArgs, "rollback", "-out=FILE (a plan for apply)"); err != nil {
+			return err
+		}
 	}
 	s, err := opening{p.config.Project, p.settings, p.config.Variables, a.consents(), c.log}.session()
 	if err != nil {
 		return err
 	}
 	defer s.close()
-	ref, err := toRollBack(p.resources, a.what)
-	if err != nil {
-		return err
-	}
 	rs, err := c.earlier(ctx, s, p.resources, ref, a.to)
 	if err != nil {
 		return err

@@ -94,6 +94,9 @@ func (c *cli) status(ctx context.Context, v values) error {
 	} else {
 		c.text(c.out).Status(rows, c.now())
 		c.text(c.out).Windows(windows)
+		if _, held, err := planner.Holding(p.resources, planner.ReadRecords(facts)); err == nil {
+			c.text(c.out).Notes(&planner.Plan{Held: held})
+		}
 	}
 	if len(failed) > 0 {
 		return diagnosed{diags: unreachable(failed)}

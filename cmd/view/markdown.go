@@ -34,7 +34,11 @@ func markdownChanges(p *planner.Plan) string {
 	}
 	fmt.Fprintf(&b, "### %s\n\n", title)
 	if p.Empty() {
-		b.WriteString("**No changes.** The machines are as the configuration describes them.\n")
+		text := "The machines are as the configuration describes them."
+		if len(p.Held) > 0 {
+			text = "What was rolled back is held, whatever the configuration says."
+		}
+		fmt.Fprintf(&b, "**No changes.** %s\n", text)
 	} else {
 		fmt.Fprintf(&b, "**%s**\n", Summary(p))
 	}

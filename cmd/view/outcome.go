@@ -122,13 +122,24 @@ func fateWord(st executor.State) (word string, begun bool) {
 // fates lists the steps that were begun, and counts the others.
 func (t Text) fates(p *planner.Plan, o executor.Outcome) (rows []string) {
 	left := Unsettled(p, o)
-	host, idle := 0, 0
+	host, idle, width := 0, 0, 11
+	failed := map[providers.StepID]bool{}
+	for _, e := range o.Errors {
+		failed[e.Step.ID] = failed[e.Step.ID] || !e.Undo
+	}
+	const both = "failed, undone"
 	for _, s := range p.Steps() {
 		host = max(host, measure(line(s.Host)))
+		if failed[s.ID] && o.States[s.ID] == executor.Undone {
+			width = len(both)
+		}
 	}
 	for _, s := range p.Steps() {
 		word, begun := fateWord(o.States[s.ID])
 		open := slices.Contains(left, s.ID)
+		if failed[s.ID] && o.States[s.ID] == executor.Undone {
+			word = both
+		}
 		code := ""
 		switch {
 		case open && !begun:
@@ -142,7 +153,7 @@ func (t Text) fates(p *planner.Plan, o executor.Outcome) (rows []string) {
 				word = "done, stays"
 			}
 		}
-		word = pad(word, 11)
+		word = pad(word, width)
 		if code != "" {
 			word = t.paint(code, word)
 		}

@@ -20,6 +20,18 @@ func Summary(p *planner.Plan) string {
 
 const noChanges = "No changes. The machines are as the configuration describes them."
 
+// unchanged says that there is nothing to do. What is held is not what the configuration describes, so that is said.
+func unchanged(p *planner.Plan) string {
+	if len(p.Held) == 0 {
+		return noChanges
+	}
+	var held []string
+	for _, h := range p.Held {
+		held = append(held, fmt.Sprintf("%s is held at release %s", h.Ref, h.Hold.Release))
+	}
+	return line("No changes, because of a rollback: " + strings.Join(held, ", ") + ", whatever the configuration says. -clear-hold goes forward.")
+}
+
 const noSteps = "No steps: nothing of this can be applied before what is marked with \"!\" is solved."
 
 // steps are those of a plan that can be applied: of another one they are what will never be done.
@@ -40,15 +52,13 @@ func (t Text) Plan(p *planner.Plan, compact bool) {
 			t.change(c, width)
 		}
 	}
-	for _, n := range Notes(p) {
-		t.printf("\n  %s\n", t.paint(yellow, indent("Note: "+block(n), "    ")))
-	}
+	t.Notes(p)
 	if len(p.Windows) > 0 {
 		t.printf("\n")
 		t.windows(p.Windows)
 	}
 	if p.Empty() {
-		t.printf("\n%s\n", t.paint(bold+";"+green, noChanges))
+		t.printf("\n%s\n", t.paint(bold+";"+green, unchanged(p)))
 		return
 	}
 	switch {
@@ -65,6 +75,13 @@ func (t Text) Plan(p *planner.Plan, compact bool) {
 		}
 	}
 	t.printf("\n%s\n", t.paint(bold, Summary(p)))
+}
+
+// Notes prints them.
+func (t Text) Notes(p *planner.Plan) {
+	for _, n := range Notes(p) {
+		t.printf("\n  %s\n", t.paint(yellow, indent("Note: "+block(n), "    ")))
+	}
 }
 
 // Notes are what a reader must know of a plan beside its changes: what is held, and what the configuration dropped.

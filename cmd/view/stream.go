@@ -84,7 +84,7 @@ func (s Stream) Plan(p *planner.Plan) {
 	s.Diagnostics(remarks(p), nil)
 	message := Summary(p)
 	if p.Empty() {
-		message = noChanges
+		message = unchanged(p)
 	}
 	s.summary(p, message, "plan")
 }
