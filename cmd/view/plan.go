@@ -29,7 +29,7 @@ func unchanged(p *planner.Plan) string {
 	for _, h := range p.Held {
 		held = append(held, fmt.Sprintf("%s is held at release %s", h.Ref, h.Hold.Release))
 	}
-	return line("No changes, because of a rollback: " + strings.Join(held, ", ") + ", whatever the configuration says. -clear-hold goes forward.")
+	return line("No changes. A rollback is why: " + strings.Join(held, ", ") + ", whatever the configuration says. -clear-hold goes forward.")
 }
 
 const noSteps = "No steps: nothing of this can be applied before what is marked with \"!\" is solved."
