@@ -35,10 +35,7 @@ type reading struct {
 func judge(_ config.Ref, s Spec, c providers.Case) providers.Verdict {
 	b := &bench{s: s, c: c, clocks: map[string]reading{}}
 	if c.Begin {
-		b.cal.ahead = c.Ahead
-		if s.Deployment > 0 { // what somebody has said counts: else one slow run could shut the window for good
-			b.cal.ahead = s.Deployment
-		}
+		b.cal.ahead = max(s.Deployment, c.Ahead)
 	}
 	b.readClocks()
 	b.declared()
@@ -227,14 +224,10 @@ func (b *bench) expects() string {
 	switch {
 	case b.cal.ahead == 0 || len(b.cal.rules)+len(b.cal.allow) == 0:
 		return ""
-	case b.s.Deployment == 0:
+	case b.cal.ahead > b.s.Deployment:
 		return fmt.Sprintf("; a deployment is expected to take %s, as the last one did", short(b.cal.ahead))
 	}
-	more := ""
-	if b.c.Ahead > b.cal.ahead {
-		more = ", though the last one leads to expect " + short(b.c.Ahead)
-	}
-	return fmt.Sprintf("; a deployment is expected to take %s, as configured%s", short(b.cal.ahead), more)
+	return fmt.Sprintf("; a deployment is expected to take %s, as configured", short(b.cal.ahead))
 }
 
 func (b *bench) outside() string {
@@ -243,7 +236,7 @@ func (b *bench) outside() string {
 		names, longest = append(names, a.Name), max(longest, a.Duration)
 	}
 	if b.cal.ahead >= longest {
-		return fmt.Sprintf("no allow period (%s) is longer than a deployment takes (%s): say how long one takes with deployment, make a period longer, or use -force-window", strings.Join(names, ", "), short(b.cal.ahead))
+		return fmt.Sprintf("no allow period (%s) is longer than a deployment takes (%s): make one longer, or use -force-window, which also shows how long it takes now", strings.Join(names, ", "), short(b.cal.ahead))
 	}
 	if b.cal.ahead > 0 {
 		return fmt.Sprintf("no allow period (%s) has room for a deployment of %s now", strings.Join(names, ", "), short(b.cal.ahead))
