@@ -200,7 +200,7 @@ func (s *site) nginx(args ...string) {
 	cmd := exec.Command("nginx", append([]string{"-p", s.dir, "-c", s.route.Config}, args...)...)
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH") + ":/usr/sbin:/sbin"}
 	cmd.Path = nginxPath(s.t)
-	log, err := os.Create(filepath.Join(s.t.TempDir(), "out"))
+	log, err := os.Create(filepath.Join(s.shim, "out")) // beside nothing that nginx reads
 	if err != nil {
 		s.t.Fatal(err)
 	}
