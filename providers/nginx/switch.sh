@@ -65,6 +65,7 @@ else
 	printf 'nginx was not running; it is started\n'
 fi
 verify "$STATUSES" "$BODY" || die "$WHYNOT$NL$(log_tail)"
+refuse_upgrade
 record || die "can't write the record in $NDIR"
 {
 	printf 'boot %s\n' "$BOOT"

@@ -17,9 +17,17 @@ begin() {
 
 # refuse_strays: a master that the pidfile does not name would keep the ports, and never hear of a change.
 refuse_strays() {
+	[ -z "$UPGRADE" ] || die "$(half_way)"
 	[ -z "$MPID" ] || return 0
 	_s=$(strays | tr '\n' ' ')
 	[ -z "$_s" ] || die "nginx runs with this configuration as pid ${_s% }, but $PIDNOTE: stop it, or write its number into $PIDFILE"
+}
+
+# refuse_upgrade: none has begun since.
+refuse_upgrade() {
+	_m=$MPID:$MSTART
+	if ! master || [ "$MPID:$MSTART" != "$_m" ]; then die "nginx was started again meanwhile"; fi
+	[ -z "$UPGRADE" ] || die "$(half_way)"
 }
 
 # content ADDR,ADDR: the file that routes there, byte for byte what the plan shows.

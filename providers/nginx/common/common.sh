@@ -109,9 +109,10 @@ running_here() {
 }
 
 # master: MPID and MSTART of the running master, as the pidfile names it. 1: it names none; PIDNOTE says what it does.
-# A pidfile outlives a crash, and its number may be anybody's by then.
+# A pidfile outlives a crash, and its number may be anybody's by then. UPGRADE is the master before it, which lives and serves
+# too, where an upgrade of the program (USR2) is half way.
 master() {
-	MPID='' MSTART='' PIDNOTE='' _p=''
+	MPID='' MSTART='' PIDNOTE='' UPGRADE='' _p=''
 	[ -e "$PIDFILE" ] || {
 		PIDNOTE="there is no pidfile $PIDFILE"
 		return 1
@@ -131,11 +132,27 @@ master() {
 	MSTART=$STARTED
 	if running_here "$_p" && alive "$_p:$MSTART"; then
 		MPID=$_p
+		[ ! -e "$PIDFILE.oldbin" ] || upgrading
 		return 0
 	fi
 	MSTART=
 	PIDNOTE="the pidfile $PIDFILE is stale: pid $_p is $(cmd_of "$_p")"
 	return 1
+}
+
+# upgrading: UPGRADE, as the earlier master's pidfile names it. Its program may be another file by now.
+upgrading() {
+	[ -r "$PIDFILE.oldbin" ] || denied "can't read nginx's pidfile $PIDFILE.oldbin as $(id -un)"
+	read -r _p <"$PIDFILE.oldbin"
+	case $_p in '' | *[!0-9]* | "$MPID") return 0 ;; esac
+	if stat_of "$_p" && title "$_p"; then
+		case $TITLE in *": master process"*) UPGRADE=$_p ;; esac
+	fi
+}
+
+# half_way: says what is to be done about UPGRADE.
+half_way() {
+	printf "an upgrade of nginx's program is half way, two masters serve (pid %s and %s): end one of them (kill -QUIT %s for the earlier one)" "$MPID" "$UPGRADE" "$UPGRADE"
 }
 
 # strays: "pid" of each master with this configuration that the pidfile does not name. One in another container has a
