@@ -268,6 +268,7 @@ func (l *live) judge(s Spec, on string) {
 		r.loaded, r.known = r.file, true
 	case r.known && elsewhere && !inFile:
 		r.loaded, r.known = nil, false
+		r.nginx.Why = "its answer is not that of the slot that its files name"
 	}
 }
 
