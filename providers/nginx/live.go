@@ -29,6 +29,7 @@ type Live struct {
 	Up        bool     `json:"up"`
 	PidNote   string   `json:"pid_note,omitempty"` // why it is not up: what the pidfile says
 	Strays    []int    `json:"strays,omitempty"`   // masters with this configuration that the pidfile does not name
+	Upgrade   int      `json:"upgrade,omitempty"`  // the master before this one, which serves too: an upgrade is half way
 	Boot      string   `json:"boot,omitempty"`
 	Master    *Process `json:"master,omitempty"`
 
@@ -169,6 +170,8 @@ func (in *reader) rest(key, value string) (err error) {
 		l.Loaded = append(l.Loaded, a)
 	case "why":
 		l.Why = value
+	case "upgrade":
+		l.Upgrade, err = strconv.Atoi(value)
 	case "probe":
 		l.Probe = &Probe{}
 		l.Probe.Status, err = strconv.Atoi(value)
@@ -215,6 +218,7 @@ func (in *reader) finish(r Route) (Live, error) {
 		l.Why = "a master runs that the pidfile does not name"
 	case !l.Up:
 		l.LoadedKnown, l.Loaded = true, nil
+	case l.Upgrade != 0:
 	case in.known == "record":
 		l.LoadedKnown = len(l.Loaded) > 0
 	case in.known == "absent":

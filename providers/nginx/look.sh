@@ -118,9 +118,32 @@ look_newer() {
 	IFS=$_ifs
 }
 
+# settled: nothing was taken away since nginx was started: the folders that its configuration hangs on are as they were too.
+# nginx makes its pidfile as the last thing in a folder of its own.
+settled() {
+	sealed
+	[ -n "$AT" ] || return 1
+	_ifs=$IFS
+	IFS=$NL
+	set -f
+	# shellcheck disable=SC2086
+	fresh=$(stat -c '%Z %z %n' -- "$PIDFILE" $AT 2>/dev/null | awk -v began="$((began - 1))" -v pidfile="$PIDFILE" -v dir="${PIDFILE%/*}" '
+		{ at = $1; z = $2 " " $3; sub(/^[0-9]+ [^ ]+ [^ ]+ [^ ]+ /, "") }
+		$0 == pidfile { made = z; seen = 1; next }
+		at >= began && !($0 == dir && z <= made) { print }
+		END { if (!seen) print "?" }')
+	set +f
+	IFS=$_ifs
+	[ -z "$fresh" ]
+}
+
 # look_loaded: how it is known what the workers route to. "started": the whole of nginx was started after the file was
-# changed last, and nothing else since; or what else changed can't matter, because the file is what we verified.
+# changed last, and nothing else since.
 look_loaded() {
+	if [ -n "$UPGRADE" ]; then
+		printf 'upgrade %s\nknown no\nwhy %s\n' "$UPGRADE" "$(half_way)"
+		return 0
+	fi
 	if recorded || unchanged; then
 		printf 'known record\n'
 		_ifs=$IFS
@@ -133,7 +156,7 @@ look_loaded() {
 	fi
 	if [ -z "$BROKEN" ] && [ -n "$WORKERS" ]; then
 		if [ -n "$FILETIME" ] && [ "$FILETIME" -lt $((began - 1)) ]; then
-			if [ -z "$FRESH" ] || [ "$(sha256sum <"$FILE" 2>/dev/null)" = "$RSHA  -" ]; then
+			if [ -z "$FRESH" ] && settled; then
 				printf 'known started\n'
 				look_probe
 				return 0

@@ -41,7 +41,7 @@ if [ -n "$MPID" ]; then
 	reload || die "$WHYNOT$NL$(log_tail)"
 fi
 : >"$BACKUP/removed"
-rm -f "$NDIR/$KEY.loaded" "$NDIR/$KEY.draining"
+rm -f "$NDIR/$KEY.loaded" "$NDIR/$KEY.files" "$NDIR/$KEY.draining"
 trap - EXIT HUP INT TERM
 await_gone "$DRAIN" "$OLD" || :
 drained "$DRAIN"

@@ -197,10 +197,15 @@ func (s *site) read(name string) string {
 // nginx runs nginx itself, as an administrator would.
 func (s *site) nginx(args ...string) {
 	s.t.Helper()
-	cmd := exec.Command("nginx", append([]string{"-p", s.dir, "-c", s.route.Config}, args...)...)
+	s.nginxAt("nginx", args...)
+}
+
+func (s *site) nginxAt(name string, args ...string) {
+	s.t.Helper()
+	cmd := exec.Command(name, append([]string{"-p", s.dir, "-c", s.route.Config}, args...)...)
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH") + ":/usr/sbin:/sbin"}
 	cmd.Path = nginxPath(s.t)
-	log, err := os.Create(filepath.Join(s.t.TempDir(), "out"))
+	log, err := os.Create(filepath.Join(s.shim, "out")) // beside nothing that nginx reads
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -65,8 +65,7 @@ else
 	printf 'nginx was not running; it is started\n'
 fi
 verify "$STATUSES" "$BODY" || die "$WHYNOT$NL$(log_tail)"
-# A reload of somebody else's since then has read our file: its workers are as good.
-workers
+refuse_upgrade
 record || die "can't write the record in $NDIR"
 {
 	printf 'boot %s\n' "$BOOT"

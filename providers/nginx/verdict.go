@@ -22,6 +22,9 @@ func Problems(r Route, l Live, to []string, allowPending bool) (out []string) {
 	if len(l.Strays) > 0 {
 		bad("nginx runs with this configuration as pid %d, but %s: stop it, or write its number into the pidfile", l.Strays[0], l.PidNote)
 	}
+	if l.Upgrade != 0 {
+		bad("%s", l.Why)
+	}
 	if p := owner(l.FileText); p != "" && p != r.Project {
 		bad("%s belongs to the project %s, by its first line: give this route a file of its own", r.File, p)
 	}

@@ -357,6 +357,14 @@ func TestDiffUnknown(t *testing.T) {
 			t.Errorf("got %q", got)
 		}
 	})
+	t.Run("the answer is the other slot's, whatever the times of the files say", func(t *testing.T) {
+		c := see(teatime()).runs("app-1", "blue", "42").runs("app-1", "green", "41").routes("web-2", blue)
+		c.add("web-1", installed...).add("web-1", up...).add("web-1", "file present").add("web-1", c.url(blue)...).
+			add("web-1", "known started", "probe 200", "body green")
+		if got := told(diff(ref(), c.spec, c.facts())); !slices.Contains(got, "web-1 switch to blue") {
+			t.Errorf("got %q", got)
+		}
+	})
 	t.Run("both slots could be served: nothing is stopped before all are gathered", func(t *testing.T) {
 		c := see(teatime()).runs("app-1", "blue", "41").runs("app-1", "green", "40").unknown("web-1", blue, "?").routes("web-2", blue)
 		got := told(diff(ref(), c.spec, c.facts()))

@@ -120,8 +120,13 @@ func (b *builder) driftOfRoute(on string, r *routeLive) {
 			b.drifted(on, "%s was edited: it routes to %s, which is no slot of %s", file, a, b.ref)
 		}
 	}
+	for _, o := range r.nginx.Others {
+		b.drifted(on, "%s has the last word over %s", o, file)
+	}
 	switch {
 	case !r.nginx.Up:
+	case r.nginx.Upgrade != 0:
+		b.drifted(on, "%s", r.nginx.Why)
 	case r.known && !slices.Equal(slices.Sorted(slices.Values(r.file)), slices.Sorted(slices.Values(r.loaded))):
 		b.drifted(on, "nginx has not loaded %s: it serves %s, and the file says %s", file, list(r.loaded), list(r.file))
 	case !r.known && r.nginx.Probe == nil:

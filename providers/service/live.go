@@ -243,10 +243,11 @@ func (s Spec) host(name string) config.HostValue {
 }
 
 // judge settles what an nginx of unknown state has loaded, where the answer to a request through it tells: it must be
-// one that only the file's slot gives. Of an upstream one answer tells nothing about the other addresses.
+// one that only the file's slot gives. Where only another gives it, what was taken for known is not. Of an upstream one answer
+// tells nothing about the other addresses.
 func (l *live) judge(s Spec, on string) {
 	r := l.routes[on]
-	if s.Nginx.Variable == "" || r.known || r.why != "" || s.Nginx.Verify == nil || r.nginx.Probe == nil || r.nginx.Probe.Status == 0 || len(r.file) == 0 {
+	if s.Nginx.Variable == "" || r.why != "" || r.nginx.Upgrade != 0 || s.Nginx.Verify == nil || r.nginx.Probe == nil || r.nginx.Probe.Status == 0 || len(r.file) == 0 {
 		return
 	}
 	var inFile, elsewhere bool
@@ -262,8 +263,12 @@ func (l *live) judge(s Spec, on string) {
 			}
 		}
 	}
-	if inFile && !elsewhere {
+	switch {
+	case !r.known && inFile && !elsewhere:
 		r.loaded, r.known = r.file, true
+	case r.known && elsewhere && !inFile:
+		r.loaded, r.known = nil, false
+		r.nginx.Why = "its answer is not that of the slot that its files name"
 	}
 }
 

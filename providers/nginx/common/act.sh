@@ -17,9 +17,17 @@ begin() {
 
 # refuse_strays: a master that the pidfile does not name would keep the ports, and never hear of a change.
 refuse_strays() {
+	[ -z "$UPGRADE" ] || die "$(half_way)"
 	[ -z "$MPID" ] || return 0
 	_s=$(strays | tr '\n' ' ')
 	[ -z "$_s" ] || die "nginx runs with this configuration as pid ${_s% }, but $PIDNOTE: stop it, or write its number into $PIDFILE"
+}
+
+# refuse_upgrade: none has begun since.
+refuse_upgrade() {
+	_m=$MPID:$MSTART
+	if ! master || [ "$MPID:$MSTART" != "$_m" ]; then die "nginx was started again meanwhile"; fi
+	[ -z "$UPGRADE" ] || die "$(half_way)"
 }
 
 # content ADDR,ADDR: the file that routes there, byte for byte what the plan shows.
@@ -141,9 +149,7 @@ untaken() {
 # Somebody else's reload may be under way: workers that appear before ours is taken have read what was there before.
 reload() {
 	WHYNOT='' TAKEN=''
-	TREE=$(ngx -T 2>/dev/null | tree_awk dump)
-	seal
-	_seal=$SEAL
+	before_load
 	workers
 	OLD="$WORKERS $LEAVING"
 	alive "$MPID:$MSTART" || {
@@ -174,38 +180,85 @@ reload() {
 		pause
 	done
 	turned_over || return 1
-	seal
-	[ "$SEAL" = "$_seal" ] || SEAL=''
+	after_load
 	renew
 }
 
-# renew: the workers have read the files of other routes too. Where such a file is what was verified for it, and nothing was
-# changed while they read, its record is good for them; nothing else of the configuration of others is judged by it.
+# before_load, after_load: around what makes nginx read its configuration. LOADADDRS and LOADSHA are what our file said then, "" where
+# it was changed meanwhile; SEAL and SUMS stand for the whole; LOADERS are the workers that have read it.
+before_load() {
+	_dump=$(ngx -T 2>/dev/null)
+	TREE=$(printf '%s\n' "$_dump" | tree_awk dump)
+	seal
+	_seal=$SEAL
+	_target=$(stat -c '%i/%d %z %s' "$TARGET" 2>/dev/null)
+}
+after_load() {
+	LOADERS=$WORKERS
+	LOADADDRS=$(file_addrs "$TARGET")
+	LOADSHA=$(sha256sum 2>/dev/null <"$TARGET")
+	LOADSHA=${LOADSHA%% *}
+	sums
+	[ "$(stat -c '%i/%d %z %s' "$TARGET" 2>/dev/null)" = "$_target" ] || LOADADDRS='' LOADSHA=''
+	seal
+	[ "$SEAL" = "$_seal" ] || SEAL=''
+}
+
+# sums: SUMS, "sha256  path" of each file of the configuration, in nginx's order.
+sums() {
+	_ifs=$IFS
+	IFS=$NL
+	set -f
+	# shellcheck disable=SC2046
+	SUMS=$(sha256sum -- $(facts config) 2>/dev/null) || SUMS=''
+	set +f
+	IFS=$_ifs
+}
+
+# but_ours < SUMS: without our own file.
+but_ours() { awk -v file="$FILE" -v target="$TARGET" '{ p = substr($0, 67) } p != file && p != target'; }
+
+# renew: the workers have read the files of other routes too. A record of another is good for them where the whole of the
+# configuration is what it was for that record but for our file, and our file does not say otherwise: something of somebody
+# else's that our reload has brought to life may be what serves that route now.
 renew() {
-	[ -n "$SEAL" ] || return 0
+	[ -n "$SEAL" ] && [ -n "$SUMS" ] || return 0
+	_rest=$(printf '%s\n' "$SUMS" | but_ours)
 	for _n in "$STATE"/projects/*/nginx/*.loaded; do
 		if [ "$_n" = "$NDIR/$KEY.loaded" ] || [ ! -r "$_n" ]; then continue; fi
-		_of='' _file='' _sum='' _end=''
+		_of='' _file='' _form='' _name='' _sum='' _sums='' _end='' _list=${_n%.loaded}.files
 		while read -r _k _a _b; do
 			case $_k in
 			boot) _of="$_a $_of" ;;
 			master) _of="$_of$_a:$_b" ;;
-			file) _file=$_a ;;
+			file) _file=$_a${_b:+ $_b} ;;
+			as) _form=$_a _name=$_b ;;
 			sha) _sum=$_a ;;
+			files) _sums=$_a ;;
 			end) _end=1 ;;
 			esac
 		done <"$_n"
-		if [ -z "$_end" ] || [ "$_of" != "$BOOT $MPID:$MSTART" ]; then continue; fi
-		case "$NL$TREE$NL" in *"${NL}config $_file$NL"*) ;; *) continue ;; esac
+		if [ -z "$_end" ] || [ "$_of" != "$BOOT $MPID:$MSTART" ] || [ ! -r "$_list" ]; then continue; fi
+		[ "$(sha256sum <"$_list")" = "$_sums  -" ] || continue
 		[ "$(sha256sum <"$_file")" = "$_sum  -" ] || continue
+		[ "$(but_ours <"$_list")" = "$_rest" ] || continue
+		(rules "$_file" "$_form" "$_name") || continue
 		# Not synchronised to the disk: it is worth nothing after a crash of the machine.
 		{
-			sed '/^worker /d; /^seal /d; /^end$/d' "$_n"
+			sed '/^worker /d; /^seal /d; /^files /d; /^end$/d' "$_n"
 			list_workers "$WORKERS"
-			printf 'seal %s\nend\n' "$SEAL"
-		} >"$_n.new" && mv -f "$_n.new" "$_n"
+			list_seal
+		} >"$_n.new" && printf '%s\n' "$SUMS" >"$_list.new" && mv -f "$_list.new" "$_list" && mv -f "$_n.new" "$_n"
 	done
 	return 0
+}
+
+# rules FILE FORM NAME: that file has the last word for its name, as ours should for ours.
+rules() {
+	FILE=$1 FORM=$2 NAME=$3 TARGET=$1
+	[ ! -L "$FILE" ] || TARGET=$(readlink -f "$FILE")
+	TREE=$(printf '%s\n' "$_dump" | tree_awk dump)
+	[ -n "$(facts included)" ] && [ -z "$(facts other)" ]
 }
 
 turned_over() {
@@ -286,22 +339,28 @@ verify() {
 	return 1
 }
 
-# record: what is served now, after a verified reload or start.
+# record: what after_load found, once it is verified. What was done to the file or to nginx since then does not matter.
 record() {
-	_addrs=$(file_addrs "$TARGET")
-	if [ -z "$_addrs" ] || [ -z "$WORKERS" ]; then
+	if [ -z "$LOADADDRS" ] || [ -z "$LOADSHA" ] || [ -z "$LOADERS" ]; then
 		rm -f "$NDIR/$KEY.loaded"
 		return 0
 	fi
+	printf '%s\n' "$SUMS" | write_atomic "$NDIR/$KEY.files" 0644 || return 1
 	{
 		printf 'boot %s\nmaster %s %s\n' "$BOOT" "$MPID" "$MSTART"
-		list_workers "$WORKERS"
-		printf '%s\n' "$_addrs" | tr ',' '\n' | sed 's/^/addr /'
-		_sum=$(sha256sum <"$TARGET")
-		printf 'sha %s\nfile %s\n' "${_sum%% *}" "$FILE"
-		[ -z "$SEAL" ] || printf 'seal %s\n' "$SEAL"
-		printf 'end\n'
+		list_workers "$LOADERS"
+		printf '%s\n' "$LOADADDRS" | tr ',' '\n' | sed 's/^/addr /'
+		printf 'sha %s\nfile %s\nas %s %s\n' "$LOADSHA" "$FILE" "$FORM" "$NAME"
+		list_seal
 	} | write_atomic "$NDIR/$KEY.loaded" 0644
+}
+
+list_seal() {
+	if [ -n "$SEAL" ]; then
+		_sums=$(printf '%s\n' "$SUMS" | sha256sum)
+		printf 'seal %s\nfiles %s\n' "$SEAL" "${_sums%% *}"
+	fi
+	printf 'end\n'
 }
 
 list_workers() {
@@ -313,8 +372,7 @@ list_workers() {
 # start_nginx: by its unit where it is the machine's own. What it prints goes to a file: a daemon keeps the pipe open.
 start_nginx() {
 	_said=$NDIR/$KEY.start
-	seal
-	_seal=$SEAL
+	before_load
 	if [ -z "$CONFIG$PREFIX" ] && [ -d /run/systemd/system ] && systemctl cat nginx.service >/dev/null 2>&1; then
 		systemctl start nginx.service 9>&- </dev/null >"$_said" 2>&1 &
 	else
@@ -333,8 +391,10 @@ start_nginx() {
 		pause
 	done
 	if [ -n "$MPID" ] && [ -n "$WORKERS" ]; then
-		seal
-		[ "$SEAL" = "$_seal" ] || SEAL=''
+		kill -CHLD "$MPID" 2>/dev/null # it takes that when it has started all of them
+		while untaken CHLD && ! late; do pause; done
+		workers
+		after_load
 		return 0
 	fi
 	WHYNOT="nginx does not start:$NL$(tail -n 5 "$_said" | cut -c 1-300)$NL$(log_tail)"

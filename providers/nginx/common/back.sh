@@ -51,6 +51,10 @@ put_back() {
 		WHYNOT="nginx is not running any more: $PIDNOTE"
 		return 1
 	fi
+	if [ -n "$UPGRADE" ]; then
+		WHYNOT=$(half_way)
+		return 1
+	fi
 	if reload; then
 		record
 		return 0

@@ -109,9 +109,10 @@ running_here() {
 }
 
 # master: MPID and MSTART of the running master, as the pidfile names it. 1: it names none; PIDNOTE says what it does.
-# A pidfile outlives a crash, and its number may be anybody's by then.
+# A pidfile outlives a crash, and its number may be anybody's by then. UPGRADE is the master before it, which lives and serves
+# too, where an upgrade of the program (USR2) is half way.
 master() {
-	MPID='' MSTART='' PIDNOTE='' _p=''
+	MPID='' MSTART='' PIDNOTE='' UPGRADE='' _p=''
 	[ -e "$PIDFILE" ] || {
 		PIDNOTE="there is no pidfile $PIDFILE"
 		return 1
@@ -131,11 +132,27 @@ master() {
 	MSTART=$STARTED
 	if running_here "$_p" && alive "$_p:$MSTART"; then
 		MPID=$_p
+		[ ! -e "$PIDFILE.oldbin" ] || upgrading
 		return 0
 	fi
 	MSTART=
 	PIDNOTE="the pidfile $PIDFILE is stale: pid $_p is $(cmd_of "$_p")"
 	return 1
+}
+
+# upgrading: UPGRADE, as the earlier master's pidfile names it. Its program may be another file by now.
+upgrading() {
+	[ -r "$PIDFILE.oldbin" ] || denied "can't read nginx's pidfile $PIDFILE.oldbin as $(id -un)"
+	read -r _p <"$PIDFILE.oldbin"
+	case $_p in '' | *[!0-9]* | "$MPID") return 0 ;; esac
+	if stat_of "$_p" && title "$_p"; then
+		case $TITLE in *": master process"*) UPGRADE=$_p ;; esac
+	fi
+}
+
+# half_way: says what is to be done about UPGRADE.
+half_way() {
+	printf "an upgrade of nginx's program is half way, two masters serve (pid %s and %s): end one of them (kill -QUIT %s for the earlier one)" "$MPID" "$UPGRADE" "$UPGRADE"
 }
 
 # strays: "pid" of each master with this configuration that the pidfile does not name. One in another container has a
@@ -220,33 +237,81 @@ recorded() {
 	only "$WORKERS" "$RWORKERS"
 }
 
-# seal: SEAL stands for the configuration on disk, its files and folders, links and where they lead: a change shows, and
-# one that was taken back shows too, for nobody sets a change time. "" where that can't be said. From TREE.
-seal() {
-	SEAL='' _what=1
+# above PATH: it and each folder above it go to AT, links to LINKS, and BAD is set where a change could stay unseen. What is
+# in / is not renamed while a machine runs, and its folders change all the time.
+above() {
+	_rest=${1#/}/ _q=''
+	case "$NL$AT" in *"$NL${1%/*}$NL"*) _rest=${1##*/}/ _q=${1%/*} ;; esac
+	while [ -n "$_rest" ]; do
+		_c=${_rest%%/*} _rest=${_rest#*/}
+		case $_c in '' | .) continue ;; esac
+		_q=$_q/$_c
+		[ "$_c" != .. ] || continue # a folder that is above others of these
+		case "$NL$AT" in *"$NL$_q$NL"*) continue ;; esac
+		if [ -L "$_q" ]; then
+			LINKS=$LINKS$_q$NL
+		elif [ ! -e "$_q" ]; then # it would show in the folder that it is missing in
+			case "$NL$AT" in *"$NL${_q%/*}$NL"*) [ -x "${_q%/*}" ] || BAD=1 ;; *) BAD=1 ;; esac
+			return 0
+		else
+			case $_q in /etc | /usr | /var | /tmp) continue ;; esac
+		fi
+		AT=$AT$_q$NL
+	done
+}
+
+# sealed: AT is every path that the configuration on disk hangs on, a line each: its files, the folders of its patterns, all
+# that is above them, and where links lead, step by step. "" where that can't be said. From TREE.
+sealed() {
+	AT='' LINKS='' BAD='' _round=0
+	case "$NL$TREE$NL" in *"${NL}config $CONF$NL"*) ;; *) return 0 ;; esac
 	_ifs=$IFS
 	IFS=$NL
 	set -f
-	set --
 	for _t in $TREE; do
 		case $_t in
-		"config "*) set -- "$@" "${_t#config }" ;;
-		"pattern "*) ;;
-		*) continue ;;
+		"config "*) above "${_t#config }" ;;
+		"pattern "*)
+			_t=${_t#pattern }
+			case ${_t%/*} in *[*?[\\]*) BAD=1 ;; esac # folders of any name
+			above "${_t%/*}"
+			;;
 		esac
-		_t=${_t#* }
-		case ${_t%/*} in *[*?[]*) _what='' ;; esac # folders of any name
-		set -- "$@" "${_t%/*}/"
+	done
+	while [ -n "$LINKS" ] && [ -z "$BAD" ]; do
+		# shellcheck disable=SC2086
+		set -- $LINKS
+		LINKS='' _round=$((_round + 1))
+		_t=$(stat -c %N -- "$@" 2>/dev/null) && [ "$_round" -lt 9 ] || BAD=1
+		for _t in $_t; do # 'link' -> 'where to'
+			case $_t in "'/"*"' -> '"*"'") ;; *) BAD=1 ;; esac
+			case $_t in *[!A-Za-z0-9_./@%+=:,\'\ \>-]*) BAD=1 ;; esac
+			set -- "${_t%%"' -> '"*}" "${_t#*"' -> '"}"
+			set -- "${1#\'}" "${2%\'}"
+			case $2 in /*) above "$2" ;; *) above "${1%/*}/$2" ;; esac
+		done
 	done
 	set +f
 	IFS=$_ifs
-	[ -n "$_what" ] && [ $# -gt 0 ] || return 0
-	_what=$(stat -c '%n %i %z %s' -- "$@" 2>/dev/null)
-	case "$NL$_what" in *"$NL$CONF "*) ;; *) return 0 ;; esac
-	SEAL=$({
-		printf '%s\n' "$_what"
-		stat -L -c '%n %i %z %s' -- "$@" 2>/dev/null
-	} | sha256sum)
+	[ -z "$BAD" ] || AT=''
+}
+
+# seal: SEAL stands for the configuration on disk: a change shows, and one that was taken back shows too, for nobody sets a
+# change time. "" where that can't be said. What was mounted over it for a while leaves no trace.
+seal() {
+	SEAL=''
+	sealed
+	[ -n "$AT" ] || return 0
+	_ifs=$IFS
+	IFS=$NL
+	set -f
+	# shellcheck disable=SC2086
+	_what=$(stat -c '%n %i/%d %z %s' -- $AT 2>/dev/null) || _what=''
+	set +f
+	IFS=$_ifs
+	# A clock of whole seconds hides what is done and taken back within one.
+	case $_what in '' | *:[0-9][0-9].000000000' '* | *:[0-9][0-9]' '*) return 0 ;; esac
+	SEAL=$(printf '%s\n' "$_what" | sha256sum)
 	SEAL=${SEAL%% *}
 }
 

@@ -65,7 +65,7 @@ func (m *Model) lookUp(c call, say func(string, ...any)) {
 		}
 		return
 	}
-	content, exists := m.Disk[c.File]
+	_, exists := m.Disk[c.File]
 	before := m.changed[c.File]+200 < m.Master.Start
 	probe := func() {
 		if c.VerifyURL != "" {
@@ -75,7 +75,7 @@ func (m *Model) lookUp(c call, say func(string, ...any)) {
 		}
 	}
 	switch {
-	case m.accepted() == "" && before && exists && (len(m.Pending) == 0 || m.loaded[c.key].content == content):
+	case m.accepted() == "" && before && exists && len(m.Pending) == 0 && m.edited+200 < m.Master.Start:
 		say("known started")
 		probe()
 	case m.accepted() == "" && before && !exists:

@@ -58,6 +58,7 @@ type Model struct {
 	read     map[string][]string // addresses by what a file says
 	clock    uint64
 	edited   uint64 // any file of the configuration
+	pended   uint64 // how often files of others came to life
 	changed  map[string]uint64
 	pids     int
 	loaded   map[string]record
@@ -77,6 +78,8 @@ type record struct {
 	addrs   []string
 	content string
 	file    string
+	disk    map[string]string // the files of all routes then
+	pended  uint64
 	edited  uint64 // when the configuration was changed last, as the workers read it
 }
 
@@ -203,6 +206,9 @@ func (m *Model) Reload() bool {
 	m.clock++
 	if !m.Up || m.accepted() != "" || m.Conflict {
 		return false
+	}
+	if len(m.Pending) > 0 {
+		m.pended++
 	}
 	m.Pending = nil
 	for _, w := range m.Workers {

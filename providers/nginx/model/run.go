@@ -3,6 +3,7 @@ package model
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -135,17 +136,21 @@ func (m *Model) record(c call) {
 		delete(m.loaded, c.key)
 		return
 	}
-	m.loaded[c.key] = record{m.Master, m.serving(), addrs, m.Disk[c.File], c.File, m.edited}
+	m.loaded[c.key] = record{m.Master, m.serving(), addrs, m.Disk[c.File], c.File, maps.Clone(m.Disk), m.pended, m.edited}
 }
 
-// reload is a reload of ours: the records of other routes whose files are what was verified are good for the new workers.
+// reload is a reload of ours: the records of other routes are good for the new workers where nothing but our file is
+// different from what it was for them.
 func (m *Model) reload(c call) bool {
 	if !m.Reload() {
 		return false
 	}
 	for key, r := range m.loaded {
-		if key != c.key && r.master == m.Master && m.Included[r.file] && m.Disk[r.file] == r.content {
-			r.workers, r.edited = m.serving(), m.edited
+		now, then := maps.Clone(m.Disk), maps.Clone(r.disk)
+		delete(now, c.File)
+		delete(then, c.File)
+		if key != c.key && r.master == m.Master && m.Included[r.file] && m.Others[r.file] == "" && r.pended == m.pended && maps.Equal(now, then) {
+			r.workers, r.edited, r.disk = m.serving(), m.edited, maps.Clone(m.Disk)
 			m.loaded[key] = r
 		}
 	}
