@@ -415,6 +415,10 @@ func TestDiffUnits(t *testing.T) {
 	running := func(s *Spec) { s.Previous = "running" }
 	both := see(teatime(running)).runs("app-1", "blue", "42").runs("app-1", "green", "41").add("app-1", tab("edited", "green", "file", "x")).routes("web-1", blue).routes("web-2", blue)
 	compare(t, both, []string{"app-1 write the unit of green again"})
+	rollback := see(teatime(running)).runs("app-1", "blue", "42").runs("app-1", "green", "41").add("app-1", tab("edited", "green", "used", "x")).routes("web-1", blue).routes("web-2", blue)
+	compare(t, rollback, []string{"app-1 stop green (pid 2182)"})
+	empty := see(teatime(running)).runs("app-1", "blue", "42").add("app-1", tab("edited", "green", "file", "x")).routes("web-1", blue).routes("web-2", blue)
+	compare(t, empty, []string{"app-1 clear away what is left of green"})
 	for _, c := range diff(ref(), teatime(), edited("file").facts()) {
 		if c.Addr.Host == "app-1" && (c.Action != providers.Update || c.Line != "the unit of blue was changed by hand: it is written again, and nothing is restarted" || len(c.Drift) != 1) {
 			t.Errorf("%+v", c)

@@ -80,6 +80,7 @@ if [ -z "$procs" ] && ! has_unit; then
 		printf '%s\n' "$held"
 		exit 0
 	done
+	forget_slot
 	echo 'nothing runs there'
 	exit 0
 fi
@@ -153,5 +154,5 @@ while lives "$procs"; do
 	[ $tries -lt 50 ] || die "$slot could not be stopped: $(marked | awk '{ print "pid " $1 }' | tr '\n' ' ')"
 	nap
 done
-rm -f "$home/$slot.env" "$home/$slot.unit" "$home/$slot.unit.due" "$home/$slot.proc" "$home/$slot.healthy" "$home/$slot.call"
+forget_slot
 echo stopped
