@@ -16,7 +16,10 @@ import (
 )
 
 // moved is the bench's machine with its units in a folder of the test's own.
-func (b *bench) moved(shell, units string) {
+func (b *bench) moved(shell, units string) { b.with(shell, "/etc/systemd/system", units) }
+
+// with replaces one text by another in every script.
+func (b *bench) with(shell, text, by string) {
 	b.t.Helper()
 	lib := fstest.MapFS{}
 	names, err := fs.Glob(files, "*.sh")
@@ -24,11 +27,11 @@ func (b *bench) moved(shell, units string) {
 		b.t.Fatal(err)
 	}
 	for _, name := range names {
-		text, err := scripts{files}.ReadFile(name)
+		script, err := scripts{files}.ReadFile(name)
 		if err != nil {
 			b.t.Fatal(err)
 		}
-		lib[name] = &fstest.MapFile{Data: []byte(strings.ReplaceAll(string(text), "/etc/systemd/system", units))}
+		lib[name] = &fstest.MapFile{Data: []byte(strings.ReplaceAll(string(script), text, by))}
 	}
 	library, err := remote.Scripts(map[string]fs.FS{"service": lib})
 	if err != nil {
@@ -134,6 +137,27 @@ func TestUnitUsed(t *testing.T) {
 				t.Fatal(out, err)
 			}
 			is("cleared away", "", "")
+		})
+	}
+}
+
+// TestStopUnseen: where it can't be seen who is connected, that is not nobody.
+func TestStopUnseen(t *testing.T) {
+	for _, shell := range remotetest.Shells(t) {
+		t.Run(shell, func(t *testing.T) {
+			b := newBench(t, shell)
+			if out, err := b.start(); err != nil {
+				t.Fatal(out, err)
+			}
+			seeing := b.m
+			b.with(shell, "sockets 01", "denied 'may not look';:")
+			if out, err := b.stop(time.Second); err == nil || !strings.Contains(err.Error(), "could not be seen") {
+				t.Errorf("%q, %v", out, err)
+			}
+			if len(b.look().Procs) != 1 {
+				t.Error("it was stopped")
+			}
+			b.m = seeing
 		})
 	}
 }
