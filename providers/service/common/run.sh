@@ -55,7 +55,7 @@ start_systemd() {
 	if ! out=$(systemctl start "$unit" 2>&1); then
 		systemctl stop "$unit" 2>/dev/null
 		die "systemd could not start $unit: $out
-$(journalctl -u "$unit" -n 10 -o cat --no-pager 2>/dev/null)"
+$(journal 10)"
 	fi
 	# Whatever is done to the unit from now on, this process was started with ours.
 	child=$(main_pid)
@@ -143,7 +143,7 @@ start_now() {
 		tries=$((tries + 1))
 		if [ $tries -gt 30 ]; then
 			[ "$runner" = systemd ] && die "$unit was started, and no process of it is there:
-$(journalctl -u "$unit" -n 20 -o cat --no-pager 2>/dev/null)"
+$(journal 20)"
 			die "the program ended at once:
 $(tail -n 20 "$home/$slot.log" 2>/dev/null)"
 		fi

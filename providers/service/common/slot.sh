@@ -68,12 +68,16 @@ titled() {
 	return 0
 }
 
+# journal LINES: the unit's last ones since this start: the file is written right before it.
+journal() {
+	_since=$(stat -c %Y "$home/$slot.env" 2>/dev/null)
+	journalctl -u "$unit" ${_since:+--since "@$_since"} -n "$1" -o cat --no-pager 2>/dev/null
+}
+
 last_lines() {
 	printf 'Last lines of its log:\n'
 	if [ "$runner" = systemd ]; then
-		# Of this start only: the file is written right before it.
-		_since=$(stat -c %Y "$home/$slot.env" 2>/dev/null)
-		journalctl -u "$unit" ${_since:+--since "@$_since"} -n 20 -o cat --no-pager 2>/dev/null | sed 's/^/  | /'
+		journal 20 | sed 's/^/  | /'
 	else
 		tail -n 20 "$home/$slot.log" 2>/dev/null | sed 's/^/  | /'
 	fi
