@@ -61,7 +61,7 @@ func (b *bench) both(m *model.Model, specs []Spec, op string) (realErr, modelErr
 			input += p.Text
 		}
 		_, realErr := remotetest.Step(b.t, b.m, c)
-		_, modelErr := m.Run(c.Script, c.Args, input)
+		_, modelErr := m.Run(c.Script, c.Args, "run-1 "+c.Script, input)
 		return realErr, modelErr
 	}
 	file := filepath.Join(b.root, "jobs", "a")

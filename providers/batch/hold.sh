@@ -3,6 +3,7 @@
 # something that jobs rely on: hold, stop, unhold. Where jobs run it waits for them, WAIT seconds at most, and lets others
 # start meanwhile; after that it fails with status 77 and says which run. The hold ends by itself after SECONDS (3600 at
 # most). Why no job can slip through is written in launcher.sh. A job with on_deployment = "run" does not look at it.
+# Each step that holds has a file of its own: several may hold a job at once, and it waits for all of them.
 root=$1 seconds=$2 patience=$3
 shift 3
 have flock || die "flock is not on this machine: install util-linux"
@@ -14,6 +15,8 @@ for name in "$@"; do
 	case $name in '' | -* | *[!A-Za-z0-9_-]*) die "$name is not the name of a job" ;; esac
 done
 read -r boot </proc/sys/kernel/random/boot_id
+have sha256sum || die "sha256sum is not on this machine: install coreutils"
+holder=$(printf '%s %s' "$RUN" "$STEP" | sha256sum | cut -c1-16)
 
 # running NAME...: sets busy.
 running() {
@@ -25,7 +28,17 @@ running() {
 	[ -n "$busy" ]
 }
 
-unhold() { for name in "$@"; do rm -f "$name.hold"; done; }
+unhold() { for name in "$@"; do rm -f "$name.hold.$holder"; done; }
+
+# forget NAME: holds that have ended by themselves. What can't be read may be written at this moment: launchers judge it.
+forget() {
+	for h in "$1".hold.*; do
+		on='' end=''
+		{ read -r on end _; } 2>/dev/null <"$h" || continue
+		case $end in '' | *[!0-9]* | ???????????*) continue ;; esac
+		if [ "$on" != "$boot" ] || [ "$end" -le $(($(now_ms) / 1000)) ]; then rm -f "$h"; fi
+	done
+}
 
 begun=$(now_ms)
 left() { [ $(($(now_ms) - begun)) -lt $((patience * 1000)) ]; }
@@ -33,9 +46,10 @@ while :; do
 	if ! running "$@"; then
 		until=$(($(now_ms) / 1000 + seconds))
 		for name in "$@"; do
-			printf '%s %s %s\n' "$boot" "$until" "$RUN" | write_atomic "$name.hold" 644 || {
+			forget "$name"
+			printf '%s %s %s\n' "$boot" "$until" "$RUN" | write_atomic "$name.hold.$holder" 644 || {
 				unhold "$@"
-				die "could not write $PWD/$name.hold"
+				die "could not write $PWD/$name.hold.$holder"
 			}
 		done
 		running "$@" || break

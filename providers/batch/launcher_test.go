@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/shipctl/shipctl/config"
+	"github.com/shipctl/shipctl/providers/batch/model"
 	"github.com/shipctl/shipctl/providers/remote"
 	"github.com/shipctl/shipctl/providers/remote/remotetest"
 )
@@ -358,9 +359,9 @@ func TestRunsAllTheSame(t *testing.T) {
 				return errors.Join(os.Remove(filepath.Join(state, "job", "runs")), os.Symlink("/dev/full", filepath.Join(state, "job", "runs")))
 			}},
 			{"no directory for records", "could not record", func() error { return os.RemoveAll(filepath.Join(state, "job")) }},
-			{"a hold that can't be read", "does not wait", func() error { return os.WriteFile(filepath.Join(state, "job.hold"), []byte("what\n"), 0o600) }},
+			{"a hold that can't be read", "does not wait", func() error { return os.WriteFile(filepath.Join(state, "job.hold.1"), []byte("what\n"), 0o600) }},
 			{"a hold of an earlier boot", "has died", func() error {
-				return os.WriteFile(filepath.Join(state, "job.hold"), []byte("another-boot 99999999 run-1\n"), 0o600)
+				return os.WriteFile(filepath.Join(state, "job.hold.1"), []byte("another-boot 99999999 run-1\n"), 0o600)
 			}},
 			{"no state", "runs without a lock", func() error { return os.RemoveAll(state) }},
 		}
@@ -375,7 +376,12 @@ func TestRunsAllTheSame(t *testing.T) {
 }
 
 func (b *bench) step(script string, args ...string) error {
-	_, err := remotetest.Step(b.t, b.m, remote.Call{Script: script, Args: args})
+	return b.stepOf("stop/hold", script, args...)
+}
+
+func (b *bench) stepOf(step, script string, args ...string) error {
+	ticket := remote.Ticket{Run: "run-1", Step: step, Deadline: time.Now().Add(time.Minute)}
+	_, err := b.m.Run(b.t.Context(), ticket, remote.Call{Script: script, Args: args})
 	return err
 }
 
@@ -407,6 +413,61 @@ func TestHold(t *testing.T) {
 		hold("1")
 		p = b.start("wait").begin()
 		p.is(0, "ran\n", "has died")
+	})
+}
+
+// Two stops at once may hold the same job: it waits until both have ended, in whatever order. What one that died has left
+// is cleared away by the next, and keeps nobody.
+func TestHoldsOfTwo(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		job := sh("job", `echo ran`)
+		job.OnDeployment = Skip
+		b.write(b.spec(job))
+		state := filepath.Join(b.root, "jobs", ".state")
+		m := model.New()
+		m.File(b.root, "job", "launcher")
+		do := func(step, script string, seconds ...string) {
+			t.Helper()
+			args := append(append([]string{b.root}, seconds...), "job")
+			if err := b.stepOf(step, script, args...); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := m.Run(script, args, "run-1 "+step, ""); err != nil {
+				t.Fatal(err)
+			}
+		}
+		starts := func(when string, want bool) {
+			t.Helper()
+			if m.Held(b.root, "job") == want {
+				t.Errorf("%s: the model says otherwise", when)
+			}
+			if want {
+				b.start("job").begin().is(0, "ran\n", "")
+				return
+			}
+			b.start("job").begin().is(75, "", "(run-1) is about to stop")
+		}
+		dead := filepath.Join(state, "job.hold.dead")
+		if err := os.WriteFile(dead, []byte("another-boot 99999999 run-0\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		do("one/hold", "batch/hold", "60", "5")
+		do("two/hold", "batch/hold", "60", "5")
+		do("two/hold", "batch/hold", "60", "5") // its reply was lost
+		if _, err := os.Stat(dead); !os.IsNotExist(err) {
+			t.Errorf("what a dead deployment left: %v", err)
+		}
+		starts("two hold", false)
+		do("one/hold", "batch/unhold")
+		do("one/hold", "batch/unhold")
+		starts("the other holds on", false)
+		do("three/hold", "batch/unhold")
+		starts("somebody who does not hold lets go", false)
+		do("two/hold", "batch/unhold")
+		starts("nobody holds", true)
+		if left, err := filepath.Glob(filepath.Join(state, "*.hold*")); err != nil || len(left) > 0 {
+			t.Errorf("left: %v %v", left, err)
+		}
 	})
 }
 

@@ -58,7 +58,7 @@ state() {
 remove() {
 	s=.state/$1
 	if [ -f "$1" ]; then keep "$1" || die "could not keep $PWD/$1"; fi
-	rm -f "$1" "$s.wrote" "$s.env" "$s.hold" "$s.from" "$s.before"
+	rm -f "$1" "$s.wrote" "$s.env" "$s".hold.* "$s.from" "$s.before"
 	sync_path .
 	if [ -e "$s.lock" ] && ! flock -n -x 7 7<"$s.lock"; then
 		printf 'removed %s; it runs, and goes on\n' "$1"

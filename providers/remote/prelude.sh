@@ -173,9 +173,10 @@ listeners() {
 	return 0
 }
 
-# peers PORT: "count address" of the established connections to the port, most first.
+# peers PORT: "count address" of the established connections to the port, most first. It fails where they can't be seen.
 peers() {
-	sockets 01 "$1" | awk '{ n[$3]++ } END { for (a in n) print n[a], a }' | sort -rn
+	_p=$(sockets 01 "$1") || return 1
+	[ -z "$_p" ] || printf '%s\n' "$_p" | awk '{ n[$3]++ } END { for (a in n) print n[a], a }' | sort -rn
 }
 
 # env_of PID NAME: the variable's value in the environment that the process was started with. A newline in a value

@@ -478,3 +478,13 @@ func closedPort(t *testing.T) int {
 	defer l.Close()
 	return l.Addr().(*net.TCPAddr).Port
 }
+
+// TestPeersUnseen: where connections can't be seen, that is not nobody.
+func TestPeersUnseen(t *testing.T) {
+	for _, shell := range remotetest.Shells(t) {
+		r := remotetest.Run(t, shell, "sockets() { denied 'may not look'; }\nwho=$(peers 80) || echo \"unseen $who\"", nil)
+		if r.Stdout != "unseen \n" || !strings.Contains(r.Stderr, "may not look") {
+			t.Errorf("%s: %+v", shell, r)
+		}
+	}
+}

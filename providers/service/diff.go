@@ -249,13 +249,14 @@ func (b *builder) strangers() {
 		for _, li := range b.live.hosts[h.Name].seen.Listeners {
 			routed := b.live.sends(b.spec, h.Name, li.Port)
 			mine := serving && t.Port == li.Port
+			theirs := li.Project() != "" && (li.managed() || !b.takeOver || !routed && !(mine && b.spec.recreates()))
 			switch {
 			case li.Owner == "?" && (mine || routed):
 				b.problem(h.Name, "port %d is held by a process that this user may not see; with sudo = true for this host it could be told whose it is", li.Port)
 			case li.Owner != "":
-			case li.Project() != "" && (mine || routed):
-				b.problem(h.Name, "port %d is held by %s. If the project was renamed, write project = %q again, or remove what runs under that name first (apply -destroy); otherwise give the slot another port", li.Port, li, li.Project())
-			case li.Project() != "":
+			case theirs && (mine || routed):
+				b.problem(h.Name, "port %d is held by %s. If the project was renamed, write project = %q again, or remove what runs under that name first (apply -destroy); otherwise give the slot another port%s", li.Port, li, li.Project(), b.inherited(li, routed || b.spec.recreates()))
+			case theirs:
 				b.warn(h.Name, "port %d is held by %s: the next deployment needs it", li.Port, li)
 			case b.spec.recreates() && b.takeOver:
 				b.evict = append(b.evict, eviction{h.Name, li})
@@ -301,6 +302,16 @@ func (l Listener) String() string {
 func (l Listener) Project() string {
 	project, _, _ := strings.Cut(l.Marker, "/")
 	return project
+}
+
+// managed says that a listener is the main process of a unit of ours: it has not only inherited somebody's marker.
+func (l Listener) managed() bool { return strings.HasPrefix(l.Unit, "shipctl-") }
+
+func (b *builder) inherited(l Listener, serves bool) string {
+	if l.managed() || b.takeOver || !serves {
+		return ""
+	}
+	return fmt.Sprintf(". If it is no slot, but was started from within one: -take-over=%s makes it a step of the plan to stop it", b.ref)
 }
 
 func (b *builder) warn(host, text string, args ...any) {

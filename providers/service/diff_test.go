@@ -423,6 +423,10 @@ func TestDiffUnits(t *testing.T) {
 	running := func(s *Spec) { s.Previous = "running" }
 	both := see(teatime(running)).runs("app-1", "blue", "42").runs("app-1", "green", "41").add("app-1", tab("edited", "green", "file", "x")).routes("web-1", blue).routes("web-2", blue)
 	compare(t, both, []string{"app-1 write the unit of green again"})
+	rollback := see(teatime(running)).runs("app-1", "blue", "42").runs("app-1", "green", "41").add("app-1", tab("edited", "green", "used", "x")).routes("web-1", blue).routes("web-2", blue)
+	compare(t, rollback, []string{"app-1 stop green (pid 2182)"})
+	empty := see(teatime(running)).runs("app-1", "blue", "42").add("app-1", tab("edited", "green", "file", "x")).routes("web-1", blue).routes("web-2", blue)
+	compare(t, empty, []string{"app-1 clear away what is left of green"})
 	for _, c := range diff(ref(), teatime(), edited("file").facts()) {
 		if c.Addr.Host == "app-1" && (c.Action != providers.Update || c.Line != "the unit of blue was changed by hand: it is written again, and nothing is restarted" || len(c.Drift) != 1) {
 			t.Errorf("%+v", c)
@@ -470,6 +474,12 @@ func TestDiffStrangers(t *testing.T) {
 		}},
 		{"another project's", see(s).runs("app-1", "blue", "41").add("app-1", tab("listen", 8082, 778, 9, "=coffee/bar/green/7/x", "java", "-")).routes("web-1", blue).routes("web-2", blue).agree("take-over"), []string{
 			`app-1! port 8082 is held by slot green of service.bar of the project coffee (pid 778). If the project was renamed, write project = "coffee" again, or remove what runs under that name first (apply -destroy); otherwise give the slot another port`,
+		}},
+		{"with another project's marker, where nginx sends requests", see(s).runs("app-1", "green", "41").add("app-1", tab("listen", 8081, 778, 9, "=coffee/bar/green/7/x", "java", "-")).routes("web-1", blue).routes("web-2", blue), []string{
+			`app-1! port 8081 is held by slot green of service.bar of the project coffee (pid 778). If the project was renamed, write project = "coffee" again, or remove what runs under that name first (apply -destroy); otherwise give the slot another port. If it is no slot, but was started from within one: -take-over=service.teatime makes it a step of the plan to stop it`,
+		}},
+		{"another project's unit, where nginx sends requests, with consent", see(s).runs("app-1", "green", "41").add("app-1", tab("listen", 8081, 778, 9, "=coffee/bar/green/7/x", "java", "shipctl-coffee-bar-green.service")).routes("web-1", blue).routes("web-2", blue).agree("take-over"), []string{
+			`app-1! port 8081 is held by slot green of service.bar of the project coffee (pid 778). If the project was renamed, write project = "coffee" again, or remove what runs under that name first (apply -destroy); otherwise give the slot another port`,
 		}},
 		{"another project's, with nothing to do", see(s).runs("app-1", "blue", "42").add("app-1", tab("listen", 8082, 778, 9, "=coffee/bar/green/7/x", "java", "-")).routes("web-1", blue).routes("web-2", blue), []string{
 			"app-1? port 8082 is held by slot green of service.bar of the project coffee (pid 778): the next deployment needs it",
@@ -822,5 +832,37 @@ func TestRollbackRecreate(t *testing.T) {
 				"app-1 stop blue (pid 2181)", "app-1 start blue on :8081", "app-1 wait until blue is healthy (100 s at most)",
 			})
 		})
+	}
+}
+
+// TestDiffInheritedMarker: a program that was started from within another project's slot carries its marker. With consent
+// it is taken over like any other, named by the marker.
+func TestDiffInheritedMarker(t *testing.T) {
+	s := teatime()
+	got := told(diff(ref(), s, see(s).add("app-1", tab("listen", 8081, 778, 9, "=coffee/bar/green/7/x", "java", "-")).routes("web-1", blue).routes("web-2", blue).agree("take-over").facts()))
+	if want := "app-1 stop slot green of service.bar of the project coffee (pid 778), which is taken over"; !slices.Contains(got, want) {
+		t.Errorf("no %q in %q", want, got)
+	}
+}
+
+// TestStatusDown: a live slot of which nothing runs is down; one that a stranger holds, or that waits, is not.
+func TestStatusDown(t *testing.T) {
+	s := teatime()
+	for _, tt := range []struct {
+		name string
+		see  *scene
+		want string
+	}{
+		{"nothing runs", see(s).routes("web-1", blue).routes("web-2", blue), "blue DOWN (not running), green -"},
+		{"a stranger serves", see(s).stranger("app-1", 8081).routes("web-1", blue).routes("web-2", blue), "blue -, green -"},
+		{"the other runs", see(s).runs("app-1", "green", "42").routes("web-1", blue).routes("web-2", blue), "green healthy, blue DOWN (not running)"},
+	} {
+		var got []string
+		for _, line := range status(ref(), s, tt.see.facts()) {
+			got = append(got, line.Slot+" "+line.Health)
+		}
+		if strings.Join(got, ", ") != tt.want {
+			t.Errorf("%s: %q, not %q", tt.name, got, tt.want)
+		}
 	}
 }

@@ -9,14 +9,16 @@ if ! proc_is "$pid" "$start"; then
 	exit 0
 fi
 others() {
-	peers "$port" | while read -r n a; do
+	_o=$(peers "$port") || return 1
+	[ -z "$_o" ] || printf '%s\n' "$_o" | while read -r n a; do
 		case " $may " in *" $a "*) ;; *) printf '%s from %s, ' "$n" "$a" ;; esac
 	done
 }
+unseen() { [ "$cut" = cut ] || die "who is connected to port $port could not be seen. It was not stopped."; }
 begin=$(now_ms)
-while who=$(peers "$port") && [ -n "$who" ] && [ $(($(now_ms) - begin)) -lt $((wait * 1000)) ]; do nap; done
+while { who=$(peers "$port") || unseen; } && [ -n "$who" ] && [ $(($(now_ms) - begin)) -lt $((wait * 1000)) ]; do nap; done
 left='' # who comes after nobody was there is not one who stayed
-[ -z "$who" ] || left=$(others)
+[ -z "$who" ] || left=$(others) || unseen
 if [ -n "$left" ] && [ "$cut" != cut ]; then
 	die "pid $pid still has connections after $wait s: ${left%, }. It was not stopped. Route them elsewhere first, or set disconnect = true in the service's stop block."
 fi

@@ -9,7 +9,8 @@
 #   unit    SLOT STATE ENABLED MAINPID
 #   link    SLOT TARGET
 #   edited  SLOT WHAT HOW                            the slot's unit was changed by hand. WHAT: "file", "used" where the
-#                                                    program was started since, "more" for a file of somebody's beside it
+#                                                    program may have been started with it, "more" for a file of
+#                                                    somebody's beside it
 #   answer  PORT STATUS FIRST-LINES-OF-THE-BODY
 name=$1
 shift
@@ -224,25 +225,41 @@ for s in "$@"; do
 	answer "$port" "$code" "${r#"$nl"}"
 done
 
-# A unit that was changed by hand: its copy tells.
+# started SLOT: its program is the very process that start left there, with the unit that it wrote.
+started() {
+	{ read -r b p s _ <"$STATE/projects/$PROJECT/services/$name/$1.started"; } 2>/dev/null || return 1
+	case " $mains " in
+	*":$1 "*":$1 "*) return 1 ;;
+	*" $p:$1 "*) [ "$b" = "$boot" ] && parent "$p" && [ "$start" = "$s" ] ;;
+	*) return 1 ;;
+	esac
+}
+
+# untouched UNIT COPY: nobody has written it, or put another in its place, since we did or since this boot: whatever was
+# started with it was started with what it says now.
+untouched() {
+	at=$(stat -c '%i %Z' "$1" 2>/dev/null) || return 1
+	was=''
+	{ read -r was <"$2.at"; } 2>/dev/null
+	[ "$at" = "$was" ] || [ "${at#* }" -lt "$BTIME" ]
+}
+
+# A unit that was changed by hand: its copy tells. Its program counts as started with that, unless it is known to be older.
 for f in "$STATE/projects/$PROJECT/services/$name"/*.unit; do
 	[ -e "$f" ] || continue
 	slot=${f##*/}
 	slot=${slot%.unit}
 	u="shipctl-$PROJECT-$name-$slot.service"
 	how='' what='file'
-	# shellcheck disable=SC3013 # dash and busybox have it
+	case " $mains " in *":$slot "*) started "$slot" || what='used' ;; esac
 	if [ -e "$f.due" ]; then
 		how="/etc/systemd/system/$u was written again, and systemd has not read it"
 	elif [ ! -e "/etc/systemd/system/$u" ]; then
 		how="$u is gone"
-	elif [ "/etc/systemd/system/$u" -nt "$f" ] && ! cmp -s "$f" "/etc/systemd/system/$u"; then # our copy is the newer one
+	elif ! cmp -s "$f" "/etc/systemd/system/$u"; then
 		how="/etc/systemd/system/$u is not as it was written"
-		at=$(stat -c %Y "/etc/systemd/system/$u" 2>/dev/null)
-		for m in $mains; do
-			# Both are seconds that were cut off: what may be later is.
-			[ "${m#*:}" = "$slot" ] && parent "${m%%:*}" && [ $((BTIME + start / 100 + 1)) -ge "${at:-0}" ] && what='used'
-		done
+	elif [ $what = used ] && ! untouched "/etc/systemd/system/$u" "$f"; then
+		how="/etc/systemd/system/$u was changed and put back"
 	else
 		what='more'
 		for d in /etc/systemd/system /run/systemd/system; do

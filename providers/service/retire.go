@@ -54,6 +54,11 @@ func (h *hostLive) present() (out []string) {
 	return out
 }
 
+// has says that a process of ours runs in a slot.
+func (h *hostLive) has(slot string) bool {
+	return slices.ContainsFunc(h.seen.Procs, func(p Proc) bool { return p.Slot == slot })
+}
+
 // stays says that a slot is left as it is: it serves, it was cleared already, or it waits for a rollback.
 func (b *builder) stays(h hostValue, name string) bool {
 	if h.Retired {
@@ -62,19 +67,29 @@ func (b *builder) stays(h hostValue, name string) bool {
 	if name == b.target[h.Name].Name || b.planned(h.Name, "clear-"+name) || b.planned(h.Name, "stop-"+name) {
 		return true
 	}
+	if b.live.hosts[h.Name].edited(name) == "used" { // nobody knows as what it runs: no rollback leads there
+		return false
+	}
 	configured := slices.ContainsFunc(b.spec.Slots, func(s Slot) bool { return s.Name == name })
 	return configured && b.spec.Previous == "running"
 }
 
 // units are written again where somebody changed them, without a restart: the programs in them were started with what we
-// wrote. What was started with something else is replaced, as what is not wanted any more. A file that somebody put
-// beside a unit is theirs.
+// wrote. What was started with something else is replaced, as what is not wanted any more; where nothing runs that is
+// wanted, what is left is cleared away. A file that somebody put beside a unit is theirs.
 func (b *builder) units() {
 	for _, h := range b.spec.Hosts {
 		for _, e := range b.live.hosts[h.Name].seen.Edited {
 			target := b.target[h.Name].Name == e.Slot
 			switch {
-			case !b.stays(h, e.Slot), b.planned(h.Name, "clear-"+e.Slot), b.planned(h.Name, "stop-"+e.Slot), target && b.planned(h.Name, "start"):
+			case b.planned(h.Name, "clear-"+e.Slot), b.planned(h.Name, "stop-"+e.Slot), target && b.planned(h.Name, "start"):
+			case !target && e.What != "more" && !b.live.hosts[h.Name].has(e.Slot):
+				b.changes[h.Name].lines = append(b.changes[h.Name].lines, "nothing runs in "+e.Slot+", whose unit was changed by hand: what is left is cleared away")
+				b.add(providers.Step{
+					ID: b.id(h.Name, "stop-"+e.Slot), Host: h.Name, Title: "clear away what is left of " + e.Slot, Final: true,
+					Do: b.stopCall(h.Name, e.Slot, false), Limit: b.stopLimit(),
+				}, providers.Update)
+			case !b.stays(h, e.Slot):
 			case e.What == "more":
 				b.warn(h.Name, "the unit of %s is not all that systemd goes by: %s. It was left as it is", e.Slot, e.How)
 			default:

@@ -31,6 +31,9 @@ func status(ref config.Ref, s Spec, f remote.Facts) (out []providers.Status) {
 				idle.Slot, idle.Port, idle.Health, idle.Note = sl.Name, sl.Port, "-", l.occupant(sl.Port)
 				idle.Routes = b.routesTo(h.Name, sl.Port)
 				idle.Live = len(idle.Routes) > 0
+				if idle.Note == "" && (idle.Live || len(b.spec.Nginx.Hosts) == 0 && len(s.Slots) == 1) {
+					idle.Health = "DOWN (not running)"
+				}
 				out = append(out, idle)
 			}
 		}

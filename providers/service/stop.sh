@@ -44,14 +44,16 @@ their_ports() {
 		$4 == "0A" && ($10 in want) { split($2, l, ":"); print hex(l[2]) }' | sort -un | tr '\n' ' ')
 }
 
-# connected: "count address" of who is connected to them.
+# connected: "count address" of who is connected to them. It fails where that can't be seen, and so does others.
 connected() {
 	# shellcheck disable=SC2086
-	sockets 01 $ports | awk '{ n[$3]++ } END { for (a in n) print n[a], a }'
+	_c=$(sockets 01 $ports) || return 1
+	[ -z "$_c" ] || printf '%s\n' "$_c" | awk '{ n[$3]++ } END { for (a in n) print n[a], a }'
 }
 
 others() {
-	connected | while read -r n a; do
+	_o=$(connected) || return 1
+	[ -z "$_o" ] || printf '%s\n' "$_o" | while read -r n a; do
 		case " $may " in *" $a "*) ;; *) printf '%s from %s, ' "$n" "$a" ;; esac
 	done
 }
@@ -80,16 +82,19 @@ if [ -z "$procs" ] && ! has_unit; then
 		printf '%s\n' "$held"
 		exit 0
 	done
+	forget_slot
 	echo 'nothing runs there'
 	exit 0
 fi
+unseen() { [ "$cut" = cut ] || die "who is connected to $slot could not be seen. It was not stopped."; }
+[ -r /proc/net/tcp ] || unseen
 their_ports "$procs"
 # Where nothing takes its place, nginx goes on sending: only others are waited for.
 waited_for() { if [ -n "$again" ]; then others; else connected; fi; }
 begin=$(now_ms)
-while who=$(waited_for) && [ -n "$who" ] && [ $(($(now_ms) - begin)) -lt $((wait * 1000)) ]; do nap; done
+while { who=$(waited_for) || unseen; } && [ -n "$who" ] && [ $(($(now_ms) - begin)) -lt $((wait * 1000)) ]; do nap; done
 left='' # who comes after nobody was there is not one who stayed
-[ -z "$who" ] || left=$(others)
+[ -z "$who" ] || left=$(others) || unseen
 if [ -n "$left" ] && [ "$cut" != cut ]; then
 	die "$slot still has connections after $wait s: ${left%, }. It was not stopped.
 If that is an nginx that the configuration no longer names, route it elsewhere first. If it is a client that may be cut off, set disconnect = true in the service's stop block."
@@ -153,5 +158,5 @@ while lives "$procs"; do
 	[ $tries -lt 50 ] || die "$slot could not be stopped: $(marked | awk '{ print "pid " $1 }' | tr '\n' ' ')"
 	nap
 done
-rm -f "$home/$slot.env" "$home/$slot.unit" "$home/$slot.unit.due" "$home/$slot.proc" "$home/$slot.healthy" "$home/$slot.call"
+forget_slot
 echo stopped

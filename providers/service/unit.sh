@@ -10,9 +10,19 @@ if [ ! -e "$copy.due" ] && cmp -s "$copy" "$file" && [ "$(systemctl is-enabled "
 	echo 'it is as it was written'
 	exit 0
 fi
+
+# older: nothing runs in the unit that may have been started with what somebody made of it.
+older() {
+	main=$(main_pid)
+	[ "$main" = 0 ] || { noted "$home/$slot.started" && [ "$PID" = "$main" ]; }
+}
+younger="the program of $slot was started again meanwhile, and it is not known with what. Plan again."
+older || die "$younger"
 # Until systemd has read it, it is not done, however this ends.
 : >"$copy.due" || die "can't write $copy.due"
 write_atomic "$file" 644 <"$copy" || die "can't write $file"
 systemctl daemon-reload || die "systemctl daemon-reload failed"
 systemctl enable --quiet "$unit" 2>&1 || die "systemctl enable $unit failed"
+older || die "$younger"
+wrote_unit || die "can't write $copy.at"
 rm -f "$copy.due"

@@ -38,6 +38,8 @@ func TestDrift(t *testing.T) {
 		{"slot killed", "app-1", "systemctl stop UNIT", `nothing of it runs`, true},
 		{"unit edited", "app-1", "echo '# mine' >>/etc/systemd/system/UNIT", `the unit of slot \w+ was changed by hand`, true},
 		{"unit edited and the program restarted", "app-1", "sleep 3; sed -i 's/^KillMode.*/Nice=5/' /etc/systemd/system/UNIT; systemctl daemon-reload; systemctl restart UNIT", `the unit of slot \w+ was changed by hand.*may have been started with it`, true},
+		{"unit edited, the program restarted, and edited once more", "app-1", "sed -i 's/^KillMode.*/Nice=5/' /etc/systemd/system/UNIT; systemctl daemon-reload; systemctl restart UNIT; sleep 3; echo '# mine' >>/etc/systemd/system/UNIT", `the unit of slot \w+ was changed by hand.*may have been started with it`, true},
+		{"unit edited, the program restarted, and the unit put back", "app-1", "cp -p /etc/systemd/system/UNIT /tmp/unit; sleep 2; sed -i 's/^KillMode.*/Nice=5/' /etc/systemd/system/UNIT; systemctl daemon-reload; systemctl restart UNIT; cp -p /tmp/unit /etc/systemd/system/UNIT; systemctl daemon-reload", `the unit of slot \w+ was changed by hand: .* was changed and put back; the program may have been started with it`, true},
 		{"unit gone", "app-1", "rm /etc/systemd/system/UNIT", `the unit of slot \w+ was changed by hand: UNIT is gone`, true},
 		{"unit with a drop-in", "app-1", "mkdir -p /run/systemd/system/UNIT.d; printf '[Service]\\nNice=5\\n' >/run/systemd/system/UNIT.d/x.conf", `x\.conf changes it`, false},
 		{"unit not enabled", "app-1", "systemctl disable UNIT", `not enabled`, true},

@@ -148,7 +148,7 @@ func (m *machine) do(t remote.Ticket, c remote.Call, f Fault) (out string, err e
 		if f.half() {
 			return m.h.Batch.Half(c.Script, c.Args, input(c))
 		}
-		return m.h.Batch.Run(c.Script, c.Args, input(c))
+		return m.h.Batch.Run(c.Script, c.Args, t.Run+" "+t.Step, input(c))
 	case "service":
 		return m.h.Service.Run(c.Script, c.Args, t.Run, input(c))
 	case "nginx":

@@ -81,24 +81,28 @@ sc_uptime() {
 	done
 }
 
-# sc_held: a deployment asks jobs to wait. sc_by: which.
+# sc_held: a deployment asks jobs to wait; each has a file of its own. sc_by: which, sc_until: until when, at most.
 sc_held() {
-	[ -e "$sc_state.hold" ] || return 1
-	sc_on='' sc_until='' sc_by=''
-	{ read -r sc_on sc_until sc_by; } 2>/dev/null <"$sc_state.hold" || :
-	sc_boot=''
-	{ read -r sc_boot; } 2>/dev/null </proc/sys/kernel/random/boot_id || :
-	sc_uptime
-	case $sc_until in
-	'' | *[!0-9]* | ???????????*)
-		[ ! -e "$sc_state.hold" ] || sc_say "could not read $sc_state.hold: does not wait for a deployment"
-		return 1
-		;;
-	esac
-	if [ "$sc_on" != "$sc_boot" ] || [ "$sc_until" -le "${sc_up:=0}" ] || [ "$sc_until" -gt $((sc_up + 3600)) ]; then
-		sc_say "a deployment that asked jobs to wait has died (${sc_by:-unknown}): does not wait for it"
-		return 1
-	fi
+	sc_dead=
+	for sc_hold in "$sc_state".hold.*; do
+		[ -e "$sc_hold" ] || continue
+		sc_on='' sc_until='' sc_by=''
+		{ read -r sc_on sc_until sc_by; } 2>/dev/null <"$sc_hold" || :
+		sc_boot=''
+		{ read -r sc_boot; } 2>/dev/null </proc/sys/kernel/random/boot_id || :
+		sc_uptime
+		case $sc_until in
+		'' | *[!0-9]* | ???????????*)
+			[ ! -e "$sc_hold" ] || sc_dead="could not read $sc_hold: does not wait for a deployment"
+			continue
+			;;
+		esac
+		[ "$sc_on" != "$sc_boot" ] || [ "$sc_until" -le "${sc_up:=0}" ] || [ "$sc_until" -gt $((sc_up + 3600)) ] || return 0
+		sc_dead="a deployment that asked jobs to wait has died (${sc_by:-unknown}): does not wait for it"
+	done
+	[ -z "$sc_dead" ] || [ "$sc_dead" = "${sc_told:-}" ] || sc_say "$sc_dead"
+	sc_told=$sc_dead
+	return 1
 }
 
 sc_enter() {

@@ -30,7 +30,7 @@ type root struct {
 	wrote map[string]string // "SHA256 USER" of what was written last
 	from  map[string]string // release with which the command before is in force
 	prev  map[string]kept
-	held  map[string]bool
+	held  map[string]map[string]bool // by job: who holds it
 }
 
 type kept struct{ text, wrote string }
@@ -41,7 +41,7 @@ func New() *Model { return &Model{roots: map[string]*root{}} }
 func (m *Model) at(path string) *root {
 	if m.roots[path] == nil {
 		m.roots[path] = &root{
-			files: map[string]string{}, wrote: map[string]string{}, from: map[string]string{}, prev: map[string]kept{}, held: map[string]bool{},
+			files: map[string]string{}, wrote: map[string]string{}, from: map[string]string{}, prev: map[string]kept{}, held: map[string]map[string]bool{},
 		}
 	}
 	return m.roots[path]
@@ -65,7 +65,9 @@ func (m *Model) File(path, job, text string) {
 }
 
 // Held says whether a job may not start.
-func (m *Model) Held(path, job string) bool { return m.roots[path] != nil && m.roots[path].held[job] }
+func (m *Model) Held(path, job string) bool {
+	return m.roots[path] != nil && len(m.roots[path].held[job]) > 0
+}
 
 func orDash(s string) string {
 	if s == "" {
@@ -117,8 +119,8 @@ func (m *Model) Ask(script string, args []string) (text string, status int) {
 	return b.String(), 0
 }
 
-// Run runs a changing script.
-func (m *Model) Run(script string, args []string, input string) (out string, err error) {
+// Run runs a changing script. By is the run and its step.
+func (m *Model) Run(script string, args []string, by, input string) (out string, err error) {
 	switch script {
 	case "batch/write":
 		return "", m.write(args, input, false)
@@ -126,10 +128,10 @@ func (m *Model) Run(script string, args []string, input string) (out string, err
 		m.unwrite(args)
 		return "", nil
 	case "batch/hold":
-		return "", m.hold(args)
+		return "", m.hold(args, by)
 	case "batch/unhold":
 		for _, name := range args[1:] {
-			delete(m.at(args[0]).held, name)
+			delete(m.at(args[0]).held[name], by)
 		}
 		return "", nil
 	}
@@ -146,7 +148,7 @@ func (m *Model) Half(script string, args []string, input string) (string, error)
 	return "", errors.New("died before the end")
 }
 
-func (m *Model) hold(args []string) error {
+func (m *Model) hold(args []string, by string) error {
 	if m.roots[args[0]] == nil {
 		return nil
 	}
@@ -156,7 +158,11 @@ func (m *Model) hold(args []string) error {
 		}
 	}
 	for _, name := range args[3:] {
-		m.at(args[0]).held[name] = true
+		r := m.at(args[0])
+		if r.held[name] == nil {
+			r.held[name] = map[string]bool{}
+		}
+		r.held[name][by] = true
 	}
 	return nil
 }

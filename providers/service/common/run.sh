@@ -44,9 +44,10 @@ start_systemd() {
 		printf 'Restart=always\nRestartSec=1\nKillMode=mixed\nKillSignal=SIG%s\nTimeoutStopSec=%s\n' "$signal" "$grace"
 		[ -z "$lines" ] || printf '%s\n' "$lines"
 		printf '\n[Install]\nWantedBy=multi-user.target\n'
-	} | write_atomic "/etc/systemd/system/$unit" 644 || die "can't write /etc/systemd/system/$unit"
-	# A copy, by which a change by hand is noticed.
-	cp -f "/etc/systemd/system/$unit" "$home/$slot.unit" || die "can't write $home/$slot.unit"
+	} | write_atomic "$home/$slot.unit" 644 || die "can't write $home/$slot.unit"
+	# It stays, as the copy by which a change by hand is noticed.
+	write_atomic "/etc/systemd/system/$unit" 644 <"$home/$slot.unit" || die "can't write /etc/systemd/system/$unit"
+	wrote_unit || die "can't write $home/$slot.unit.at"
 	systemctl daemon-reload || die "systemctl daemon-reload failed"
 	rm -f "$home/$slot.unit.due"
 	systemctl reset-failed "$unit" 2>/dev/null
@@ -54,7 +55,12 @@ start_systemd() {
 	if ! out=$(systemctl start "$unit" 2>&1); then
 		systemctl stop "$unit" 2>/dev/null
 		die "systemd could not start $unit: $out
-$(journalctl -u "$unit" -n 10 -o cat --no-pager 2>/dev/null)"
+$(journal 10)"
+	fi
+	# Whatever is done to the unit from now on, this process was started with ours.
+	child=$(main_pid)
+	if s=$(proc_start "$child") && cmp -s "$home/$slot.unit" "/etc/systemd/system/$unit"; then
+		note "$home/$slot.started" "$child" "$s" || die "can't write $home/$slot.started"
 	fi
 }
 
@@ -122,7 +128,7 @@ start_now() {
 
 	mkdir -p "$home" "$root/slots" || die "can't make $home and $root/slots"
 	chmod 700 "$home"
-	rm -f "$home/$slot.proc" "$home/$slot.healthy" "$home/$slot.call"
+	rm -f "$home/$slot.proc" "$home/$slot.started" "$home/$slot.healthy" "$home/$slot.call"
 	[ -z "$again" ] || write_call "$@" | write_atomic "$home/$slot.call" 600 || die "can't write $home/$slot.call"
 	switch_link "$dir" "$root/slots/$slot" || die "can't point $root/slots/$slot to $dir"
 
@@ -137,7 +143,7 @@ start_now() {
 		tries=$((tries + 1))
 		if [ $tries -gt 30 ]; then
 			[ "$runner" = systemd ] && die "$unit was started, and no process of it is there:
-$(journalctl -u "$unit" -n 20 -o cat --no-pager 2>/dev/null)"
+$(journal 20)"
 			die "the program ended at once:
 $(tail -n 20 "$home/$slot.log" 2>/dev/null)"
 		fi

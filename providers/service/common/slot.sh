@@ -20,6 +20,21 @@ noted() {
 # note FILE PID START: so that it can be known again.
 note() { printf '%s %s %s %s\n' "$boot" "$2" "$3" "$mark" | write_atomic "$1" 600; }
 
+# wrote_unit: the unit is as we wrote it from here on, until somebody touches it.
+wrote_unit() { stat -c '%i %Z' "/etc/systemd/system/$unit" | write_atomic "$home/$slot.unit.at" 600; }
+
+# main_pid: the process of the unit, 0 for none.
+main_pid() {
+	_m=$(systemctl show -p MainPID "$unit" 2>/dev/null)
+	_m=${_m#MainPID=}
+	printf '%s\n' "${_m:-0}"
+}
+
+# forget_slot: the slot's notes.
+forget_slot() {
+	for _e in env unit unit.due unit.at started proc healthy call; do rm -f "$home/$slot.$_e"; done
+}
+
 # mark_of PID: its marker. A program may have overwritten its environment (to show a title): then what was noted when we
 # started it counts, for it and for what it has forked since.
 mark_of() {
@@ -53,12 +68,16 @@ titled() {
 	return 0
 }
 
+# journal LINES: the unit's last ones since this start: the file is written right before it.
+journal() {
+	_since=$(stat -c %Y "$home/$slot.env" 2>/dev/null)
+	journalctl -u "$unit" ${_since:+--since "@$_since"} -n "$1" -o cat --no-pager 2>/dev/null
+}
+
 last_lines() {
 	printf 'Last lines of its log:\n'
 	if [ "$runner" = systemd ]; then
-		# Of this start only: the file is written right before it.
-		_since=$(stat -c %Y "$home/$slot.env" 2>/dev/null)
-		journalctl -u "$unit" ${_since:+--since "@$_since"} -n 20 -o cat --no-pager 2>/dev/null | sed 's/^/  | /'
+		journal 20 | sed 's/^/  | /'
 	else
 		tail -n 20 "$home/$slot.log" 2>/dev/null | sed 's/^/  | /'
 	fi
