@@ -55,7 +55,7 @@ func choosing() []mutant {
 		{"idle slot need not be healthy", "providers/service/steps.go", "return ok && (l.healthy(t) ||", "return ok && (t.Port > 0 ||", service, "TestDiffUnhealthy"},
 		{"stranger started over", "providers/service/diff.go", "case mine && !routed:", "case mine && routed && li.PID < 0:", service, "TestDiffStrangers"},
 		{"taken over without consent", "providers/service/diff.go", "case routed && b.takeOver && !mine:", "case routed && !mine:", service, "TestDiffStrangers"},
-		{"one answer speaks for an upstream", "providers/service/live.go", `if s.Nginx.Variable == "" || r.known ||`, "if r.known ||", service, "TestDiffUnknown"},
+		{"one answer speaks for an upstream", "providers/service/live.go", `if s.Nginx.Variable == "" || r.why != "" ||`, `if r.why != "" ||`, service, "TestDiffUnknown"},
 		{"unknown workers send nowhere", "providers/service/live.go", "if !r.known || has(r.loaded) || s.unplaced", "if has(r.loaded) || s.unplaced", service, "TestDiffUnknown"},
 		{"settings don't matter", "providers/service/live.go", "p.Digest == s.digest(sl, h.id) &&", "p.Digest != \"\" &&", service, "TestDiff"},
 		{"a reboot is forgotten", "providers/service/live.go", `return s.Runner != "systemd" ||`, `return s.Runner != "" ||`, service, "TestDiffFirstWeek"},
