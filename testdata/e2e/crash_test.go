@@ -460,6 +460,7 @@ func (x *matrix) plain(s string) string {
 		{`(?m)^\t(epoch|id|who|boot|until|since|master|worker)( .*)?\n`, ""}, // leases, and who served when
 		{`(?m)^\t(v\w+) \d{10}$`, "\t$1"},                                    // when it was activated
 		{`(?m)^\tv\d+\n`, ""},                                                // the names of releases that were removed
+		{`(?m)^\t\d+ \d{10}$`, "\tINODE TIME"},                               // of the unit, as it was written
 		{`BOOT \d+ \d+ `, "BOOT PID START "},                                 // what was healthy
 		{`"took":[0-9.]+`, `"took":0`},
 		{`SHA256 \d+ tar`, "SHA256 N tar"},                               // the how manieth
