@@ -147,8 +147,6 @@ func TestPlanCost(t *testing.T) {
 				}
 			}
 		})
-	}
-	for _, n := range []int{1, 5} {
 		t.Run(fmt.Sprintf("processor time, %d services", n), func(t *testing.T) {
 			s := s.with(t)
 			s.write("main.hcl", several(n))
