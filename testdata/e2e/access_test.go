@@ -63,7 +63,7 @@ func TestUsers(t *testing.T) {
 		out := s.fails(1, "plan", "-var", "version=2")
 		s.has(out, `web-1 .*sudo = true`, `web-2 .*sudo = true`)
 		s.write("hosts.hcl", s.hosts(`user = "plain"`, `sudo = true`))
-		s.has(s.fails(1, "plan", "-var", "version=2"), `app-1.*sudo -n does not work there for the user that we log in as`)
+		s.has(s.fails(1, "plan", "-var", "version=2"), `app-1 could not be asked\s[^╵]*sudo -n does not work there for the user that we log in as`)
 	})
 }
 

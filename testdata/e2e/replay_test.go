@@ -267,7 +267,8 @@ func (p *replay) meddle(r *rand.Rand) {
 		n.Respawn()
 	case 2:
 		p.story = append(p.story, on+": nginx is restarted")
-		p.site.m(on).Exec("systemctl restart nginx")
+		p.site.m(on).AgeNginx() // at once after a deployment it would not be known what it has loaded
+		p.world.Pass(10)
 		n.Stop()
 		if err := n.Start(); err != nil {
 			p.t.Fatal(err)

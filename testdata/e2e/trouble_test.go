@@ -223,7 +223,10 @@ func TestWebSocket(t *testing.T) {
 	}
 	location / {`, 1)
 	s.m("web-1").WriteSite(site)
-	s.m("web-1").Exec("nginx -s reload")
+	s.m("web-1").Exec(`nginx -s reload; for i in $(seq 100); do
+	[ "$(curl -s -o /dev/null -w '%{http_code}' -H 'Upgrade: websocket' -H 'Connection: Upgrade' -H 'Sec-WebSocket-Version: 13' -H 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==' --max-time 1 http://127.0.0.1/echo)" != 101 ] || exit 0
+	sleep 0.05
+done; exit 1`) // the earlier workers still accept for a moment
 	ws := openWebSocket(t, s.m("web-1").Addr)
 	if got := ws.say("before"); got != "1 before" {
 		t.Fatalf("%q", got)
@@ -268,8 +271,8 @@ func openWebSocket(t *testing.T, addr string) *webSocket {
 	}
 	t.Cleanup(func() { conn.Close() })
 	w := &webSocket{conn, bufio.NewReader(conn)}
-	fmt.Fprint(conn, "GET /echo HTTP/1.1\r\nHost: teatime\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n")
 	_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
+	fmt.Fprint(conn, "GET /echo HTTP/1.1\r\nHost: teatime\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n")
 	answer, err := http.ReadResponse(w.r, nil)
 	if err != nil || answer.StatusCode != http.StatusSwitchingProtocols || answer.Header.Get("Sec-WebSocket-Accept") != "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" {
 		t.Fatalf("%v, %+v", err, answer)
