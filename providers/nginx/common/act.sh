@@ -226,22 +226,20 @@ renew() {
 	_rest=$(printf '%s\n' "$SUMS" | but_ours)
 	for _n in "$STATE"/projects/*/nginx/*.loaded; do
 		if [ "$_n" = "$NDIR/$KEY.loaded" ] || [ ! -r "$_n" ]; then continue; fi
-		_of='' _file='' _form='' _name='' _sum='' _sums='' _end='' _list=${_n%.loaded}.files
+		_of='' _file='' _form='' _name='' _sums='' _end='' _list=${_n%.loaded}.files
 		while read -r _k _a _b; do
 			case $_k in
 			boot) _of="$_a $_of" ;;
 			master) _of="$_of$_a:$_b" ;;
 			file) _file=$_a${_b:+ $_b} ;;
 			as) _form=$_a _name=$_b ;;
-			sha) _sum=$_a ;;
 			files) _sums=$_a ;;
 			end) _end=1 ;;
 			esac
 		done <"$_n"
 		if [ -z "$_end" ] || [ "$_of" != "$BOOT $MPID:$MSTART" ] || [ ! -r "$_list" ]; then continue; fi
 		[ "$(sha256sum <"$_list")" = "$_sums  -" ] || continue
-		[ "$(sha256sum <"$_file")" = "$_sum  -" ] || continue
-		[ "$(but_ours <"$_list")" = "$_rest" ] || continue
+		[ "$(but_ours <"$_list")" = "$_rest" ] || continue # its own file is among them
 		(rules "$_file" "$_form" "$_name") || continue
 		# Not synchronised to the disk: it is worth nothing after a crash of the machine.
 		{
