@@ -224,10 +224,10 @@ func Parse(r Route, content string) (addrs, strange []string) {
 }
 
 func appendAddress(addrs []string, s statement, at string, odd func(string, ...any)) []string {
-	a, err := Address(at)
-	if ip, ipErr := netip.ParseAddr(strings.Trim(at, "[]")); err != nil && ipErr == nil {
-		a, err = netip.AddrPortFrom(ip, 80).String(), nil
+	if ip, err := netip.ParseAddr(strings.Trim(at, "[]")); err == nil {
+		at = netip.AddrPortFrom(ip, 80).String()
 	}
+	a, err := Address(at)
 	if err != nil {
 		odd("line %d: %v", s.line, err)
 		return addrs
