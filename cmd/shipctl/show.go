@@ -110,7 +110,7 @@ func (c *cli) graphCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "graph [flags]",
 		Short: "Print the resources, or a plan's steps, as a graph",
-		Long:  "graph prints which resource refers to which, or with -plan the steps of a saved plan and what each waits for, as text\nfor Graphviz (dot) or Mermaid. It asks no machine.",
+		Long:  "graph prints which resource refers to which, or with -plan the steps of a saved plan and what each waits for, as text\nfor Graphviz (dot) or Mermaid, or as a picture (svg). It asks no machine.",
 		Args:  noArguments,
 		RunE: func(*cobra.Command, []string) error {
 			g, err := c.graph(v, plan)
@@ -122,12 +122,14 @@ func (c *cli) graphCommand() *cobra.Command {
 				return g.DOT(c.out)
 			case "mermaid":
 				return g.Mermaid(c.out)
+			case "svg":
+				return g.SVG(c.out)
 			}
-			return fmt.Errorf("-format=%s: dot or mermaid", format)
+			return fmt.Errorf("-format=%s: dot, mermaid or svg", format)
 		},
 	}
 	v.add(cmd.Flags())
-	cmd.Flags().StringVar(&format, "format", "dot", "dot or mermaid")
+	cmd.Flags().StringVar(&format, "format", "dot", "dot, mermaid or svg")
 	cmd.Flags().StringVar(&plan, "plan", "", "the steps of this plan `FILE`")
 	return cmd
 }

@@ -2,6 +2,7 @@ package view
 
 import (
 	"encoding/json"
+	"encoding/xml"
 	"strings"
 	"testing"
 
@@ -66,5 +67,45 @@ flowchart LR
 `
 	if d := cmp.Diff(want, b.String()); d != "" {
 		t.Error(d)
+	}
+}
+
+// TestSVG: the picture is well-formed, has every step and arrow, and no two boxes lie on each other.
+func TestSVG(t *testing.T) {
+	p := teatime()
+	g := StepGraph(p)
+	g.Nodes[0].Label += ` <&"> 한글`
+	var b strings.Builder
+	if err := g.SVG(&b); err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "graph.svg", b.String())
+	var drawn struct {
+		Texts []string `xml:"text"`
+		Paths []struct {
+			D string `xml:"d,attr"`
+		} `xml:"path"`
+	}
+	if err := xml.Unmarshal([]byte(b.String()), &drawn); err != nil {
+		t.Fatal(err)
+	}
+	if len(drawn.Texts) != len(g.Nodes)+len(g.groups()) || len(drawn.Paths) != len(g.Arrows) {
+		t.Errorf("%d texts and %d arrows", len(drawn.Texts), len(drawn.Paths))
+	}
+	boxes, _, width, height := g.layout()
+	for a, x := range boxes {
+		if x.x < 0 || x.x+x.w > width || x.y+boxH > height {
+			t.Errorf("%s lies outside", a)
+		}
+		for b, y := range boxes {
+			if a != b && x.x < y.x+y.w && y.x < x.x+x.w && x.y < y.y+boxH && y.y < x.y+boxH {
+				t.Errorf("%s lies on %s", a, b)
+			}
+		}
+	}
+	for _, a := range g.Arrows {
+		if boxes[a.From].x+boxes[a.From].w >= boxes[a.To].x {
+			t.Errorf("the arrow from %s to %s leads back", a.From, a.To)
+		}
 	}
 }
