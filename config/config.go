@@ -24,6 +24,8 @@ type Options struct {
 	Environ []string // KEY=value: SHIPCTL_VAR_name, and what env() reads
 	Kinds   []string // types of blocks that belong to kinds
 	Version string   // of shipctl, for required_version; not checked when it isn't a version
+	// Shows says whether a secret can be read from a text, encoded or not; nil: whether it is a part of it.
+	Shows func(text, secret string) bool
 }
 
 // Configuration is what the files say. Blocks are in the order in which they can be decoded.

@@ -17,6 +17,7 @@ import (
 	"github.com/shipctl/shipctl/planner"
 	"github.com/shipctl/shipctl/providers"
 	"github.com/shipctl/shipctl/providers/all"
+	"github.com/shipctl/shipctl/providers/remote"
 	"github.com/shipctl/shipctl/providers/remote/ssh"
 )
 
@@ -43,12 +44,15 @@ func (g giving) String() string { return "" }
 func (g giving) Type() string   { return "stringArray" }
 
 func (c *cli) options(v values) config.Options {
-	o := config.Options{Flags: v.flags, Environ: c.environ, Version: version}
+	o := config.Options{Flags: v.flags, Environ: c.environ, Version: version, Shows: shows}
 	for _, k := range all.Kinds() {
 		o.Kinds = append(o.Kinds, k.Name)
 	}
 	return o
 }
+
+// shows says what would be hidden in the output of a machine.
+func shows(text, secret string) bool { return remote.NewRedactor(secret).Text(text) != text }
 
 // project is a configuration, decoded.
 type project struct {
