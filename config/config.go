@@ -19,12 +19,13 @@ import (
 
 // Options says what to load and with which values.
 type Options struct {
-	Dir      string   // of the *.hcl files; not searched recursively. "" is the current directory
-	Vars     []string // name=value, in the order of the command line; after VarFiles
-	VarFiles []string // *.hclvars files, in the order of the command line
-	Environ  []string // KEY=value: SHIPCTL_VAR_name, and what env() reads
-	Kinds    []string // types of blocks that belong to kinds
-	Version  string   // of shipctl, for required_version; not checked when it isn't a version
+	Dir     string   // of the *.hcl files; not searched recursively. "" is the current directory
+	Flags   []Flag   // -var and -var-file, in the order of the command line
+	Environ []string // KEY=value: SHIPCTL_VAR_name, and what env() reads
+	Kinds   []string // types of blocks that belong to kinds
+	Version string   // of shipctl, for required_version; not checked when it isn't a version
+	// Shows says whether a secret can be read from a text, encoded or not; nil: whether it is a part of it.
+	Shows func(text, secret string) bool
 }
 
 // Configuration is what the files say. Blocks are in the order in which they can be decoded.

@@ -2,6 +2,7 @@ package config
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -101,11 +102,17 @@ func discreet(diags hcl.Diagnostics, e hcl.Expression, ctx *hcl.EvalContext) hcl
 	around := marked(e, ctx)
 	for _, d := range diags {
 		secrets := append(slices.Clip(around), marked(d.Expression, d.EvalContext)...)
-		if len(secrets) == 0 {
+		made := marksAnything(e) || marksAnything(d.Expression)
+		if len(secrets) == 0 && !made {
 			continue
 		}
 		d.Expression, d.EvalContext = nil, nil
-		if strings.Contains(d.Summary, "function") || mentions(d.Detail, secrets) {
+		if call, is := hcl.DiagnosticExtra[hclsyntax.FunctionCallDiagExtra](d); is {
+			if _, is := errors.AsType[shownError](call.FunctionCallError()); is {
+				continue
+			}
+		}
+		if made || strings.Contains(d.Summary, "function") || mentions(d.Detail, secrets) {
 			d.Detail = "The details are not shown: the expression uses a sensitive value."
 		}
 	}
@@ -147,6 +154,19 @@ func marked(e hcl.Expression, ctx *hcl.EvalContext) []cty.Value {
 		}
 	}
 	return out
+}
+
+// marksAnything says whether an expression makes a value sensitive itself: which value that is, nobody knows outside of it.
+func marksAnything(e hcl.Expression) bool {
+	found := false
+	if n := native(e); n != nil {
+		_ = hclsyntax.VisitAll(n, func(c hclsyntax.Node) hcl.Diagnostics {
+			f, ok := c.(*hclsyntax.FunctionCallExpr)
+			found = found || ok && f.Name == "sensitive"
+			return nil
+		})
+	}
+	return found
 }
 
 func mentions(text string, secrets []cty.Value) bool {

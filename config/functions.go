@@ -4,6 +4,7 @@ import (
 	"maps"
 
 	"github.com/hashicorp/hcl/v2/ext/tryfunc"
+	yaml "github.com/zclconf/go-cty-yaml"
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/function"
 	"github.com/zclconf/go-cty/cty/function/stdlib"
@@ -18,7 +19,9 @@ func (w *world) allFunctions() map[string]function.Function {
 	maps.Copy(out, otherFunctions())
 	maps.Copy(out, digestFunctions())
 	maps.Copy(out, networkFunctions())
+	maps.Copy(out, w.secretFunctions())
 	maps.Copy(out, w.fileFunctions())
+	maps.Copy(out, w.fileDigestFunctions())
 	out["env"] = w.envFunction()
 	out[hostsWith] = w.hostsWithFunction()
 	return out
@@ -55,7 +58,7 @@ func collectionFunctions() map[string]function.Function {
 		"alltrue":         everyFunction(true),
 		"anytrue":         everyFunction(false),
 		"chunklist":       stdlib.ChunklistFunc,
-		"coalesce":        stdlib.CoalesceFunc,
+		"coalesce":        coalesceFunction(),
 		"coalescelist":    stdlib.CoalesceListFunc,
 		"compact":         stdlib.CompactFunc,
 		"concat":          stdlib.ConcatFunc,
@@ -102,6 +105,7 @@ func otherFunctions() map[string]function.Function {
 		"pow":        stdlib.PowFunc,
 		"signum":     stdlib.SignumFunc,
 		"timeadd":    stdlib.TimeAddFunc,
+		"timecmp":    timeCompareFunction(),
 		"tobool":     stdlib.MakeToFunc(cty.Bool),
 		"tolist":     stdlib.MakeToFunc(cty.List(cty.DynamicPseudoType)),
 		"tomap":      stdlib.MakeToFunc(cty.Map(cty.DynamicPseudoType)),
@@ -109,5 +113,7 @@ func otherFunctions() map[string]function.Function {
 		"toset":      stdlib.MakeToFunc(cty.Set(cty.DynamicPseudoType)),
 		"tostring":   stdlib.MakeToFunc(cty.String),
 		"try":        tryfunc.TryFunc,
+		"yamldecode": yaml.YAMLDecodeFunc,
+		"yamlencode": yaml.YAMLEncodeFunc,
 	}
 }

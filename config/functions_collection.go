@@ -35,6 +35,43 @@ func everyFunction(all bool) function.Function {
 	})
 }
 
+// coalesceFunction gives the first argument that is neither null nor "", with the marks of that one only: whether another
+// was empty is no secret, and a sensitive variable is passed on whole.
+func coalesceFunction() function.Function {
+	return function.New(&function.Spec{
+		VarParam: &function.Parameter{
+			Name: "values", Type: cty.DynamicPseudoType, AllowNull: true, AllowUnknown: true, AllowDynamicType: true, AllowMarked: true,
+		},
+		Type: func(args []cty.Value) (cty.Type, error) {
+			var types []cty.Type
+			for _, a := range args {
+				types = append(types, a.Type())
+			}
+			if t, _ := convert.UnifyUnsafe(types); t != cty.NilType {
+				return t, nil
+			}
+			return cty.NilType, errors.New("all arguments must have the same type")
+		},
+		RefineResult: func(b *cty.RefinementBuilder) *cty.RefinementBuilder { return b.NotNull() },
+		Impl: func(args []cty.Value, t cty.Type) (cty.Value, error) {
+			for _, a := range args {
+				v, err := convert.Convert(a, t)
+				if err != nil {
+					return cty.NilVal, err
+				}
+				plain, marks := v.Unmark()
+				switch {
+				case !plain.IsKnown():
+					return cty.UnknownVal(t).WithMarks(marks), nil
+				case !plain.IsNull() && !plain.RawEquals(cty.StringVal("")):
+					return v, nil
+				}
+			}
+			return cty.NilVal, errors.New(`every argument is null or ""`)
+		},
+	})
+}
+
 // indexFunction finds an element's position.
 func indexFunction() function.Function {
 	return function.New(&function.Spec{

@@ -1,13 +1,15 @@
 package config
 
 import (
-	"crypto/sha256"
 	"errors"
+	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 	"unicode/utf8"
 
+	"github.com/bmatcuk/doublestar/v4"
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
@@ -18,25 +20,27 @@ var errNotText = errors.New("the content is not UTF-8 text")
 
 // fileFunctions read files; relative paths begin at the configuration's directory.
 func (w *world) fileFunctions() map[string]function.Function {
-	path := func(f func(string) (string, error)) function.Function {
-		return pure(cty.String, func(a []string) (cty.Value, error) {
-			out, err := f(a[0])
-			if err != nil {
-				return cty.NilVal, function.NewArgErrorf(0, "%s", reason(err))
-			}
-			return cty.StringVal(out), nil
-		}, "path")
-	}
 	return map[string]function.Function{
-		"abspath":      path(func(p string) (string, error) { return filepath.Abs(w.path(p)) }),
-		"basename":     path(func(p string) (string, error) { return filepath.Base(p), nil }),
-		"dirname":      path(func(p string) (string, error) { return filepath.Dir(p), nil }),
-		"file":         path(w.fileText),
-		"fileexists":   w.fileExistsFunction(),
-		"filesha256":   path(w.fileDigest),
-		"pathexpand":   path(w.expandHome),
-		"templatefile": w.templateFileFunction(),
+		"abspath":        pathFunction(func(p string) (string, error) { return filepath.Abs(w.path(p)) }),
+		"basename":       pathFunction(func(p string) (string, error) { return filepath.Base(p), nil }),
+		"dirname":        pathFunction(func(p string) (string, error) { return filepath.Dir(p), nil }),
+		"file":           pathFunction(w.fileText),
+		"fileexists":     w.fileExistsFunction(),
+		"fileset":        w.fileSetFunction(),
+		"pathexpand":     pathFunction(w.expandHome),
+		"templatefile":   w.templateFunction("path", w.fileText),
+		"templatestring": w.templateFunction("template", func(text string) (string, error) { return text, nil }),
 	}
+}
+
+func pathFunction(f func(path string) (string, error)) function.Function {
+	return pure(cty.String, func(a []string) (cty.Value, error) {
+		out, err := f(a[0])
+		if err != nil {
+			return cty.NilVal, function.NewArgErrorf(0, "%s", reason(err))
+		}
+		return cty.StringVal(out), nil
+	}, "path")
 }
 
 // content reads a regular file: a device or a pipe might never end.
@@ -62,14 +66,6 @@ func (w *world) fileText(path string) (string, error) {
 		err = errors.New(path + ": " + errNotText.Error())
 	}
 	return string(b), err
-}
-
-func (w *world) fileDigest(path string) (string, error) {
-	b, err := w.content(path)
-	if err != nil {
-		return "", err
-	}
-	return digest(sha256.New)(string(b))
 }
 
 // expandHome resolves ~ with the HOME of the environment that was passed in.
@@ -122,20 +118,53 @@ func (w *world) fileExistsFunction() function.Function {
 	}, "path")
 }
 
-// templateFileFunction renders a file with the given values; it sees nothing else.
-func (w *world) templateFileFunction() function.Function {
+// fileSetFunction lists regular files below a path. Links to folders are not followed: they may lead in a circle.
+func (w *world) fileSetFunction() function.Function {
+	return pure(cty.Set(cty.String), func(a []string) (cty.Value, error) {
+		dir, err := w.expandHome(a[0])
+		if err != nil {
+			return cty.NilVal, function.NewArgError(0, err)
+		}
+		pattern := path.Clean(a[1])
+		if !doublestar.ValidatePattern(pattern) || path.IsAbs(pattern) || strings.HasPrefix(pattern+"/", "../") {
+			return cty.NilVal, function.NewArgErrorf(1, "not a pattern of files below the path")
+		}
+		from := os.DirFS(w.path(dir))
+		names, err := doublestar.Glob(from, pattern, doublestar.WithNoFollow(), doublestar.WithFailOnIOErrors())
+		if err != nil {
+			return cty.NilVal, function.NewArgErrorf(0, "%s", reason(err))
+		}
+		var out []cty.Value
+		for _, name := range names {
+			if info, err := fs.Stat(from, name); err == nil && info.Mode().IsRegular() {
+				out = append(out, cty.StringVal(name))
+			}
+		}
+		if len(out) == 0 {
+			return cty.SetValEmpty(cty.String), nil
+		}
+		return cty.SetVal(out), nil
+	}, "path", "pattern")
+}
+
+// templateFunction renders what read makes of its first argument with the given values; it sees nothing else.
+func (w *world) templateFunction(name string, read func(string) (string, error)) function.Function {
 	return function.New(&function.Spec{
-		Params: []function.Parameter{param("path", cty.String), param("values", cty.DynamicPseudoType)},
+		Params: []function.Parameter{param(name, cty.String), param("values", cty.DynamicPseudoType)},
 		Type:   function.StaticReturnType(cty.String),
 		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
 			if t := args[1].Type(); !t.IsObjectType() && !t.IsMapType() {
 				return cty.NilVal, function.NewArgErrorf(1, "a map or an object is required")
 			}
-			src, err := w.fileText(args[0].AsString())
+			src, err := read(args[0].AsString())
 			if err != nil {
 				return cty.NilVal, function.NewArgErrorf(0, "%s", reason(err))
 			}
-			return w.render(args[0].AsString(), src, args[1].AsValueMap())
+			at := name
+			if name == "path" {
+				at = args[0].AsString()
+			}
+			return w.render(at, src, args[1].AsValueMap())
 		},
 	})
 }
@@ -147,7 +176,7 @@ func (w *world) render(name, src string, values map[string]cty.Value) (cty.Value
 	}
 	functions := map[string]function.Function{}
 	for n, f := range w.functions {
-		if n != "templatefile" && n != hostsWith { // a template that renders itself would never end
+		if !strings.HasPrefix(n, "template") && n != hostsWith { // a template that renders itself would never end
 			functions[n] = f
 		}
 	}

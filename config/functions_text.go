@@ -3,6 +3,7 @@ package config
 import (
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/function"
@@ -38,6 +39,21 @@ func endsWithFunction() function.Function {
 
 func containsFunction() function.Function {
 	return pure(cty.Bool, func(a []string) (cty.Value, error) { return cty.BoolVal(strings.Contains(a[0], a[1])), nil }, "string", "part")
+}
+
+// timeCompareFunction orders two instants: -1, 0 or 1.
+func timeCompareFunction() function.Function {
+	return pure(cty.Number, func(a []string) (cty.Value, error) {
+		var at [2]time.Time
+		for i, text := range a {
+			t, err := time.Parse(time.RFC3339, text)
+			if err != nil {
+				return cty.NilVal, function.NewArgErrorf(i, "not a time as 2006-01-02T15:04:05Z")
+			}
+			at[i] = t
+		}
+		return cty.NumberIntVal(int64(at[0].Compare(at[1]))), nil
+	}, "timestamp_a", "timestamp_b")
 }
 
 // replaceFunction takes /…/ as a regular expression.

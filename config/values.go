@@ -12,6 +12,12 @@ import (
 
 const envPrefix = "SHIPCTL_VAR_"
 
+// Flag is a -var, or a -var-file.
+type Flag struct {
+	Text string // NAME=VALUE, or the path of a *.hclvars file
+	File bool
+}
+
 // assignment gives a variable a value: text from the environment or a flag, or an expression in a file.
 type assignment struct {
 	text   string
@@ -21,7 +27,7 @@ type assignment struct {
 }
 
 // given collects what is assigned to each variable, in rising precedence: environment, shipctl.hclvars,
-// *.auto.hclvars, files named on the command line, then its -var flags.
+// *.auto.hclvars, then what the command line says, in its order.
 func (w *world) given(decls map[string]*declaration) (map[string][]assignment, hcl.Diagnostics) {
 	out := map[string][]assignment{}
 	for _, kv := range w.options.Environ {
@@ -36,28 +42,19 @@ func (w *world) given(decls map[string]*declaration) (map[string][]assignment, h
 		show = show && !d.Sensitive
 	}
 	for _, path := range files {
-		body, ds := w.parse(path, show)
-		diags = append(diags, ds...)
-		if body != nil {
-			diags = append(diags, w.fromFile(body, out)...)
-		}
+		diags = append(diags, w.fromFile(path, show, out)...)
 	}
-	for _, flag := range w.options.Vars {
-		name, text, ok := strings.Cut(flag, "=")
-		name = strings.TrimSpace(name)
-		switch {
-		case !ok:
-			diags = append(diags, fail(hcl.Range{}, "Invalid -var", "-var %q is not NAME=VALUE.", name))
-		case decls[name] == nil:
-			diags = append(diags, fail(hcl.Range{}, "Undeclared variable", "-var gives %q a value, and there is no such variable.%s Declare it: variable %q { … }", name, suggest(name, w.names("var")), name))
-		default:
-			out[name] = append(out[name], assignment{text: text, source: "-var " + name})
+	for _, g := range w.options.Flags {
+		if g.File {
+			diags = append(diags, w.fromFile(g.Text, show, out)...)
+		} else {
+			diags = append(diags, w.fromFlag(g.Text, out)...)
 		}
 	}
 	return out, diags
 }
 
-// valueFiles lists the files that assign variables, in rising precedence.
+// valueFiles lists the files that assign variables without being named, in rising precedence.
 func (w *world) valueFiles() ([]string, hcl.Diagnostics) {
 	var out []string
 	if _, err := os.Stat(w.path(varsFile)); err == nil {
@@ -67,11 +64,27 @@ func (w *world) valueFiles() ([]string, hcl.Diagnostics) {
 	if err != nil {
 		return nil, hcl.Diagnostics{fail(hcl.Range{}, "Can't read a file", "%s.", reason(err))}
 	}
-	return append(append(out, auto...), w.options.VarFiles...), nil
+	return append(out, auto...), nil
 }
 
-func (w *world) fromFile(body *hclsyntax.Body, out map[string][]assignment) hcl.Diagnostics {
-	var diags hcl.Diagnostics
+func (w *world) fromFlag(flag string, out map[string][]assignment) hcl.Diagnostics {
+	name, text, ok := strings.Cut(flag, "=")
+	name = strings.TrimSpace(name)
+	switch {
+	case !ok:
+		return hcl.Diagnostics{fail(hcl.Range{}, "Invalid -var", "-var %q is not NAME=VALUE.", name)}
+	case w.variables[name] == nil:
+		return hcl.Diagnostics{fail(hcl.Range{}, "Undeclared variable", "-var gives %q a value, and there is no such variable.%s Declare it: variable %q { … }", name, suggest(name, w.names("var")), name)}
+	}
+	out[name] = append(out[name], assignment{text: text, source: "-var " + name})
+	return nil
+}
+
+func (w *world) fromFile(path string, show bool, out map[string][]assignment) hcl.Diagnostics {
+	body, diags := w.parse(path, show)
+	if body == nil {
+		return diags
+	}
 	for _, b := range body.Blocks {
 		diags = append(diags, fail(b.TypeRange, "Block in a file of values", "A file of values has lines NAME = VALUE only. Declarations belong in a *%s file.", suffix))
 	}

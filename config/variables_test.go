@@ -27,14 +27,18 @@ func TestPrecedenceOfValues(t *testing.T) {
 		{"auto-b", func() { files["b.auto.hclvars"] = `v = "auto-b"` }},
 		{"file-1", func() {
 			files["1.hclvars"] = `v = "file-1"`
-			o.VarFiles = []string{filepath.Join(dir, "1.hclvars")}
+			o.Flags = append(o.Flags, config.Flag{Text: filepath.Join(dir, "1.hclvars"), File: true})
 		}},
 		{"file-2", func() {
 			files["2.hclvars"] = `v = "file-2"`
-			o.VarFiles = append(o.VarFiles, filepath.Join(dir, "2.hclvars"))
+			o.Flags = append(o.Flags, config.Flag{Text: filepath.Join(dir, "2.hclvars"), File: true})
 		}},
-		{"flag-1", func() { o.Vars = []string{"v=flag-1"} }},
-		{"flag=2", func() { o.Vars = append(o.Vars, "v=flag=2") }},
+		{"flag-1", func() { o.Flags = append(o.Flags, config.Flag{Text: "v=flag-1"}) }},
+		{"file-3", func() {
+			files["3.hclvars"] = `v = "file-3"`
+			o.Flags = append(o.Flags, config.Flag{Text: filepath.Join(dir, "3.hclvars"), File: true})
+		}},
+		{"flag=2", func() { o.Flags = append(o.Flags, config.Flag{Text: "v=flag=2"}) }},
 	}
 	for _, s := range steps {
 		s.add()
@@ -78,7 +82,7 @@ func TestTextBecomesTheVariablesType(t *testing.T) {
 	} {
 		dir := write(t, t.TempDir(), map[string]string{"main.hcl": project + "variable \"v\" {\n" + c.declared + "\n}\n"})
 		for how, o := range map[string]config.Options{
-			"-var": {Dir: dir, Vars: []string{"v=" + c.text}},
+			"-var": {Dir: dir, Flags: []config.Flag{{Text: "v=" + c.text}}},
 			"env":  {Dir: dir, Environ: []string{"SHIPCTL_VAR_v=" + c.text}},
 		} {
 			got, diags := config.Load(o)
@@ -95,7 +99,7 @@ func TestTextBecomesTheVariablesType(t *testing.T) {
 func TestUndeclaredFlag(t *testing.T) {
 	dir := write(t, t.TempDir(), map[string]string{"main.hcl": project + "variable \"version\" {\n default = null\n}\n"})
 	for flag, want := range map[string]string{"verison=1": `Did you mean "version"?`, "version": "is not NAME=VALUE"} {
-		_, diags := config.Load(config.Options{Dir: dir, Vars: []string{flag}})
+		_, diags := config.Load(config.Options{Dir: dir, Flags: []config.Flag{{Text: flag}}})
 		if len(diags) != 1 || !strings.Contains(diags.Error(), want) {
 			t.Errorf("-var %s: %v", flag, diags)
 		}

@@ -273,8 +273,11 @@ func (c *cli) reopen(p *planner.Plan) (*session, error) {
 	}
 	o := opening{project: p.Project, settings: settings, consents: agreed(p.Facts), log: c.log}
 	if needed := sensitiveNames(p); len(needed) > 0 {
-		options := c.options(values{files: p.VarFiles})
-		variables, diags := config.Values(options)
+		var files values
+		for _, f := range p.VarFiles {
+			files.flags = append(files.flags, config.Flag{Text: f, File: true})
+		}
+		variables, diags := config.Values(c.options(files))
 		if err := c.missing(needed, variables, diags); err != nil {
 			return nil, err
 		}

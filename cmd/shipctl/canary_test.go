@@ -112,11 +112,11 @@ func TestNothingOfAVariableIsRun(t *testing.T) {
 	t.Chdir(t.TempDir())
 	const shell = "$(touch canary)`touch canary`"
 	for _, o := range []config.Options{
-		{Vars: []string{"version=" + shell}},
+		{Flags: []config.Flag{{Text: "version=" + shell}}},
 		{Environ: []string{"SHIPCTL_VAR_version=" + shell}},
 	} {
 		base := (&cli{}).options(values{})
-		base.Dir, base.Vars, base.Environ = full, o.Vars, o.Environ
+		base.Dir, base.Flags, base.Environ = full, o.Flags, o.Environ
 		_, diags := load(base)
 		if !diags.HasErrors() || !strings.Contains(diags.Error(), "version") {
 			t.Errorf("%+v: %v", o, diags)

@@ -156,7 +156,11 @@ func (c *cli) header(p *planner.Plan, o config.Options, from *project, a plannin
 		return err
 	}
 	p.Tool, p.Project, p.Made, p.Dir = version, from.config.Project, c.now().UTC(), dir
-	for _, f := range o.VarFiles {
+	for _, g := range o.Flags {
+		if !g.File {
+			continue
+		}
+		f := g.Text
 		if abs, err := filepath.Abs(f); err == nil && !strings.HasPrefix(abs, dir+string(filepath.Separator)) {
 			f = abs
 		}
@@ -233,9 +237,10 @@ func (c *cli) save(a planArgs, m *made) error {
 	if a.out == "" {
 		return nil
 	}
-	for _, v := range a.vars {
-		name, _, _ := strings.Cut(v, "=")
-		if m.plan.Variables[name].Sensitive {
+	for _, g := range a.flags {
+		name, _, _ := strings.Cut(g.Text, "=")
+		name = strings.TrimSpace(name)
+		if !g.File && m.plan.Variables[name].Sensitive {
 			return fmt.Errorf("a plan file holds no secrets, so -var=%s would be lost: give it as SHIPCTL_VAR_%s or in a -var-file, at plan and at apply\nNo plan file was written.", name, name)
 		}
 	}

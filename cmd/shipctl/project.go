@@ -17,24 +17,42 @@ import (
 	"github.com/shipctl/shipctl/planner"
 	"github.com/shipctl/shipctl/providers"
 	"github.com/shipctl/shipctl/providers/all"
+	"github.com/shipctl/shipctl/providers/remote"
 	"github.com/shipctl/shipctl/providers/remote/ssh"
 )
 
-// values are the flags that give variables.
-type values struct{ vars, files []string }
+// values are what flags give variables, in the order of the command line.
+type values struct{ flags []config.Flag }
 
 func (v *values) add(f *pflag.FlagSet) {
-	f.StringArrayVar(&v.vars, "var", nil, "`NAME=VALUE` of a variable; may be repeated")
-	f.StringArrayVar(&v.files, "var-file", nil, "`FILE` with values of variables; may be repeated")
+	f.Var(giving{list: &v.flags}, "var", "`NAME=VALUE` of a variable; may be repeated")
+	f.Var(giving{list: &v.flags, file: true}, "var-file", "`FILE` with values of variables; may be repeated")
 }
 
+// giving is a flag that shares its list with another one: which of them came last decides.
+type giving struct {
+	list *[]config.Flag
+	file bool
+}
+
+func (g giving) Set(text string) error {
+	*g.list = append(*g.list, config.Flag{Text: text, File: g.file})
+	return nil
+}
+
+func (g giving) String() string { return "" }
+func (g giving) Type() string   { return "stringArray" }
+
 func (c *cli) options(v values) config.Options {
-	o := config.Options{Vars: v.vars, VarFiles: v.files, Environ: c.environ, Version: version}
+	o := config.Options{Flags: v.flags, Environ: c.environ, Version: version, Shows: shows}
 	for _, k := range all.Kinds() {
 		o.Kinds = append(o.Kinds, k.Name)
 	}
 	return o
 }
+
+// shows says what would be hidden in the output of a machine.
+func shows(text, secret string) bool { return remote.NewRedactor(secret).Text(text) != text }
 
 // project is a configuration, decoded.
 type project struct {

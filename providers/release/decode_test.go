@@ -40,7 +40,11 @@ host "old" {
 	if err := os.WriteFile(filepath.Join(dir, "main.hcl"), []byte(text+block), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	c, diags := config.Load(config.Options{Dir: dir, Vars: vars, Kinds: []string{"release"}})
+	var given []config.Flag
+	for _, v := range vars {
+		given = append(given, config.Flag{Text: v})
+	}
+	c, diags := config.Load(config.Options{Dir: dir, Flags: given, Kinds: []string{"release"}})
 	if diags.HasErrors() || len(c.Blocks) != 1 {
 		t.Fatalf("%d blocks, %v", len(c.Blocks), diags)
 	}

@@ -104,7 +104,7 @@ func (p *replay) load(version string) []providers.Resource {
 	for _, k := range all.Kinds() {
 		kinds = append(kinds, k.Name)
 	}
-	loaded, diags := config.Load(config.Options{Dir: p.site.dir, Kinds: kinds, Vars: []string{"version=" + version}})
+	loaded, diags := config.Load(config.Options{Dir: p.site.dir, Kinds: kinds, Flags: []config.Flag{{Text: "version=" + version}}})
 	if diags.HasErrors() {
 		p.t.Fatal(diags)
 	}
