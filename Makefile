@@ -25,8 +25,10 @@ test: packages
 	$(GO) vet ./...
 	sh .ci/test $(GO) test -timeout 20m $(QUICK)
 
+# race is the tests of what runs at once, under Go's race detector, which needs a C compiler.
 race: packages
-	CGO_ENABLED=1 $(GO) test -race -timeout 20m ./... ./testdata/sim/...
+	@sh .ci/packages gcc libc6-dev
+	CGO_ENABLED=1 sh .ci/test $(GO) test -race -timeout 20m ./cmd/... ./config/... ./executor/... ./planner/... ./providers ./providers/remote/... ./providers/window/... ./testdata/load/...
 
 # e2e boots real machines: systemd, sshd and nginx in containers of their own. Needs root. Of what takes longest, the crash
 # matrix and an interrupt at each step, it runs a part.
