@@ -159,6 +159,7 @@ func TestJudgeSources(t *testing.T) {
 		return `[{"next":` + next + `,"left":1,"last":0,"passed":0,"unit":"settle.timer","activates":"settle.service"}]` + "\n@timers\nId=settle.timer\nTimersMonotonic=\nTimersCalendar=%s\n@running\n"
 	}
 	at13 := strconv.FormatInt(time.Date(2026, 3, 2, 4, 0, 0, 0, time.UTC).UnixMicro(), 10)
+	at12 := strconv.FormatInt(time.Date(2026, 3, 2, 3, 0, 0, 0, time.UTC).UnixMicro(), 10)
 	at14 := strconv.FormatInt(time.Date(2026, 3, 2, 5, 0, 0, 0, time.UTC).UnixMicro(), 10)
 	port := func(status, body string) string {
 		return "port 8081 -\nport 8082 " + status + "\n|" + body + "\n"
@@ -192,6 +193,10 @@ func TestJudgeSources(t *testing.T) {
 
 		{"timer, soon", timers, strings.ReplaceAll(list(at13), "%s", "{ OnCalendar=*-*-* 13:00:00 Asia/Seoul ; next_elapse=x }"), false, "settle.timer on batch-1 starts at 2026-03-02T13:00:00+09:00, in 19m"},
 		{"timer, later", timers, list(at14), true, ""},
+		{"timer, due and not started", timers, list(at12), false, "settle.timer on batch-1 was due at 2026-03-02T12:00:00+09:00 and has not started yet"},
+		{"timer, due and started", timers, list(at12) + "Id=settle.service\nInactiveExitTimestamp=@1772400000\n", false, "settle.service runs on batch-1 since"},
+		{"timer, due and frequent", timers, strings.ReplaceAll(list(at12), "%s", "{ OnCalendar=*-*-* *:00:00 ; next_elapse=x }"), true, ""},
+		{"timer, twice a day", timers, strings.ReplaceAll(list(at13), "%s", "{ OnCalendar=*-*-* 01/12:00:00 ; next_elapse=x }"), false, "settle.timer on batch-1 starts at"},
 		{"timer, never again", timers, list("null"), true, ""},
 		{"timer, frequent", timers, strings.ReplaceAll(list(at13), "%s", "{ OnCalendar=*-*-* *:00/5:00 ; next_elapse=x }"), true, ""},
 		{"timer, every hour", timers, strings.ReplaceAll(list(at13), "%s", "{ OnCalendar=*-*-* *:00:00 ; next_elapse=x }"), true, ""},
