@@ -123,11 +123,12 @@ type Verdict struct {
 }
 
 // Hold keeps jobs on a machine from starting for a moment; it ends by itself where nobody lets go. Do waits for jobs that
-// run, for a bounded time, and fails when they go on; Anyway does not mind them.
+// run, for a bounded time, and fails when they go on; Anyway does not mind them, and, run again, makes it last longer.
 type Hold struct {
 	Host              string
 	Do, Anyway, LetGo remote.Call
 	Limit             time.Duration // of each
+	Renew             time.Duration // after how long it is to be made to last longer
 }
 
 // Reason is one thing that keeps a gate closed.

@@ -194,43 +194,77 @@ func (p *patience) left() time.Duration { return p.all - p.waited() }
 
 // hold keeps launchers from starting jobs. What could not be held counts as closed.
 func (g gatekeeper) hold(ctx context.Context, s providers.Step, refs []config.Ref) (letGo func(), held bool, err error) {
-	var done []providers.Hold
-	letGo = func() { g.letGo(ctx, s, done) }
+	k := &keeper{g: g, s: s}
+	letGo = func() { k.letGo(context.WithoutCancel(ctx)) }
 	for _, gate := range planner.Gates(g.resources, refs) {
 		for _, h := range gate.Hold {
-			done = append(done, h)
-			if err := g.call(ctx, s, h, h.Do); err != nil {
+			k.tried = append(k.tried, h)
+			if err := k.keep(ctx, h, h.Do); err != nil {
 				return letGo, true, fmt.Errorf("%w: %s: jobs on %s could not be kept waiting: %w", executor.ErrClosed, gate.Ref, h.Host, err)
 			}
 		}
 	}
-	return letGo, len(done) > 0, nil
+	return letGo, len(k.tried) > 0, nil
 }
 
 // holdAnyway is hold for who goes on in any case: jobs that go on running are no reason not to keep others from starting,
 // and where that fails it is said.
 func (g gatekeeper) holdAnyway(ctx context.Context, s providers.Step, refs []config.Ref, note func(string)) (letGo func()) {
-	var done []providers.Hold
+	k := &keeper{g: g, s: s}
 	for _, gate := range planner.Gates(g.resources, refs) {
 		for _, h := range gate.Hold {
-			done = append(done, h)
-			err := g.call(ctx, s, h, h.Do)
+			k.tried = append(k.tried, h)
+			err := k.keep(ctx, h, h.Do)
 			if err == nil {
 				continue
 			}
 			note(fmt.Sprintf("%s: not all jobs on %s are kept from what is stopped: %s", gate.Ref, h.Host, err))
-			if err := g.call(ctx, s, h, h.Anyway); err != nil {
+			if err := k.keep(ctx, h, h.Anyway); err != nil {
 				note(fmt.Sprintf("%s: jobs on %s start meanwhile: %s", gate.Ref, h.Host, err))
 			}
 		}
 	}
-	return func() { g.letGo(ctx, s, done) }
+	return func() { k.letGo(context.WithoutCancel(ctx)) }
 }
 
-// letGo ends what is held; it ends by itself where this does not reach the machine.
-func (g gatekeeper) letGo(ctx context.Context, s providers.Step, done []providers.Hold) {
-	for _, h := range done {
-		_ = g.call(context.WithoutCancel(ctx), s, h, h.LetGo)
+// keeper holds, and makes it last until it lets go: where this program dies, or does not reach the machine, it ends by itself.
+type keeper struct {
+	g     gatekeeper
+	s     providers.Step
+	tried []providers.Hold // one that failed may have been done
+	ends  []func()
+}
+
+func (k *keeper) keep(ctx context.Context, h providers.Hold, what remote.Call) error {
+	if err := k.g.call(ctx, k.s, h, what); err != nil || h.Renew <= 0 {
+		return err
+	}
+	over, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		for {
+			select {
+			case <-over:
+				return
+			case <-time.After(h.Renew):
+			}
+			_ = k.g.call(context.WithoutCancel(ctx), k.s, h, h.Anyway) // again after a while
+		}
+	}()
+	k.ends = append(k.ends, func() {
+		close(over)
+		<-ended // what is being renewed would outlast being let go
+	})
+	return nil
+}
+
+func (k *keeper) letGo(ctx context.Context) {
+	for _, end := range k.ends {
+		end()
+	}
+	k.ends = nil
+	for _, h := range k.tried {
+		_ = k.g.call(ctx, k.s, h, h.LetGo)
 	}
 }
 

@@ -146,6 +146,32 @@ func TestForcedHold(t *testing.T) {
 	}
 }
 
+// TestRenewedHold: what is held stays so until it is let go, however long that takes, and not a moment longer.
+func TestRenewedHold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ref, m := config.Ref{Kind: "batch_window", Name: "night"}, &launchers{}
+		gate := providers.Resource{
+			Ref: ref, Judge: func(providers.Case) providers.Verdict { return providers.Verdict{Open: true} },
+			Hold: []providers.Hold{{
+				Host: "a", Limit: time.Second, Renew: 2 * time.Minute,
+				Do: remote.Call{Script: "hold"}, Anyway: remote.Call{Script: "anyway"}, LetGo: remote.Call{Script: "letgo"},
+			}},
+		}
+		g := gatekeeper{resources: []providers.Resource{gate}, dial: func(context.Context, string) (remote.Machine, error) { return m, nil }}
+		c := &cli{now: time.Now}
+		_, letGo, err := c.gate(g, &patience{now: c.now}, func(string) {})(t.Context(), providers.Step{ID: "x/stop"}, []config.Ref{ref})
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(5 * time.Minute)
+		letGo()
+		time.Sleep(time.Hour)
+		if got := strings.Join(m.ran, " "); got != "hold anyway anyway letgo" {
+			t.Errorf("ran %q", got)
+		}
+	})
+}
+
 // TestOnePatience: what was waited at the start is not waited again before a step.
 func TestOnePatience(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

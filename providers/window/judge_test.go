@@ -330,8 +330,8 @@ func TestHolds(t *testing.T) {
 		{"invest", "0 0 13 * * *", seoul}, {"tick", "* * * * *", ""}, {"loose", "", ""}, {"hourly", "@hourly", ""},
 	}}}}
 	for frequent, want := range map[bool][3]string{
-		true:  {"/srv/s 3600 30 invest loose -- tick hourly", "/srv/s 3600 30 -- invest tick loose hourly", "/srv/s invest tick loose hourly"},
-		false: {"/srv/s 3600 30 invest tick loose hourly --", "/srv/s 3600 30 -- invest tick loose hourly", "/srv/s invest tick loose hourly"},
+		true:  {"/srv/s 600 30 invest loose -- tick hourly", "/srv/s 600 30 -- invest tick loose hourly", "/srv/s invest tick loose hourly"},
+		false: {"/srv/s 600 30 invest tick loose hourly --", "/srv/s 600 30 -- invest tick loose hourly", "/srv/s invest tick loose hourly"},
 	} {
 		spec.IgnoreFrequent = frequent
 		h := hold(spec)

@@ -218,10 +218,10 @@ func watch(s Spec, users []providers.Place) (out []remote.Query) {
 	return out
 }
 
-// How long launchers keep jobs waiting at most while a step runs that they must not meet, and how long the step waits
-// for those that run already.
+// How long launchers keep jobs waiting when nobody renews that, longer than a stop takes that can't be reached any more;
+// and how long a step that jobs must not meet waits for those that run already.
 const (
-	heldFor  = time.Hour
+	heldFor  = 10 * time.Minute
 	patience = 30 * time.Second
 )
 
@@ -245,7 +245,7 @@ func hold(s Spec) (out []providers.Hold) {
 		atMost, behind := []string{seconds(heldFor), seconds(patience)}, []string{"--"}
 		for _, h := range b.Hosts {
 			out = append(out, providers.Hold{
-				Host: h, Limit: patience + 30*time.Second,
+				Host: h, Limit: patience + 30*time.Second, Renew: heldFor / 5,
 				Do:     call(scriptHold, atMost, must, behind, frequent),
 				Anyway: call(scriptHold, atMost, behind, names),
 				LetGo:  call(scriptLetGo, names),
