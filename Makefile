@@ -48,7 +48,7 @@ lint: packages
 	shellcheck .ci/*
 
 bench:
-	$(GO) test -run '^$$' -bench . -benchtime 20x ./testdata/bench/...
+	$(GO) test -run '^$$' -bench . -benchtime 20x ./testdata/bench/... ./providers/window/cron
 
 fuzz:
 	sh .ci/fuzz 30s

@@ -91,6 +91,7 @@ type run struct {
 	// busy machines run a step: a machine's own lock lets one run at a time, so the plan's order is kept there.
 	busy map[string]bool
 	gate map[string]gateState // by group
+	kept []kept
 }
 
 type result struct {
@@ -116,6 +117,7 @@ func Run(ctx context.Context, p *planner.Plan, env Env) Outcome {
 	if r.open(ctx) {
 		r.forward(ctx)
 		r.back(context.WithoutCancel(ctx))
+		r.letGo(func(kept) bool { return true })()
 	}
 	return r.out
 }
@@ -145,12 +147,8 @@ func (r *run) forward(ctx context.Context) {
 		case res = <-results:
 		}
 		s := r.steps[res.i]
-		if res.judged && r.pass(ctx, res) {
-			go func() {
-				done := r.do(ctx, res.i)
-				res.release()
-				results <- done
-			}()
+		if res.judged && r.pass(ctx, &res) {
+			r.send(ctx, res, results)
 			continue
 		}
 		running--
@@ -214,7 +212,7 @@ func (r *run) begin(ctx context.Context, running int, results chan<- result) (be
 				continue
 			}
 			r.start(i)
-			go func() { results <- r.do(ctx, i) }()
+			r.send(ctx, result{i: i}, results)
 		}
 	}
 	return begun
@@ -244,6 +242,19 @@ func (r *run) ready(ctx context.Context, s providers.Step) (ready, dead bool) {
 		dead = dead || st == Failed || st == Cut || st == Skipped
 	}
 	return ready && !dead, dead
+}
+
+// send runs a step beside the loop, and lets go of what was held until its end.
+func (r *run) send(ctx context.Context, res result, results chan<- result) {
+	letGo := r.letGo(func(k kept) bool { return k.until == r.steps[res.i].ID })
+	go func() {
+		done := r.do(ctx, res.i)
+		res.release()
+		if done.err == nil {
+			letGo()
+		}
+		results <- done
+	}()
 }
 
 func (r *run) do(ctx context.Context, i int) result {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/shipctl/shipctl/config"
 	"github.com/shipctl/shipctl/planner"
@@ -17,7 +18,7 @@ var ErrClosed = errors.New("a window is closed")
 
 // Gate judges windows just now. The step is the one that waits for them; the zero step stands for all of the plan,
 // before the first is begun. An error that wraps ErrClosed says that they are closed. Where it is not nil, letGo is
-// called when the step has ended: until then nothing starts that could be kept from it.
+// called when the step has ended, or the one that it names with Until: until then nothing starts that could be kept from it.
 type Gate func(context.Context, providers.Step, []config.Ref) (windows []planner.Window, letGo func(), err error)
 
 // Closed is the error of windows that are closed.
@@ -78,7 +79,7 @@ func (r *run) judge(ctx context.Context, i int) result {
 
 // pass begins a step whose windows are open. Closed before anything of the unit was switched, all of it is undone;
 // closed after that, what is done stays and what waits for the step is left for a later apply.
-func (r *run) pass(ctx context.Context, res result) bool {
+func (r *run) pass(ctx context.Context, res *result) bool {
 	s := r.steps[res.i]
 	u := r.unitOf(s)
 	r.overridden(res.windows, res.err)
@@ -88,6 +89,7 @@ func (r *run) pass(ctx context.Context, res result) bool {
 	switch {
 	case res.err == nil && ctx.Err() == nil:
 		r.gate[groupOf(s)], u.passed = passed, true
+		r.keep(res)
 		r.start(res.i)
 		return true
 	case res.err == nil:
@@ -127,6 +129,37 @@ func (r *run) hold(s providers.Step) {
 			if !slices.Contains(r.out.Left, id) {
 				r.out.Left = append(r.out.Left, id)
 			}
+		}
+	}
+}
+
+// kept is what a gate holds for longer than its step.
+type kept struct {
+	step, until providers.StepID
+	letGo       func() // more than once is once
+}
+
+// keep takes over from the step what its gate holds, where that is to outlast it.
+func (r *run) keep(res *result) {
+	s := r.steps[res.i]
+	if _, planned := r.plan.Units[s.Until]; res.letGo == nil || !planned {
+		return
+	}
+	r.kept = append(r.kept, kept{s.ID, s.Until, sync.OnceFunc(res.letGo)})
+	res.letGo = nil
+}
+
+// letGo returns what ends what is kept, as far as it is.
+func (r *run) letGo(is func(kept) bool) func() {
+	var all []func()
+	for _, k := range r.kept {
+		if is(k) {
+			all = append(all, k.letGo)
+		}
+	}
+	return func() {
+		for _, f := range all {
+			f()
 		}
 	}
 }

@@ -117,6 +117,47 @@ func TestGates(t *testing.T) {
 	}
 }
 
+// TestKept: what is held before a program is stopped to make room is let go when the new one is healthy, else when the old
+// one was started again, or that failed, or nothing is done any more.
+func TestKept(t *testing.T) {
+	for _, c := range []struct {
+		name, until string
+		at          map[string]func(int) error
+		final       bool
+		ran         string
+	}{
+		{name: "for its own end", ran: "stop letgo start health activate"},
+		{name: "for a step that is not planned", until: "gone", ran: "stop letgo start health activate"},
+		{name: "healthy", until: "health", ran: "stop start health letgo activate"},
+		{name: "not healthy", until: "health", at: map[string]func(int) error{"health": refuse}, ran: "stop start health undo health undo start undo stop letgo"},
+		{name: "not started", until: "health", at: map[string]func(int) error{"start": refuse}, ran: "stop start undo start undo stop letgo"},
+		{name: "not stopped", until: "health", at: map[string]func(int) error{"stop": refuse}, ran: "stop undo stop letgo"},
+		{name: "not revived", until: "health", at: map[string]func(int) error{"health": refuse, "undo stop": refuse}, ran: "stop start health undo health undo start undo stop letgo"},
+		{name: "what is kept up", until: "health", at: map[string]func(int) error{"health": refuse, "undo start": refuse}, ran: "stop start health undo health undo start letgo"},
+		{name: "only forward", until: "health", final: true, at: map[string]func(int) error{"health": refuse}, ran: "stop start health letgo"},
+		{name: "healthy, and undone later", until: "health", at: map[string]func(int) error{"activate": refuse}, ran: "stop start health letgo activate undo activate undo health undo start undo stop"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			p := plan(t, "u", "stop", "start<stop", "health<start", "activate<health")
+			stop := &p.Changes[0].Steps[0]
+			stop.Gates, stop.Until, stop.Final = []config.Ref{{Kind: "batch_window", Name: "night"}}, providers.StepID(c.until), c.final
+			m := &machine{at: c.at, tries: map[string]int{}}
+			Run(t.Context(), p, Env{
+				Run: "r", Dial: func(context.Context, string) (remote.Machine, error) { return m, nil }, Now: now, Pause: noPause, Parallelism: 2, Emit: func(Event) {},
+				Gate: func(_ context.Context, s providers.Step, _ []config.Ref) ([]planner.Window, func(), error) {
+					if s.ID == "" {
+						return nil, nil, nil
+					}
+					return nil, func() { _, _ = m.Run(t.Context(), remote.Ticket{}, remote.Call{Script: "letgo"}) }, nil
+				},
+			})
+			if got := strings.Join(m.ran, " "); got != c.ran {
+				t.Errorf("ran %q, want %q", got, c.ran)
+			}
+		})
+	}
+}
+
 // TestForced: a run says that a window was forced only where one was closed.
 func TestForced(t *testing.T) {
 	for answers, want := range map[string]string{"o": "", "c": "hurry", "oc": "hurry", "oooc": "hurry", "co": "hurry"} {

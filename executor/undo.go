@@ -74,9 +74,11 @@ func (r *run) beginUndo(ctx context.Context, u *undoing, results chan<- result) 
 			u.running++
 			u.busy[s.Host] = true
 			r.emit(s, Undoing, result{})
+			letGo := r.letGo(func(k kept) bool { return k.step == s.ID })
 			go func() {
 				start := r.env.Now()
 				out, err := r.call(ctx, s, *s.Undo, nil)
+				letGo()
 				results <- result{i: i, output: out, err: err, elapsed: r.env.Now().Sub(start)}
 			}()
 		}

@@ -59,6 +59,9 @@ type Step struct {
 	// Group joins gated steps of which only the first to come is judged: half a switch is worse than either whole. ""
 	// for a step that is judged on its own: a stop.
 	Group string `json:"group,omitempty"`
+	// Until is the step with whose success what the gates keep waiting for this one is let go: what it stops is there again
+	// then. Undoing this one lets go too. "" for this one's own end.
+	Until StepID `json:"until,omitempty"`
 	// Limit bounds Do, and Undo, in nanoseconds of wall time; after it the outcome is unknown.
 	Limit time.Duration `json:"limit"`
 }
@@ -120,11 +123,12 @@ type Verdict struct {
 }
 
 // Hold keeps jobs on a machine from starting for a moment; it ends by itself where nobody lets go. Do waits for jobs that
-// run, for a bounded time, and fails when they go on.
+// run, for a bounded time, and fails when they go on; Anyway does not mind them, and, run again, makes it last longer.
 type Hold struct {
-	Host      string
-	Do, LetGo remote.Call
-	Limit     time.Duration // of each
+	Host              string
+	Do, Anyway, LetGo remote.Call
+	Limit             time.Duration // of each
+	Renew             time.Duration // after how long it is to be made to last longer
 }
 
 // Reason is one thing that keeps a gate closed.

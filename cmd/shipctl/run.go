@@ -49,7 +49,7 @@ func (c *cli) execute(ctx context.Context, m *made, l *executor.Lease, a applyAr
 		return fmt.Errorf("the run can't be written down, so nothing was begun\n%w", err)
 	}
 	g := m.gatekeeper(a.windowArgs)
-	g.run = l.ID
+	g.run, g.epoch = l.ID, l.Epoch
 	stops, before := c.checkpoints(), windows.waited() // at the start
 	out := executor.Run(ctx, m.plan, executor.Env{
 		Run: l.ID, Epoch: l.Epoch, Dial: stops.dial(m.machines), Gate: c.gate(g, windows, r.progress.Note), Emit: stops.emit(r.emit), Now: c.now, Pause: pause,

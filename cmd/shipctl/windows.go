@@ -46,6 +46,7 @@ type gatekeeper struct {
 	resources []providers.Resource
 	dial      planner.Dial
 	run       string // of this apply
+	epoch     func(host string) int64
 }
 
 func (m *made) gatekeeper(a windowArgs) gatekeeper {
@@ -90,14 +91,22 @@ func of(all []planner.Window, refs []config.Ref) (out []planner.Window) {
 // and a later apply stops the old one. Before a stop, launchers are kept from starting jobs, and then it is judged.
 func (c *cli) gate(g gatekeeper, w *patience, note func(string)) executor.Gate {
 	var forced sync.Once
+	force := func(ctx context.Context, s providers.Step, refs []config.Ref, why error) func() {
+		forced.Do(func() { note(fmt.Sprintf("Forced, for this reason: %s. %s", g.forceWindow, why)) })
+		if s.ID == "" || s.Group != "" {
+			return nil
+		}
+		end := w.wait()
+		defer end()
+		return g.holdAnyway(ctx, s, refs, note)
+	}
 	return func(ctx context.Context, s providers.Step, refs []config.Ref) ([]planner.Window, func(), error) {
 		begin := s.ID == ""
 		windows := g.ask(ctx, refs, begin)
 		err := executor.Closed(windows)
 		switch {
 		case err != nil && g.forceWindow != "":
-			forced.Do(func() { note(fmt.Sprintf("Forced, for this reason: %s. %s", g.forceWindow, err)) })
-			return windows, nil, nil
+			return windows, force(ctx, s, refs, err), nil
 		case begin || s.Group != "":
 			windows, err = c.open(ctx, g, windows, refs, w, begin, note)
 			return windows, nil, err
@@ -112,16 +121,19 @@ func (c *cli) gate(g gatekeeper, w *patience, note func(string)) executor.Gate {
 			end := w.wait()
 			letGo, held, why := g.hold(ctx, s, refs)
 			end()
-			if held && why == nil { // who waited for a job looks again
+			if held && why == nil || why != nil && g.forceWindow != "" { // who waited for a job looks again
 				windows = g.ask(ctx, refs, begin)
-				why = executor.Closed(windows)
+				why = errors.Join(why, executor.Closed(windows))
 			}
 			if why == nil {
 				return windows, letGo, nil
 			}
 			letGo()
 			left := w.left()
-			if s.Final || left <= 0 || !errors.Is(why, executor.ErrClosed) {
+			switch {
+			case g.forceWindow != "":
+				return windows, force(ctx, s, refs, why), nil
+			case s.Final || left <= 0 || !errors.Is(why, executor.ErrClosed):
 				return windows, nil, why
 			}
 			note(fmt.Sprintf("Waiting up to %s: %s", left.Round(time.Second), why))
@@ -182,30 +194,93 @@ func (p *patience) left() time.Duration { return p.all - p.waited() }
 
 // hold keeps launchers from starting jobs. What could not be held counts as closed.
 func (g gatekeeper) hold(ctx context.Context, s providers.Step, refs []config.Ref) (letGo func(), held bool, err error) {
-	var done []providers.Hold
-	call := func(ctx context.Context, h providers.Hold, what remote.Call) error {
-		ctx, cancel := context.WithTimeout(ctx, h.Limit)
-		defer cancel()
-		m, err := g.dial(ctx, h.Host)
-		if err == nil {
-			_, err = m.Run(ctx, remote.Ticket{Run: g.run, Step: string(s.ID) + "/hold"}, what)
-		}
-		return err
-	}
-	letGo = func() {
-		for _, h := range done { // it ends by itself where this does not reach the machine
-			_ = call(context.WithoutCancel(ctx), h, h.LetGo)
-		}
-	}
+	k := &keeper{g: g, s: s}
+	letGo = func() { k.letGo(context.WithoutCancel(ctx)) }
 	for _, gate := range planner.Gates(g.resources, refs) {
 		for _, h := range gate.Hold {
-			done = append(done, h)
-			if err := call(ctx, h, h.Do); err != nil {
+			k.tried = append(k.tried, h)
+			if err := k.keep(ctx, h, h.Do); err != nil {
 				return letGo, true, fmt.Errorf("%w: %s: jobs on %s could not be kept waiting: %w", executor.ErrClosed, gate.Ref, h.Host, err)
 			}
 		}
 	}
-	return letGo, len(done) > 0, nil
+	return letGo, len(k.tried) > 0, nil
+}
+
+// holdAnyway is hold for who goes on in any case: jobs that go on running are no reason not to keep others from starting,
+// and where that fails it is said.
+func (g gatekeeper) holdAnyway(ctx context.Context, s providers.Step, refs []config.Ref, note func(string)) (letGo func()) {
+	k := &keeper{g: g, s: s}
+	for _, gate := range planner.Gates(g.resources, refs) {
+		for _, h := range gate.Hold {
+			k.tried = append(k.tried, h)
+			err := k.keep(ctx, h, h.Do)
+			if err == nil {
+				continue
+			}
+			note(fmt.Sprintf("%s: not all jobs on %s are kept from what is stopped: %s", gate.Ref, h.Host, err))
+			if err := k.keep(ctx, h, h.Anyway); err != nil {
+				note(fmt.Sprintf("%s: jobs on %s start meanwhile: %s", gate.Ref, h.Host, err))
+			}
+		}
+	}
+	return func() { k.letGo(context.WithoutCancel(ctx)) }
+}
+
+// keeper holds, and makes it last until it lets go: where this program dies, or does not reach the machine, it ends by itself.
+type keeper struct {
+	g     gatekeeper
+	s     providers.Step
+	tried []providers.Hold // one that failed may have been done
+	ends  []func()
+}
+
+func (k *keeper) keep(ctx context.Context, h providers.Hold, what remote.Call) error {
+	if err := k.g.call(ctx, k.s, h, what); err != nil || h.Renew <= 0 {
+		return err
+	}
+	over, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		for {
+			select {
+			case <-over:
+				return
+			case <-time.After(h.Renew):
+			}
+			_ = k.g.call(context.WithoutCancel(ctx), k.s, h, h.Anyway) // again after a while
+		}
+	}()
+	k.ends = append(k.ends, func() {
+		close(over)
+		<-ended // what is being renewed would outlast being let go
+	})
+	return nil
+}
+
+func (k *keeper) letGo(ctx context.Context) {
+	for _, end := range k.ends {
+		end()
+	}
+	k.ends = nil
+	for _, h := range k.tried {
+		_ = k.g.call(ctx, k.s, h, h.LetGo)
+	}
+}
+
+func (g gatekeeper) call(ctx context.Context, s providers.Step, h providers.Hold, what remote.Call) error {
+	ctx, cancel := context.WithTimeout(ctx, h.Limit)
+	defer cancel()
+	m, err := g.dial(ctx, h.Host)
+	if err != nil {
+		return err
+	}
+	t := remote.Ticket{Run: g.run, Step: string(s.ID) + "/hold"}
+	if g.epoch != nil {
+		t.Epoch = g.epoch(h.Host)
+	}
+	_, err = m.Run(ctx, t, what)
+	return err
 }
 
 // open waits until windows are open, for as long as there is patience.

@@ -71,6 +71,107 @@ func TestHoldThatFails(t *testing.T) {
 	}
 }
 
+// launchers are those of a machine: they keep jobs waiting, unless one runs.
+type launchers struct {
+	busy   bool
+	ran    []string
+	epochs []int64
+}
+
+func (l *launchers) Ask(context.Context, []remote.Query) ([]remote.Answer, error) { return nil, nil }
+func (l *launchers) Close() error                                                 { return nil }
+
+func (l *launchers) Run(_ context.Context, t remote.Ticket, c remote.Call) ([]byte, error) {
+	l.ran, l.epochs = append(l.ran, c.Script), append(l.epochs, t.Epoch)
+	if c.Script == "hold" && l.busy {
+		return nil, &remote.ScriptError{Status: 77, Output: "still running: invest"}
+	}
+	return nil, nil
+}
+
+// TestForcedHold: who goes on although a window is closed keeps launchers from starting jobs all the same; a job that goes
+// on running is no reason to wait for ever, whenever it began.
+func TestForcedHold(t *testing.T) {
+	ref := config.Ref{Kind: "batch_window", Name: "night"}
+	for _, tt := range []struct {
+		name, open string // what the window says, in turn; the last answer stays
+		busy       bool
+		step       providers.Step
+		ran        string
+		forced     bool
+	}{
+		{"closed by the time", "c", false, providers.Step{ID: "x/stop"}, "hold letgo", true},
+		{"a job runs", "c", true, providers.Step{ID: "x/stop", Final: true}, "hold anyway letgo", true},
+		{"a job began after the look", "oc", true, providers.Step{ID: "x/stop", Final: true}, "hold letgo hold anyway letgo", true},
+		{"open", "o", false, providers.Step{ID: "x/stop"}, "hold letgo", false},
+		{"a switch stops nothing", "c", true, providers.Step{ID: "x/switch", Group: "switch"}, "", true},
+		{"the start neither", "c", true, providers.Step{}, "", true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			m, answers := &launchers{busy: tt.busy}, tt.open
+			gate := providers.Resource{
+				Ref: ref, Hold: []providers.Hold{{
+					Host: "a", Limit: time.Second, Do: remote.Call{Script: "hold"}, Anyway: remote.Call{Script: "anyway"}, LetGo: remote.Call{Script: "letgo"},
+				}},
+				Judge: func(providers.Case) providers.Verdict {
+					now := answers[0]
+					answers = answers[min(1, len(answers)-1):]
+					return providers.Verdict{Open: now == 'o', Why: "invest runs"}
+				},
+			}
+			g := gatekeeper{
+				windowArgs: windowArgs{forceWindow: "audit"}, resources: []providers.Resource{gate}, run: "r", epoch: func(string) int64 { return 7 },
+				dial: func(context.Context, string) (remote.Machine, error) { return m, nil },
+			}
+			c, said := &cli{now: time.Now}, ""
+			windows, letGo, err := c.gate(g, &patience{now: c.now}, func(s string) { said += s + "\n" })(t.Context(), tt.step, []config.Ref{ref})
+			if letGo != nil {
+				letGo()
+			}
+			if got := strings.Join(m.ran, " "); err != nil || got != tt.ran {
+				t.Errorf("%v: ran %q, want %q", err, got, tt.ran)
+			}
+			if closed := executor.Closed(windows) != nil; closed != tt.forced || strings.Contains(said, "Forced, for this reason: audit") != tt.forced {
+				t.Errorf("closed %v, want %v; said %s", closed, tt.forced, said)
+			}
+			if strings.Contains(tt.ran, "anyway") != strings.Contains(said, "still running: invest") {
+				t.Errorf("said %s", said)
+			}
+			for _, e := range m.epochs {
+				if e != 7 {
+					t.Errorf("with epoch %d", e)
+				}
+			}
+		})
+	}
+}
+
+// TestRenewedHold: what is held stays so until it is let go, however long that takes, and not a moment longer.
+func TestRenewedHold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ref, m := config.Ref{Kind: "batch_window", Name: "night"}, &launchers{}
+		gate := providers.Resource{
+			Ref: ref, Judge: func(providers.Case) providers.Verdict { return providers.Verdict{Open: true} },
+			Hold: []providers.Hold{{
+				Host: "a", Limit: time.Second, Renew: 2 * time.Minute,
+				Do: remote.Call{Script: "hold"}, Anyway: remote.Call{Script: "anyway"}, LetGo: remote.Call{Script: "letgo"},
+			}},
+		}
+		g := gatekeeper{resources: []providers.Resource{gate}, dial: func(context.Context, string) (remote.Machine, error) { return m, nil }}
+		c := &cli{now: time.Now}
+		_, letGo, err := c.gate(g, &patience{now: c.now}, func(string) {})(t.Context(), providers.Step{ID: "x/stop"}, []config.Ref{ref})
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(5 * time.Minute)
+		letGo()
+		time.Sleep(time.Hour)
+		if got := strings.Join(m.ran, " "); got != "hold anyway anyway letgo" {
+			t.Errorf("ran %q", got)
+		}
+	})
+}
+
 // TestOnePatience: what was waited at the start is not waited again before a step.
 func TestOnePatience(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

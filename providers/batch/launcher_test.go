@@ -524,6 +524,95 @@ func TestHoldGivesUp(t *testing.T) {
 	})
 }
 
+// What runs behind "--" is no reason to wait; it does not start again all the same, in the model neither.
+func TestHoldAnyway(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		long, other := sh("long", `exec sleep 60`), sh("other", `echo ran`)
+		long.Concurrency, long.OnDeployment, other.OnDeployment = "allow", Skip, Skip
+		b.write(b.spec(long, other))
+		m := model.New()
+		m.File(b.root, "long", "launcher")
+		m.Runs = func(_, job string) bool { return job == "long" }
+		p := b.start("long").begin()
+		b.await("long", "job long running")
+		for _, names := range [][]string{{"other", "--", "long"}, {"--", "other", "long"}} {
+			args := append([]string{b.root, "60", "1"}, names...)
+			if err := b.step("batch/hold", args...); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := m.Run("batch/hold", args, "run-1 stop/hold", ""); err != nil || !m.Held(b.root, "long") || !m.Held(b.root, "other") || m.Held(b.root, "--") {
+				t.Errorf("the model: %v", err)
+			}
+			for _, job := range []string{"long", "other"} {
+				b.start(job).begin().is(75, "", "(run-1) is about to stop")
+			}
+			args = []string{b.root, "other", "long"}
+			if err := b.step("batch/unhold", args...); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := m.Run("batch/unhold", args, "run-1 stop/hold", ""); err != nil || m.Held(b.root, "long") {
+				t.Errorf("the model: %v", err)
+			}
+			b.start("other").begin().is(0, "ran\n", "")
+		}
+		if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+			t.Fatal(err)
+		}
+		p.end()
+	})
+}
+
+// A run whose lease was taken over, before or while it waits, keeps no job from starting.
+func TestHoldOfTheSuperseded(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		b.write(b.spec(sh("job", `exec sleep 60`), sh("other", `echo ran`)))
+		run := func(epoch int64, script string, args ...string) error {
+			ticket := remote.Ticket{Run: "run-1", Step: "stop/hold", Epoch: epoch, Deadline: time.Now().Add(time.Minute)}
+			_, err := b.m.Run(t.Context(), ticket, remote.Call{Script: script, Args: append([]string{b.root}, args...), Unlocked: true})
+			return err
+		}
+		hold := func(epoch int64, names ...string) error {
+			return run(epoch, "batch/hold", append([]string{"60", "20"}, names...)...)
+		}
+		letGo := func() error { return run(0, "batch/unhold", "other", "job") }
+		lease := func(run string) {
+			t.Helper()
+			ticket := remote.Ticket{Run: run, Step: "lease/acquire", Deadline: time.Now().Add(time.Minute)}
+			if _, err := b.m.Run(t.Context(), ticket, remote.Call{Script: "remote/lease", Args: []string{"acquire", run, "1", "me", ""}, Unlocked: true}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		superseded := func(err error) {
+			t.Helper()
+			var refused *remote.ScriptError
+			if !errors.As(err, &refused) || refused.Status != 76 || !strings.Contains(refused.Output, "another run took over") {
+				t.Errorf("%v", err)
+			}
+			if left, err := filepath.Glob(filepath.Join(b.root, "jobs", ".state", "*.hold*")); err != nil || len(left) > 0 {
+				t.Errorf("left: %v %v", left, err)
+			}
+		}
+		lease("run1")
+		if err := errors.Join(hold(1, "other"), letGo(), hold(0, "other"), letGo()); err != nil {
+			t.Fatal(err)
+		}
+		p := b.start("job").begin()
+		b.await("job", "job job running")
+		waits := make(chan error)
+		go func() { waits <- hold(1, "other", "job") }()
+		lease("run2")
+		if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+			t.Fatal(err)
+		}
+		p.end()
+		superseded(<-waits)
+		superseded(hold(1, "other"))
+		if err := hold(2, "other"); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // The command that was there before is in force until the release that the new one is for is current.
 func TestCommandBefore(t *testing.T) {
 	each(t, func(t *testing.T, b *bench) {

@@ -398,6 +398,28 @@ func TestDiffRedirect(t *testing.T) {
 	}
 }
 
+// TestDiffBothRun: a plan that leaves the old program running warns where a window says that there are jobs inside.
+func TestDiffBothRun(t *testing.T) {
+	const want = `app-1? previous = "running" and a window: jobs that the program schedules by itself would be run by both slots; rollout { strategy = "recreate" } never runs two`
+	night := []config.Ref{{Kind: "batch_window", Name: "night"}}
+	for _, c := range []struct {
+		name, previous, runs string
+		windows              []config.Ref
+		warns                bool
+	}{
+		{"running, and a window", "running", "41", night, true},
+		{"running, and no window", "running", "41", nil, false},
+		{"stopped", "stopped", "41", night, false},
+		{"nothing is switched", "running", "42", night, false},
+	} {
+		sc := see(teatime(func(s *Spec) { s.Previous, s.Windows = c.previous, c.windows })).runs("app-1", "blue", c.runs).routes("web-1", blue).routes("web-2", blue)
+		got := told(diff(ref(), sc.spec, sc.facts()))
+		if slices.Contains(got, want) != c.warns {
+			t.Errorf("%s:\n%s", c.name, strings.Join(got, "\n"))
+		}
+	}
+}
+
 // TestDiffUnits: a unit that was changed by hand is written again; what was started with it since is replaced; a file that
 // somebody put beside it is theirs.
 func TestDiffUnits(t *testing.T) {
@@ -815,6 +837,9 @@ func TestDiffRecreateOrder(t *testing.T) {
 		want(t, steps[id(app, "health")].Before, release("app-1", providers.Activate), release("app-2", providers.Activate), release(app, providers.Prune))
 		if stop.Final || stop.Undo == nil || stop.Undo.Script != "service/revive" || len(stop.Gates) != 1 || stop.Do.Args[8] != "again" {
 			t.Errorf("stop: %+v", stop)
+		}
+		if stop.Until != id(app, "health") {
+			t.Errorf("jobs wait until %q", stop.Until)
 		}
 	}
 	want(t, steps[id("app-2", "stop-blue")].After, id("app-1", "health"))

@@ -44,6 +44,7 @@ func (b *builder) makeRoom(h string, after []providers.StepID) (all []providers.
 		s := b.step(h, id)
 		s.Do.Args[4] = seconds(max(b.spec.Nginx.Drain, 10*time.Second))
 		s.Do.Args[8] = b.again()
+		s.Until = b.id(h, "health") // jobs that rely on the program wait until there is one again
 		s.Undo = &remote.Call{Script: "service/revive", Args: []string{b.spec.Name, name, "60"}}
 		s.Limit += 3 * time.Minute // the old one is started within it
 		all = append(all, id)
@@ -52,6 +53,7 @@ func (b *builder) makeRoom(h string, after []providers.StepID) (all []providers.
 	for _, e := range b.evict {
 		if e.host == h {
 			all = append(all, b.stopStranger(e, after))
+			b.step(h, all[len(all)-1]).Until = b.id(h, "health")
 			b.warn(h, "%s is stopped before the new program is started, and shipctl can't start it again", e.who)
 		}
 	}

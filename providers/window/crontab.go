@@ -56,7 +56,7 @@ func (b *bench) crontabs() {
 
 // entry adds the starts of a crontab's line.
 func (b *bench) entry(c Crontab, host string, cronie bool, e entry) {
-	if !c.Filter.wanted(e.command) || strings.EqualFold(e.schedule, "@reboot") || b.frequent(e.schedule) {
+	if !c.Filter.wanted(e.command) || strings.EqualFold(e.schedule, "@reboot") || b.s.frequent(e.schedule) {
 		return
 	}
 	source := e.path + " on " + host
@@ -75,8 +75,52 @@ func (b *bench) entry(c Crontab, host string, cronie bool, e entry) {
 	}
 	for _, z := range zones {
 		if next, loc, ok := b.schedule(source, host, e.schedule, z); ok {
+			if fixed(e.schedule) {
+				next = caughtUp(next, e.schedule, loc)
+			}
 			b.job(providers.Reason{Source: "crontab", Host: host, Job: e.command, Text: "\"" + cut(e.command) + "\" (" + source + ")"},
 				rule{next: next, loc: loc, lasts: c.Duration, now: clock.now})
+		}
+	}
+}
+
+// fixed says that cron takes a job for one at a fixed time: neither minute nor hour begins with *.
+func fixed(schedule string) bool {
+	f := strings.Fields(schedule)
+	return len(f) == 1 && !strings.EqualFold(f[0], "@hourly") || len(f) == 5 && f[0][0] != '*' && f[1][0] != '*'
+}
+
+// caughtUp adds what Debian's cron and cronie do when clocks are put forward, by less than three hours: what was left out of
+// a job at a fixed time is started right after.
+func caughtUp(next func(time.Time) (time.Time, bool), schedule string, loc *time.Location) func(time.Time) (time.Time, bool) {
+	s, err := cron.Parse(schedule)
+	if err != nil {
+		return next
+	}
+	return func(after time.Time) (time.Time, bool) {
+		start, ok := next(after)
+		last := after.Add(horizon)
+		if ok && start.Before(last) {
+			last = start
+		}
+		for t := after; ; {
+			_, change := t.In(loc).ZoneBounds()
+			if !change.IsZero() && !change.After(t) { // so Go says on the last day of a leap year
+				change = time.Date(t.UTC().Year()+1, 1, 1, 0, 0, 0, 0, time.UTC)
+			}
+			if change.IsZero() || change.After(last) {
+				return start, ok
+			}
+			_, was := t.In(loc).Zone()
+			_, is := change.In(loc).Zone()
+			gap := time.Duration(is-was) * time.Second
+			if gap > 0 && gap < 3*time.Hour {
+				// On a clock that was not put forward it would come then.
+				if left, is := s.Next(change.Add(-time.Second), time.FixedZone("", was)); is && left.Before(change.Add(gap)) {
+					return change.In(loc), true
+				}
+			}
+			t = change
 		}
 	}
 }
@@ -90,7 +134,7 @@ func (b *bench) started(c Crontab, host string, t tab) {
 			if plain(e.command) == plain(r.command) || strings.HasSuffix(plain(r.command), " -c "+plain(e.command)) {
 				found, command = true, e.command
 				mine := len(c.Users) == 0 || slices.Contains(c.Users, e.user)
-				counts = counts || mine && c.Filter.wanted(e.command) && !b.frequent(e.schedule)
+				counts = counts || mine && c.Filter.wanted(e.command) && !b.s.frequent(e.schedule)
 			}
 		}
 		if counts || !found && c.Filter.wanted(r.command) {

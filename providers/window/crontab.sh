@@ -67,6 +67,17 @@ elif [ -n "$spool" ]; then
 	done
 fi
 
+# elsewhere PID: it is in a container: another machine's. Whose namespace we may not look at is told by NSpid, which names
+# a pid for each border; what neither says runs here.
+elsewhere() {
+	# shellcheck disable=SC3013 # dash and busybox have it
+	if [ -e "/proc/$1/ns/pid" ]; then
+		[ ! "/proc/$1/ns/pid" -ef /proc/self/ns/pid ]
+	else
+		grep -q '^NSpid:[[:space:]]*[0-9][0-9]*[[:space:]][[:space:]]*[0-9]' "/proc/$1/status" 2>/dev/null
+	fi
+}
+
 # What cron runs: the children of its processes that are no cron themselves.
 boot=$(sed -n '/^btime /{s///p;q;}' /proc/stat)
 cat /proc/[0-9]*/stat 2>/dev/null | awk '
@@ -82,8 +93,7 @@ cat /proc/[0-9]*/stat 2>/dev/null | awk '
 	}
 	END { for (p in parent) if ((parent[p] in cron) && !(p in cron) && state[p] != "Z") print p, start[p] }' |
 	while read -r pid start; do
-		# shellcheck disable=SC3013 # dash and busybox have it
-		[ "/proc/$pid/ns/pid" -ef /proc/self/ns/pid ] || continue # in a container: another machine's
+		if elsewhere "$pid"; then continue; fi
 		[ -r "/proc/$pid/cmdline" ] || continue
 		command=$(tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline" | tr -c ' -~' '?' | cut -c 1-1000)
 		[ -n "$command" ] && printf 'run %s %s %s\n' "$pid" "$((boot + start / 100))" "$command"

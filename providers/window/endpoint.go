@@ -142,7 +142,7 @@ func (b *bench) tasks(e Endpoint, host, at, body string) {
 }
 
 func (b *bench) cronTask(e Endpoint, host, at string, t task) {
-	if !e.Filter.wanted(t.Runnable.Target) || t.Expression == "-" || b.frequent(t.Expression) {
+	if !e.Filter.wanted(t.Runnable.Target) || t.Expression == "-" || b.s.frequent(t.Expression) {
 		return
 	}
 	b.execution(e, host, at, t)

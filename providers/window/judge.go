@@ -121,7 +121,7 @@ func (b *bench) declared() {
 	for _, h := range b.apart() {
 		now := b.clocks[h].now
 		for _, c := range b.s.Crons {
-			if next, loc, ok := b.schedule("cron "+c.Name, "", c.Schedule, c.Zone); ok && !b.frequent(c.Schedule) {
+			if next, loc, ok := b.schedule("cron "+c.Name, "", c.Schedule, c.Zone); ok && !b.s.frequent(c.Schedule) {
 				b.job(providers.Reason{Source: "cron " + c.Name, Job: c.Name, Text: c.Name}, rule{next: next, loc: loc, lasts: c.Duration, now: now})
 			}
 		}
@@ -163,9 +163,12 @@ func (b *bench) schedule(source, host, expr, zone string) (func(time.Time) (time
 }
 
 // frequent says that a schedule does not count.
-func (b *bench) frequent(expr string) bool {
-	s, err := cron.Parse(expr)
-	return err == nil && b.s.IgnoreFrequent && s.Frequent()
+func (s Spec) frequent(expr string) bool {
+	if !s.IgnoreFrequent {
+		return false
+	}
+	c, err := cron.Parse(expr)
+	return err == nil && c.Frequent()
 }
 
 // wanted says that something with that name counts.

@@ -159,6 +159,7 @@ func TestJudgeSources(t *testing.T) {
 		return `[{"next":` + next + `,"left":1,"last":0,"passed":0,"unit":"settle.timer","activates":"settle.service"}]` + "\n@timers\nId=settle.timer\nTimersMonotonic=\nTimersCalendar=%s\n@running\n"
 	}
 	at13 := strconv.FormatInt(time.Date(2026, 3, 2, 4, 0, 0, 0, time.UTC).UnixMicro(), 10)
+	at12 := strconv.FormatInt(time.Date(2026, 3, 2, 3, 0, 0, 0, time.UTC).UnixMicro(), 10)
 	at14 := strconv.FormatInt(time.Date(2026, 3, 2, 5, 0, 0, 0, time.UTC).UnixMicro(), 10)
 	port := func(status, body string) string {
 		return "port 8081 -\nport 8082 " + status + "\n|" + body + "\n"
@@ -192,6 +193,10 @@ func TestJudgeSources(t *testing.T) {
 
 		{"timer, soon", timers, strings.ReplaceAll(list(at13), "%s", "{ OnCalendar=*-*-* 13:00:00 Asia/Seoul ; next_elapse=x }"), false, "settle.timer on batch-1 starts at 2026-03-02T13:00:00+09:00, in 19m"},
 		{"timer, later", timers, list(at14), true, ""},
+		{"timer, due and not started", timers, list(at12), false, "settle.timer on batch-1 was due at 2026-03-02T12:00:00+09:00 and has not started yet"},
+		{"timer, due and started", timers, list(at12) + "Id=settle.service\nInactiveExitTimestamp=@1772400000\n", false, "settle.service runs on batch-1 since"},
+		{"timer, due and frequent", timers, strings.ReplaceAll(list(at12), "%s", "{ OnCalendar=*-*-* *:00:00 ; next_elapse=x }"), true, ""},
+		{"timer, twice a day", timers, strings.ReplaceAll(list(at13), "%s", "{ OnCalendar=*-*-* 01/12:00:00 ; next_elapse=x }"), false, "settle.timer on batch-1 starts at"},
 		{"timer, never again", timers, list("null"), true, ""},
 		{"timer, frequent", timers, strings.ReplaceAll(list(at13), "%s", "{ OnCalendar=*-*-* *:00/5:00 ; next_elapse=x }"), true, ""},
 		{"timer, every hour", timers, strings.ReplaceAll(list(at13), "%s", "{ OnCalendar=*-*-* *:00:00 ; next_elapse=x }"), true, ""},
@@ -251,6 +256,33 @@ func TestJudgeSources(t *testing.T) {
 	}
 }
 
+// TestJudgeCrontabGap: cron starts a job at a fixed time right after the change of clocks that leaves the time out.
+func TestJudgeCrontabGap(t *testing.T) {
+	spec := Spec{Before: 20 * time.Minute, IgnoreFrequent: true, Crontabs: []Crontab{{Hosts: []string{"b"}, Duration: time.Minute}}}
+	for _, c := range []struct{ name, zone, now, line, why, until string }{
+		{"soon", "Europe/Berlin", "2026-03-29T01:41:00+01:00", "30 2 * * * x", "starts at 2026-03-29T03:00:00+02:00, in 19m", "2026-03-29T03:01:00+02:00"},
+		{"later", "Europe/Berlin", "2026-03-29T01:39:00+01:00", "30 2 * * * x", "", "2026-03-29T01:40:00+01:00"},
+		{"just now", "Europe/Berlin", "2026-03-29T03:00:30+02:00", "30 2 * * * x", "started at 2026-03-29T03:00:00+02:00", "2026-03-29T03:01:00+02:00"},
+		{"over", "Europe/Berlin", "2026-03-29T03:01:00+02:00", "30 2 * * * x", "", "2026-03-30T02:10:00+02:00"},
+		{"the first minute of the gap", "Europe/Berlin", "2026-03-29T01:41:00+01:00", "0 2 * * * x", "starts at 2026-03-29T03:00:00+02:00", "2026-03-29T03:01:00+02:00"},
+		{"not of the gap", "Europe/Berlin", "2026-03-29T01:41:00+01:00", "30 3 * * * x", "", "2026-03-29T03:10:00+02:00"},
+		{"not on that day", "Europe/Berlin", "2026-03-29T01:41:00+01:00", "30 2 * * 1 x", "", "2026-03-30T02:10:00+02:00"},
+		{"a minute of every hour", "Europe/Berlin", "2026-03-29T01:41:00+01:00", "*/30 2 * * * x", "", ""},
+		{"the hour that comes twice", "Europe/Berlin", "2026-10-25T02:11:00+01:00", "30 2 * * * x", "starts at 2026-10-25T02:30:00+01:00", "2026-10-25T02:31:00+01:00"},
+		{"midnight", "America/Sao_Paulo", "2018-11-03T23:45:00-03:00", "@daily x", "starts at 2018-11-04T01:00:00-02:00", "2018-11-04T01:01:00-02:00"},
+		{"a whole day left out is no change of clocks to cron", "Pacific/Apia", "2011-12-29T23:45:00-10:00", "0 12 30 12 * x", "", "2012-12-30T11:40:00+14:00"},
+		{"a zone without changes", "UTC", "2026-03-29T01:39:00Z", "30 2 * * * x", "", "2026-03-29T02:10:00Z"},
+		{"never", "Europe/Berlin", "2026-03-29T01:41:00+01:00", "30 2 30 2 * x", "", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			f := remote.Facts{}
+			f.Put(clock("b"), at(t, c.now, c.zone))
+			f.Put(spec.Crontabs[0].query("b"), seen("daemon cron\nfile user batch x\n|"+c.line+"\n"))
+			want{c.why == "", c.until, c.why}.check(t, judge(config.Ref{}, spec, providers.Case{Facts: f}))
+		})
+	}
+}
+
 // TestJudgeUnknown: a source that can't be asked closes the window, whatever the reason, and it is said.
 func TestJudgeUnknown(t *testing.T) {
 	spec := Spec{
@@ -289,5 +321,27 @@ func TestJudgeUnknown(t *testing.T) {
 	}
 	if v := judge(config.Ref{}, Spec{Endpoints: spec.Endpoints, Crontabs: spec.Crontabs}, providers.Case{Facts: good}); v.Open || !strings.Contains(v.Why, "no service names this window") {
 		t.Errorf("%+v", v)
+	}
+}
+
+// TestHolds: what does not count is kept from starting too, and nobody waits for it to end.
+func TestHolds(t *testing.T) {
+	spec := Spec{IgnoreFrequent: true, Jobs: []Batch{{"batch.settlement", "/srv/s", []string{"b"}, []Job{
+		{"invest", "0 0 13 * * *", seoul}, {"tick", "* * * * *", ""}, {"loose", "", ""}, {"hourly", "@hourly", ""},
+	}}}}
+	for frequent, want := range map[bool][3]string{
+		true:  {"/srv/s 600 30 invest loose -- tick hourly", "/srv/s 600 30 -- invest tick loose hourly", "/srv/s invest tick loose hourly"},
+		false: {"/srv/s 600 30 invest tick loose hourly --", "/srv/s 600 30 -- invest tick loose hourly", "/srv/s invest tick loose hourly"},
+	} {
+		spec.IgnoreFrequent = frequent
+		h := hold(spec)
+		if len(h) != 1 {
+			t.Fatal(h)
+		}
+		for i, c := range []remote.Call{h[0].Do, h[0].Anyway, h[0].LetGo} {
+			if got := strings.Join(c.Args, " "); got != want[i] || !c.Unlocked {
+				t.Errorf("ignore_frequent = %v: %s %q, want %q", frequent, c.Script, got, want[i])
+			}
+		}
 	}
 }

@@ -2,6 +2,7 @@ package window
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -198,6 +199,90 @@ func TestProcessScript(t *testing.T) {
 	})
 }
 
+// TestProcessScriptOfOthers: whose namespaces one may not look at counts; what is in a container does not, whoever asks.
+func TestProcessScriptOfOthers(t *testing.T) {
+	each(t, func(t *testing.T, sh string) {
+		nobody := asNobody(t, sh)
+		first := strings.Fields(cmdline(t, "1"))[0]
+		if out, status := under(t, nobody, nil, "process", first); status != 0 || !strings.Contains(out, "proc 1 ") {
+			t.Errorf("the first process of all: exit %d: %s", status, out)
+		}
+		if os.Getuid() != 0 {
+			return
+		}
+		// The text of the command line is put together behind the border only.
+		cmd := exec.Command("unshare", "-pf", "--kill-child", "sh", "-c", `exec sleep "98$0"`, "74")
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }()
+		inside := ""
+		for range 100 {
+			raw, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", cmd.Process.Pid, cmd.Process.Pid))
+			if inside = strings.TrimSpace(string(raw)); inside != "" && strings.HasPrefix(cmdline(t, inside), "sleep 9874") {
+				break
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+		for _, who := range []string{sh, nobody} {
+			if out, status := under(t, who, nil, "process", "sleep 9874"); status != 0 || out != "" {
+				t.Errorf("%s: pid %s is in a container: exit %d: %s", who, inside, status, out)
+			}
+		}
+	})
+}
+
+// TestProcessScriptLong: the text may stand behind a class path of any length.
+func TestProcessScriptLong(t *testing.T) {
+	cmd := exec.Command("sh", "-c", "sleep 9873; true", strings.Repeat("x.jar:", 20000), "com.example.Settle9873")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		_ = exec.Command("pkill", "-P", strconv.Itoa(cmd.Process.Pid)).Run()
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	}()
+	each(t, func(t *testing.T, sh string) {
+		out, status := under(t, sh, nil, "process", "com.example.Settle9873")
+		if status != 0 || !strings.HasPrefix(out, fmt.Sprintf("proc %d ", cmd.Process.Pid)) || len(out) > 300 {
+			t.Errorf("exit %d: %.300s", status, out)
+		}
+	})
+}
+
+func cmdline(t *testing.T, pid string) string {
+	t.Helper()
+	raw, err := os.ReadFile("/proc/" + pid + "/cmdline")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.ReplaceAll(string(raw), "\x00", " ")
+}
+
+// asNobody is a shell of somebody without any rights: an ordinary user's, where the test is one's already.
+func asNobody(t *testing.T, shell string) string {
+	t.Helper()
+	if os.Getuid() != 0 {
+		return shell
+	}
+	dir, err := os.MkdirTemp("/var/tmp", "shipctl-nobody-*") // others may not enter the test's own
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	name := dir + "/sh"
+	applet := ""
+	if shell == "busybox" {
+		applet = " sh"
+	}
+	put(t, name, "#!/bin/sh\nexec setpriv --reuid=65534 --regid=65534 --clear-groups "+shell+applet+" \"$@\"\n", 0o755)
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
 // TestTimersScript: a systemctl of the test's own answers as Debian's; and none, or one that fails, is said.
 func TestTimersScript(t *testing.T) {
 	each(t, func(t *testing.T, sh string) {
@@ -230,9 +315,14 @@ esac
 
 func TestOften(t *testing.T) {
 	for value, want := range map[string]bool{
-		"{ OnCalendar=*-*-* 13:00:00 ; next_elapse=x }": false, "{ OnCalendar=*-*-* *:00:00 ; next_elapse=x }": true, "{ OnCalendar=*-*-* 06,18:*:00 ; next_elapse=x }": true,
-		"{ OnCalendar=*-*-* 13:00/5:00 ; next_elapse=x }": true, "{ OnCalendar=Mon *-*-01 00:00:00 ; next_elapse=x }": false,
-		"{ OnCalendar=*-*-* 13:00:00 Asia/Seoul ; next_elapse=x }": false, "{ OnUnitActiveUSec=1min ; next_elapse=x }": true,
+		"{ OnCalendar=*-*-* 13:00:00 ; next_elapse=x }": false, "{ OnCalendar=*-*-* *:00:00 ; next_elapse=x }": true, "{ OnCalendar=*-*-* *:00/5:00 ; next_elapse=x }": true,
+		"{ OnCalendar=*-*-* 00/12:00:00 ; next_elapse=x }": false, "{ OnCalendar=*-*-* 13:00/5:00 ; next_elapse=x }": false,
+		"{ OnCalendar=*-*-* 06,18:*:00 ; next_elapse=x }": false, "{ OnCalendar=*-*-* 09..17:*:00 ; next_elapse=x }": false, "{ OnCalendar=*-*-* 13:*:* ; next_elapse=x }": false,
+		"{ OnCalendar=*-*-* 00/1:30:00 ; next_elapse=x }": true, "{ OnCalendar=*-*-* 00..23:00:00 ; next_elapse=x }": true, "{ OnCalendar=*-*-* 00..11,12..23:*:00/10 ; next_elapse=x }": true,
+		"{ OnCalendar=*-*-* 01/1:00:00 ; next_elapse=x }": false, "{ OnCalendar=*-*-* 00/2,01/2:00:00 ; next_elapse=x }": true, "{ OnCalendar=*-*-* 00..23/2:00:00 ; next_elapse=x }": false,
+		"{ OnCalendar=*-*-* 00/0:00:00 ; next_elapse=x }": false, "{ OnCalendar=*-*-* x..99:00:00 ; next_elapse=x }": false,
+		"{ OnCalendar=Mon *-*-01 00:00:00 ; next_elapse=x }":       false,
+		"{ OnCalendar=*-*-* 13:00:00 Asia/Seoul ; next_elapse=x }": false, "{ OnCalendar=Mon *-*-* *:00:00 Asia/Seoul ; next_elapse=x }": true, "{ OnUnitActiveUSec=1min ; next_elapse=x }": true,
 		"{ OnUnitActiveUSec=1d ; next_elapse=x } { OnBootUSec=15min ; next_elapse=x }": false, "{ OnUnitInactiveUSec=1h 30min ; next_elapse=x }": false,
 		"{ OnBootUSec=15min ; next_elapse=x }": false, "": false,
 	} {

@@ -68,7 +68,7 @@ func (b *bench) launched(batch Batch, host, text string) map[string]time.Duratio
 		switch {
 		case len(is) == 1 && is[0] == "idle":
 		case len(is) >= 2 && is[0] == "running":
-			if b.frequent(j.Schedule) {
+			if b.s.frequent(j.Schedule) {
 				continue
 			}
 			var since, ends time.Time
@@ -92,7 +92,7 @@ func (b *bench) scheduled(batch Batch, host string, took map[string]time.Duratio
 		return
 	}
 	for _, j := range batch.Jobs {
-		if j.Schedule == "" || b.frequent(j.Schedule) {
+		if j.Schedule == "" || b.s.frequent(j.Schedule) {
 			continue
 		}
 		zone := j.Zone

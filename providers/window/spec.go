@@ -218,26 +218,37 @@ func watch(s Spec, users []providers.Place) (out []remote.Query) {
 	return out
 }
 
-// How long launchers keep jobs waiting at most while a step runs that they must not meet, and how long the step waits
-// for those that run already.
+// How long launchers keep jobs waiting when nobody renews that, longer than a stop takes that can't be reached any more;
+// and how long a step that jobs must not meet waits for those that run already.
 const (
-	heldFor  = time.Hour
+	heldFor  = 10 * time.Minute
 	patience = 30 * time.Second
 )
 
-// hold: launchers keep their jobs from starting.
+// hold: launchers keep their jobs from starting. Those that run are waited for, but for what does not count: of a job every
+// minute there may always be one.
 func hold(s Spec) (out []providers.Hold) {
 	seconds := func(d time.Duration) string { return strconv.Itoa(int(d / time.Second)) }
 	for _, b := range s.Jobs {
-		var names []string
+		var names, must, frequent []string
 		for _, j := range b.Jobs {
 			names = append(names, j.Name)
+			if s.frequent(j.Schedule) {
+				frequent = append(frequent, j.Name)
+			} else {
+				must = append(must, j.Name)
+			}
 		}
+		call := func(script string, args ...[]string) remote.Call {
+			return remote.Call{Script: script, Args: append([]string{b.Root}, slices.Concat(args...)...), Unlocked: true}
+		}
+		atMost, behind := []string{seconds(heldFor), seconds(patience)}, []string{"--"}
 		for _, h := range b.Hosts {
 			out = append(out, providers.Hold{
-				Host: h, Limit: patience + 30*time.Second,
-				Do:    remote.Call{Script: scriptHold, Args: append([]string{b.Root, seconds(heldFor), seconds(patience)}, names...), Unlocked: true},
-				LetGo: remote.Call{Script: scriptLetGo, Args: append([]string{b.Root}, names...), Unlocked: true},
+				Host: h, Limit: patience + 30*time.Second, Renew: heldFor / 5,
+				Do:     call(scriptHold, atMost, must, behind, frequent),
+				Anyway: call(scriptHold, atMost, behind, names),
+				LetGo:  call(scriptLetGo, names),
 			})
 		}
 	}

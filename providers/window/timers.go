@@ -3,6 +3,7 @@ package window
 import (
 	"encoding/json"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -46,7 +47,8 @@ func (b *bench) timers() {
 }
 
 func (b *bench) timer(ts Timers, host string, set timerSet, t timer) {
-	if since, runs := set.running[t.Activates]; runs {
+	since, runs := set.running[t.Activates]
+	if runs {
 		b.running("systemd timers", host, t.Activates, since, time.Time{})
 	}
 	if t.Next == nil || *t.Next <= 0 {
@@ -54,6 +56,14 @@ func (b *bench) timer(ts Timers, host string, set timerSet, t timer) {
 	}
 	clock := b.clocks[host]
 	start := time.UnixMicro(*t.Next).UTC()
+	if b.c.Later == 0 && !runs && !start.After(clock.now) {
+		// AccuracySec: systemd starts it within so long after.
+		b.reasons = append(b.reasons, providers.Reason{
+			Source: "systemd timers", Host: host, Job: t.Unit, Start: in(start, clock.zone),
+			Text: t.Unit + " on " + host + " was due at " + stamp(start, clock.zone) + " and has not started yet",
+		})
+		return
+	}
 	next := func(after time.Time) (time.Time, bool) { return start, start.After(after) }
 	b.job(providers.Reason{Source: "systemd timers", Host: host, Job: t.Unit, Text: t.Unit + " on " + host},
 		rule{next: next, loc: clock.zone, lasts: ts.Duration, now: clock.now})
@@ -97,15 +107,12 @@ var (
 	onMonotonic = regexp.MustCompile(`On(?:UnitActive|UnitInactive)USec=([^;}]*)`)
 )
 
-// often says that a timer elapses every second, minute or hour: "{ OnCalendar=*-*-* *:00/5:00 ; next_elapse=… }",
-// "{ OnUnitActiveUSec=1min ; next_elapse=… }".
+// often says that a timer elapses at least once in every hour of the days that it has: "{ OnCalendar=*-*-* *:00/5:00 ;
+// next_elapse=… }", "{ OnUnitActiveUSec=1min ; next_elapse=… }".
 func often(value string) bool {
 	for _, m := range onCalendar.FindAllStringSubmatch(value, -1) {
-		for _, part := range strings.SplitN(m[1], ":", 3) {
-			from, step, stepped := strings.Cut(part, "/")
-			if part == "*" || stepped && strings.Trim(from, "0*") == "" && step != "" {
-				return true
-			}
+		if hours, _, _ := strings.Cut(m[1], ":"); everyHour(hours) {
+			return true
 		}
 	}
 	for _, m := range onMonotonic.FindAllStringSubmatch(value, -1) {
@@ -114,6 +121,36 @@ func often(value string) bool {
 		}
 	}
 	return false
+}
+
+// everyHour reads the hours of a calendar specification: "*", "06,18", "00/2", "09..17", "00..23/2".
+func everyHour(hours string) bool {
+	var has [24]bool
+	for part := range strings.SplitSeq(hours, ",") {
+		if part == "*" {
+			return true
+		}
+		values, step, stepped := strings.Cut(part, "/")
+		from, to, ranged := strings.Cut(values, "..")
+		first, err := strconv.Atoi(from)
+		last, every := first, 1
+		if stepped {
+			last = 23
+		}
+		if ranged && err == nil {
+			last, err = strconv.Atoi(to)
+		}
+		if stepped && err == nil {
+			every, err = strconv.Atoi(step)
+		}
+		if err != nil || first < 0 || last > 23 || every < 1 {
+			return false
+		}
+		for h := first; h <= last; h += every {
+			has[h] = true
+		}
+	}
+	return !slices.Contains(has[:], false)
 }
 
 // span reads a duration of systemd's: "1h 30min 5s".

@@ -88,20 +88,23 @@ batch_window "settlement" {
 }
 `
 
-// relies fails when the server that it found at its beginning is another one, or none, at its end.
+// relies fails when there is no server at its beginning, or another one, or none, at its end.
 const relies = `server() { curl -s -m 5 http://127.0.0.1:8081/ | sed 's/.*"pid":\([0-9]*\).*/\1/'; }
 a=$(server)
 sleep "${1:-1}"
 b=$(server)
-[ -z "$a" ] || [ "$a" = "$b" ] || { echo "the server was $a and is $b"; exit 9; }
+[ -n "$a" ] && [ "$a" = "$b" ] || { echo "the server was $a and is $b"; exit 9; }
 `
 
 // TestRecreateAmongJobs: 200 jobs start in the very moment between the last look and the stop of a server of which two must
-// never run at once. None loses the server that it began with: those wait. Those that run are waited for.
+// never run at once. None loses the server that it began with, and none begins without one: they wait until the new one is
+// healthy; 40 more until the old one runs again, since the new one does not get so. Those that run are waited for.
 func TestRecreateAmongJobs(t *testing.T) {
 	t.Parallel()
-	hcl := strings.Replace(batchServer("systemd", "--abrupt"), "  rollout {", "  windows = [batch_window.settlement]\n  rollout {", 1)
-	s := newSite(t, []string{"box-1"}, hcl+amongJobs)
+	server := func(flags ...string) string {
+		return strings.Replace(batchServer("systemd", flags...), "  rollout {", "  windows = [batch_window.settlement]\n  rollout {", 1) + amongJobs
+	}
+	s := newSite(t, []string{"box-1"}, server("--abrupt"))
 	points := watch(t)
 	s.env = append(s.env, points.env)
 	if err := os.MkdirAll(filepath.Join(s.dir, "build", "settlement"), 0o755); err != nil {
@@ -113,7 +116,7 @@ func TestRecreateAmongJobs(t *testing.T) {
 	const rounds, atOnce = 5, 40
 	box.WriteFile("/run/jobs", fmt.Sprintf("mkdir -p /run/j\nfor i in $(seq %d); do (/srv/settlement/jobs/close >/run/j/$1.$i.out 2>&1; echo $? >/run/j/$1.$i.status) & done\nwait\n", atOnce), 0o644)
 	stop := point{Step: `service.teatime["box-1"]/stop-blue`, Moment: "before"}
-	for i := range rounds {
+	for i := range rounds + 1 {
 		version := fmt.Sprint(2 + i)
 		s.artifact(version)
 		start := once(stop, func() string {
@@ -121,23 +124,32 @@ func TestRecreateAmongJobs(t *testing.T) {
 			return ""
 		})
 		points.at(func(p point) string {
-			if i%2 == 0 && p.Moment == "after" && strings.HasSuffix(p.Step, "/publish") { // it runs when the deployment comes to the stop
+			if i%2 == 0 && i < rounds && p.Moment == "after" && strings.HasSuffix(p.Step, "/publish") { // it runs when the deployment comes to the stop
 				_, _ = box.Try("setsid /srv/settlement/jobs/close 3 >/run/long.out 2>&1 </dev/null & sleep 0.2")
 			}
 			return start(p)
 		})
-		out := s.deploy(version, "-wait-window=1m")
+		var out string
+		if i < rounds {
+			out = s.deploy(version, "-wait-window=1m")
+		} else {
+			s.write("main.hcl", server("--abrupt", "--unhealthy"))
+			out = s.fails(6, "apply", "-auto-approve", "-detailed-exitcode", "-var", "version="+version, "-wait-window=1m")
+			s.has(out, `stop blue .*… undone`)
+		}
 		if !slices.Contains(points.points(), stop) {
 			t.Errorf("round %d: nothing was stopped", i)
 		}
-		if i%2 == 0 {
+		if i%2 == 0 && i < rounds {
 			s.has(out, `Waiting up to 1m.*close runs on box-1`)
 		}
 	}
+	s.write("main.hcl", server("--abrupt"))
+	const all = (rounds + 1) * atOnce
 	for n := 0; ; n++ {
 		got := box.Exec("cat /run/long.out; cd /run/j && ls *.status | wc -l; cat *.status | sort | uniq -c; cat *.out | grep 'the server was' | head; true")
-		if lines := strings.Fields(got); len(lines) > 0 && lines[0] == fmt.Sprint(rounds*atOnce) || n > 100 {
-			if strings.Join(lines, " ") != fmt.Sprintf("%d %d 0", rounds*atOnce, rounds*atOnce) {
+		if lines := strings.Fields(got); len(lines) > 0 && lines[0] == fmt.Sprint(all) || n > 100 {
+			if strings.Join(lines, " ") != fmt.Sprintf("%d %d 0", all, all) {
 				t.Errorf("how the jobs ended:\n%s", got)
 			}
 			break

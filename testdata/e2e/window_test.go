@@ -81,10 +81,25 @@ func (s *site) programOf(version string) bool {
 	return strings.TrimSpace(out) != ""
 }
 
+// amid makes a plan of a version while the window is open, and applies it. begin is when nginx has been switched and
+// nothing was stopped yet.
+func (s *site) amid(points *checkpoints, version string, begin func(), flags ...string) result {
+	s.t.Helper()
+	s.has(s.ok("plan", "-var", "version="+version, "-out=saved"), `window settlement: open`)
+	points.at(once(point{Step: `service.teatime["box-1"]/switch`, Moment: "after"}, func() string {
+		begin()
+		return ""
+	}))
+	defer points.at(nil)
+	return s.run(append(append([]string{"apply", "-detailed-exitcode"}, flags...), "saved")...)
+}
+
 // TestWindow: S2. The machine's clock is shifted; nobody waits for 13:00.
 func TestWindow(t *testing.T) {
 	t.Parallel()
 	s := newWindow(t, []string{"box-1"}, window)
+	points := watch(t)
+	s.env = append(s.env, points.env)
 	box := s.m("box-1")
 	early, late := "2026-03-02T12:39:00+09:00", "2026-03-02T12:41:00+09:00"
 	s.clock("box-1", early)
@@ -133,6 +148,17 @@ func TestWindow(t *testing.T) {
 		s.gate(0)
 	})
 	t.Run("it starts between plan and stop", func(t *testing.T) { betweenPlanAndStop(s.with(t)) })
+	t.Run("it starts between plan and stop, forced", func(t *testing.T) {
+		s := s.with(t)
+		s.clock("box-1", "2026-03-02T12:30:00+09:00")
+		r := s.amid(points, "1", func() { _, _ = box.Try("touch " + busy) }, "-force-window=the auditors wait")
+		box.Exec("rm " + busy)
+		if r.code != 0 || live(s, "box-1") != "1" || s.programOf("2") {
+			t.Errorf("exit %d, or the old one runs", r.code)
+		}
+		s.has(r.out, `window settlement: open`, `Forced, for this reason: the auditors wait. .*answers 403`, `stop \w+ \(pid \d+\) … done`)
+		s.has(s.ok("history", "-limit=1"), `window forced: the auditors wait`)
+	})
 	t.Run("waited for", func(t *testing.T) {
 		s := s.with(t)
 		s.clock("box-1", late)
@@ -162,7 +188,7 @@ func TestWindow(t *testing.T) {
 		if r.code != 0 || strings.Contains(r.out, `"forced"`) || strings.Contains(r.out, "Forced") {
 			t.Errorf("exit %d, or it says that an open window was forced", r.code)
 		}
-		if out := s.ok("history", "-json"); strings.Contains(out, "to be sure") || strings.Count(out, `"forced"`) != 1 {
+		if out := s.ok("history", "-json"); strings.Contains(out, "to be sure") || strings.Count(out, `"forced"`) != 2 {
 			t.Errorf("in the history:\n%s", out)
 		}
 	})
@@ -203,6 +229,15 @@ func TestBatchServerExample(t *testing.T) {
 	s.gate(0)
 	s.has(s.deploy("2"), `stop server \(pid \d+\) … done`, `start server on :8081 … done`)
 	s.settled("2")
+}
+
+// held checks that a deployment left the program of a version running, for that reason.
+func (s *site) held(r result, old, why string) {
+	s.t.Helper()
+	if r.code != 7 || !s.programOf(old) {
+		s.t.Errorf("exit %d, want 7: held; the old one runs: %v", r.code, s.programOf(old))
+	}
+	s.has(r.out, `stop \w+ .*: the window is closed`, why, `STILL TO DO +box-1 +stop`, `The window closed on the way`)
 }
 
 // betweenPlanAndStop: the plan was made while the window was open; the job starts while the old workers of nginx drain.
@@ -302,8 +337,10 @@ func TestWindowSources(t *testing.T) {
 	source := func(text string) string { return onBox(strings.Replace(found, "SOURCE", text, 1)) }
 	s := newWindow(t, []string{"box-1", "batch-1"}, source(`crontab { hosts = [host.batch-1] }`))
 	base := strings.TrimSuffix(s.read("main.hcl"), source(`crontab { hosts = [host.batch-1] }`))
+	points := watch(t)
+	s.env = append(s.env, points.env)
 	batch := s.m("batch-1")
-	batch.Exec("systemctl start cron; ln -sfn /usr/share/zoneinfo/Asia/Seoul /etc/localtime; rm -f /etc/cron.d/*")
+	batch.Exec("ln -sfn /usr/share/zoneinfo/Asia/Seoul /etc/localtime; rm -f /etc/cron.d/*; systemctl restart cron")
 	late, early := "2026-03-02T12:41:00+09:00", "2026-03-02T12:39:00+09:00"
 	t.Run("crontab", func(t *testing.T) {
 		s := s.with(t)
@@ -323,20 +360,36 @@ func TestWindowSources(t *testing.T) {
 		batch.Exec("rm /etc/cron.d/broken")
 		s.deploy("1")
 	})
-	t.Run("crontab, running", func(t *testing.T) {
+	t.Run("days when clocks change", func(t *testing.T) {
 		s := s.with(t)
-		batch.WriteFile("/srv/long.sh", "#!/bin/sh\nsleep 100 | cat\n", 0o755)
-		batch.Exec("printf '* * * * * /srv/long.sh\\n' | crontab -u deploy -")
-		s.write("main.hcl", base+strings.Replace(source(`crontab { hosts = [host.batch-1] }`), "ignore_frequent = true", "ignore_frequent = false", 1))
-		s.clock("batch-1", "")
-		for range 90 {
-			if r, _ := batch.Try("pgrep -f '[/]srv/long.sh'"); r != "" {
-				break
-			}
-			time.Sleep(time.Second)
+		batch.Exec("ln -sfn /usr/share/zoneinfo/Europe/Berlin /etc/localtime; echo '30 2 * * * /srv/settle.sh' | crontab -u deploy -")
+		for _, c := range []struct {
+			now  string
+			code int
+			says string
+		}{
+			{"2026-03-29T01:38:00+01:00", 0, `open until 2026-03-29T01:[34]`},
+			{"2026-03-29T01:41:00+01:00", 3, `starts at 2026-03-29T03:00:00\+02:00, in 19m`}, // right after the hour that is left out
+			{"2026-03-29T03:02:00+02:00", 0, `starts at 2026-03-30T02:30:00\+02:00`},
+			{"2026-10-25T02:08:00+02:00", 0, `starts at 2026-10-25T02:30:00\+02:00`},
+			{"2026-10-25T02:11:00+02:00", 3, `starts at 2026-10-25T02:30:00\+02:00, in 19m`},
+			{"2026-10-25T02:08:00+01:00", 0, `starts at 2026-10-25T02:30:00\+01:00`},
+			{"2026-10-25T02:11:00+01:00", 3, `starts at 2026-10-25T02:30:00\+01:00, in 19m`},
+		} {
+			s.clock("batch-1", c.now)
+			s.gate(c.code, c.says)
 		}
-		s.gate(3, `"/srv/long.sh" \(of cron, pid \d+\) runs on batch-1 since`)
-		batch.Exec("crontab -u deploy -r; pkill -f '[/]srv/long.sh'; true")
+		batch.Exec("ln -sfn /usr/share/zoneinfo/Asia/Seoul /etc/localtime")
+	})
+	t.Run("unreadable", func(t *testing.T) {
+		s := s.with(t)
+		hosts := s.read("hosts.hcl")
+		s.write("hosts.hcl", strings.Replace(hosts, "host \"batch-1\" {\n", "host \"batch-1\" {\n  sudo = false\n", 1))
+		s.clock("batch-1", early)
+		s.gate(3, `crontab of batch-1: not permitted.*/var/spool/cron/crontabs: deploy is not permitted to read the crontabs of others`)
+		s.write("main.hcl", base+source("crontab {\n    hosts = [host.batch-1]\n    users = [\"deploy\"]\n  }"))
+		s.gate(0)
+		s.write("hosts.hcl", hosts)
 	})
 	t.Run("systemd timer", func(t *testing.T) {
 		s := s.with(t)
@@ -345,22 +398,56 @@ func TestWindowSources(t *testing.T) {
 		batch.WriteFile("/etc/systemd/system/settle.service", "[Service]\nExecStart=sleep 100\n", 0o644)
 		timer := func(in time.Duration) {
 			at := time.Now().Add(in).UTC().Format("2006-01-02 15:04:05")
-			batch.WriteFile("/etc/systemd/system/settle.timer", "[Timer]\nAccuracySec=1s\nOnCalendar="+at+" UTC\n", 0o644)
-			batch.Exec("systemctl daemon-reload; systemctl restart settle.timer")
+			_, _ = batch.Try("printf '[Timer]\\nAccuracySec=1s\\nOnCalendar=" + at + " UTC\\n' >/etc/systemd/system/settle.timer; systemctl daemon-reload; systemctl restart settle.timer")
 		}
 		timer(19 * time.Minute)
 		s.gate(3, `settle.timer on batch-1 starts at .*, in 1[89]m`)
 		timer(21*time.Minute + 20*time.Second)
 		s.gate(0, `settle.timer on batch-1`)
-		timer(4 * time.Second)
-		for range 100 {
-			if out, _ := batch.Try("systemctl is-active settle.service"); strings.TrimSpace(out) == "active" {
-				break
+		timer(40 * time.Minute)
+		r := s.amid(points, "2", func() {
+			timer(3 * time.Second)
+			for range 100 {
+				if out, _ := batch.Try("systemctl is-active settle.service"); strings.TrimSpace(out) == "active" {
+					return
+				}
+				time.Sleep(100 * time.Millisecond)
 			}
-			time.Sleep(100 * time.Millisecond)
-		}
+		})
+		s.held(r, "1", `settle.service runs on batch-1 since 20`)
 		s.gate(3, `settle.service runs on batch-1 since 20`)
 		batch.Exec("systemctl stop settle.service; true")
+		s.deploy("2")
+		if s.programOf("1") {
+			t.Error("the old one was not stopped when the window was open")
+		}
+	})
+	t.Run("a job of cron's", func(t *testing.T) {
+		s := s.with(t)
+		s.write("main.hcl", base+source(`crontab { hosts = [host.batch-1] }`))
+		batch.WriteFile("/srv/long.sh", "#!/bin/sh\nsleep 100 | cat\n", 0o755)
+		batch.Exec("echo '0 13 * * * /srv/settle.sh' | crontab -u deploy -")
+		// The window's clock has left that minute behind; cron goes by the kernel's.
+		s.clock("batch-1", time.Now().Add(2*time.Hour).Format(time.RFC3339))
+		if now := time.Now().UTC().Add(2 * time.Hour); now.Hour() == 3 || now.Hour() == 4 { // 13:00 in Seoul is 04:00
+			s.clock("batch-1", time.Now().Add(5*time.Hour).Format(time.RFC3339))
+		}
+		r := s.amid(points, "3", func() {
+			_, _ = batch.Try("date -d @$(($(date +%s) + 62)) '+%M %H * * * /srv/long.sh' | crontab -u deploy -")
+			for range 90 { // cron begins a job at the full minute
+				if out, _ := batch.Try("pgrep -f '[/]srv/long.sh'"); out != "" {
+					return
+				}
+				time.Sleep(time.Second)
+			}
+		})
+		s.held(r, "2", `"/srv/long.sh" \(of cron, pid \d+\) runs on batch-1 since`)
+		s.gate(3, `"/srv/long.sh" \(of cron, pid \d+\) runs on batch-1 since`)
+		batch.Exec("crontab -u deploy -r; pkill -f '[/]srv/long.sh'; pkill -f '[s]leep 100'; true")
+		s.deploy("3", "-wait-window=30s") // cron takes a moment to notice
+		if s.programOf("2") {
+			t.Error("the old one was not stopped when the window was open")
+		}
 	})
 	t.Run("process", func(t *testing.T) {
 		s := s.with(t)
@@ -400,6 +487,11 @@ batch "settlement" {
     schedule  = "0 13 * * *"
     time_zone = "Asia/Seoul"
   }
+
+  job "night" { # by the machine's clock
+    command  = ["sh", "close.sh"]
+    schedule = "30 2 * * *"
+  }
 }
 
 batch_window "settlement" {
@@ -416,8 +508,9 @@ func TestWindowLauncher(t *testing.T) {
 		t.Fatal(err)
 	}
 	// The job takes long only where it is told to. What it sees of the old version is in its output.
-	s.write("build/settlement/close.sh", "echo began; [ ! -e /run/long ] || sleep 60; echo ended\n")
+	s.write("build/settlement/close.sh", "echo began; [ ! -e /run/long ] || sleep 110; echo ended\n")
 	batch := s.m("batch-1")
+	batch.Exec("ln -sfn /usr/share/zoneinfo/Europe/Berlin /etc/localtime")
 	for _, m := range []string{"box-1", "batch-1"} {
 		s.clock(m, "2026-03-02T12:00:00+09:00")
 	}
@@ -440,22 +533,45 @@ func TestWindowLauncher(t *testing.T) {
 		if r := s.run("apply", "-auto-approve", "-detailed-exitcode", "-var", "version=2"); r.code != 3 || live(s, "box-1") != "1" {
 			t.Errorf("apply: exit %d", r.code)
 		}
-		batch.Exec("rm /run/long; pkill -f '[s]leep 60'; true")
+		// It goes on running, and is no reason to wait for ever: others wait for the stop all the same.
+		r := s.run("apply", "-auto-approve", "-detailed-exitcode", "-var", "version=2", "-force-window=the audit waits")
+		if r.code != 0 || live(s, "box-1") != "2" || s.programOf("1") {
+			t.Errorf("forced: exit %d, or the old one runs", r.code)
+		}
+		s.has(r.out, `Forced, for this reason: the audit waits`, `not all jobs on batch-1 are kept from what is stopped: (?s:.*)still running after 30 s: close`)
+		if out := batch.Exec("ls -A /srv/settlement/jobs/.state"); strings.Contains(out, ".hold") || strings.Contains(r.out, "start meanwhile") {
+			t.Errorf("jobs were not held, or still are: %s", out)
+		}
+		batch.Exec("rm /run/long; pkill -f '[s]leep 110'; true")
 	})
 	t.Run("soon", func(t *testing.T) {
 		s := s.with(t)
-		s.clock("batch-1", "2026-03-02T12:41:00+09:00")
-		s.gate(3, `close on batch-1 starts at 2026-03-02T13:00:00\+09:00`)
+		for _, c := range []struct {
+			now  string
+			code int
+			says string
+		}{
+			{"2026-03-02T12:38:00+09:00", 0, `close on batch-1 starts at 2026-03-02T13:00:00\+09:00`},
+			{"2026-03-02T12:41:00+09:00", 3, `close on batch-1 starts at 2026-03-02T13:00:00\+09:00, in 19m`},
+			{"2026-03-29T01:41:00+01:00", 0, `close on batch-1 starts at 2026-03-29T13:00:00\+09:00`}, // half past two is left out
+			{"2026-03-30T02:11:00+02:00", 3, `night on batch-1 starts at 2026-03-30T02:30:00\+02:00, in 19m`},
+			{"2026-10-25T02:11:00+02:00", 3, `night on batch-1 starts at 2026-10-25T02:30:00\+02:00, in 19m`},
+			{"2026-10-25T02:33:00+02:00", 0, `night on batch-1 starts at 2026-10-25T02:30:00\+01:00`},
+			{"2026-10-25T02:11:00+01:00", 3, `night on batch-1 starts at 2026-10-25T02:30:00\+01:00, in 19m`},
+		} {
+			s.clock("batch-1", c.now)
+			s.gate(c.code, c.says)
+		}
 		s.clock("batch-1", "2026-03-02T12:00:00+09:00")
 	})
 	t.Run("starts again and again", func(t *testing.T) {
 		s := s.with(t)
 		// Every start while the old slot is stopped waits; none is refused, and each ends.
-		batch.WriteFile("/run/starts", "while [ ! -e /run/enough ]; do /srv/settlement/jobs/close; echo \"status $?\"; done\n", 0o644)
+		batch.WriteFile("/run/starts", "while [ ! -e /run/enough ]; do /srv/settlement/jobs/close; echo \"status $?\"; sleep 0.2; done\n", 0o644)
 		batch.Exec("rm -f /run/out; setsid sh /run/starts >/run/out 2>&1 </dev/null &")
 		var r result
 		for range 5 { // one that begins while the windows are judged closes them: it is told apart, and tried again
-			if r = s.run("apply", "-auto-approve", "-detailed-exitcode", "-var", "version=2", "-wait-window=1m"); r.code == 0 {
+			if r = s.run("apply", "-auto-approve", "-detailed-exitcode", "-var", "version=3", "-wait-window=1m"); r.code == 0 {
 				break
 			}
 			if r.code != 3 && r.code != 7 {

@@ -152,12 +152,19 @@ func (m *Model) hold(args []string, by string) error {
 	if m.roots[args[0]] == nil {
 		return nil
 	}
-	for _, name := range args[3:] {
+	names, only := args[3:], slices.Index(args, "--")
+	for _, name := range names {
+		if name == "--" {
+			break
+		}
 		if m.Runs != nil && m.Runs(args[0], name) {
 			return fmt.Errorf("still running: %s", name)
 		}
 	}
-	for _, name := range args[3:] {
+	if only >= 0 {
+		names = slices.Concat(args[3:only], args[only+1:])
+	}
+	for _, name := range names {
 		r := m.at(args[0])
 		if r.held[name] == nil {
 			r.held[name] = map[string]bool{}

@@ -285,15 +285,23 @@ func (u unit) forward(z *zone, m moment, value int) moment {
 	return u.put(z, m, value)
 }
 
-// over goes to the first value of the unit in the next larger one.
+// over goes to the first value of the unit in the next larger one, as Spring since 5.3.17: one of the larger unit on,
+// then to the first value there is at that place.
 func (u unit) over(z *zone, m moment) moment {
-	now := u.get(m)
-	first, last := u.bounds(m)
-	m = u.add(z, m, last-now+1)
-	if u.get(m) != first {
-		m = u.put(z, m, first)
+	switch u {
+	case unitNano, unitSecond, unitMinute:
+		m = (u + 1).add(z, m, 1)
+	case unitHour:
+		m = z.addDays(m, 1)
+	case unitDay:
+		m = z.addMonths(m, 1)
+	case unitMonth:
+		m = z.addMonths(m, 12)
+	case unitWeekday:
+		m = z.addDays(m, 7)
 	}
-	return m
+	first, _ := u.bounds(m)
+	return u.put(z, m, first)
 }
 
 // reset sets everything smaller than the unit to its first value, the largest first.
