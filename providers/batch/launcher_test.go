@@ -116,6 +116,14 @@ func (b *bench) write(s Spec) {
 	}
 }
 
+// runs is a run's step that writes launchers, or its undoing.
+func (b *bench) runs(run string, c remote.Call) {
+	b.t.Helper()
+	if _, err := b.m.Run(b.t.Context(), remote.Ticket{Run: run, Step: "launchers", Deadline: time.Now().Add(time.Minute)}, c); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
 // start is a launcher's process: by the shell under test, or by the kernel where that is /bin/sh.
 func (b *bench) start(job string, args ...string) *process {
 	b.t.Helper()
@@ -533,9 +541,7 @@ func TestCommandBefore(t *testing.T) {
 		next := b.spec(sh("job", `echo "new $PASSWORD $TZ"; cat VERSION`))
 		call := next.call("later", next.Jobs, nil)
 		for range 2 { // its reply was lost
-			if _, err := remotetest.Step(t, b.m, call); err != nil {
-				t.Fatal(err)
-			}
+			b.runs("run-2", call)
 		}
 		b.start("job").begin().is(0, "old "+remotetest.Password+" UTC\n1\n", "")
 		b.release("2")
@@ -543,9 +549,7 @@ func TestCommandBefore(t *testing.T) {
 		b.start("job").begin().is(0, "new  \n2\n", "")
 		undo := []string{b.root, "job", digest(next.text(next.Jobs[0])), digest(s.text(s.Jobs[0]))}
 		for range 2 {
-			if err := b.step(scriptUnwrite, undo...); err != nil {
-				t.Fatal(err)
-			}
+			b.runs("run-2", remote.Call{Script: scriptUnwrite, Args: undo})
 		}
 		b.start("job").begin().is(0, "old "+remotetest.Password+" UTC\n2\n", "")
 		left, err := os.ReadFile(filepath.Join(b.root, "jobs", "job"))
@@ -555,6 +559,57 @@ func TestCommandBefore(t *testing.T) {
 		if info, err := os.Stat(filepath.Join(b.root, "jobs", ".state", "job.env")); err != nil || info.Mode().Perm() != 0o400 {
 			t.Errorf("secrets: %v %v", info, err)
 		}
+	})
+}
+
+// A run wrote launchers for 2 and died before 2 was current; another one deploys 3. At any moment a job runs the command
+// of the release that it runs in, also when what the second did is taken back, or had not begun.
+func TestCommandBeforeOfTwoRuns(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		b.release("2")
+		b.release("3")
+		command := func(id string) Spec {
+			s := b.spec(sh("job", `echo "$(cat VERSION) by `+id+` $PASSWORD"`))
+			s.Env = []Env{{Name: "PASSWORD", Value: remote.Part{Var: "password"}, Print: id}}
+			return s
+		}
+		one, two, three := command("1"), command("2"), command("3")
+		sum := func(s Spec) string { return digest(s.text(s.Jobs[0])) }
+		write := func(s Spec, when string) remote.Call { return s.call(when, s.Jobs, nil) }
+		undo := func(s, before Spec) remote.Call {
+			return remote.Call{Script: scriptUnwrite, Args: []string{b.root, "job", sum(s), sum(before)}}
+		}
+		stays := func(when, want string) {
+			t.Helper()
+			p := b.start("job").begin()
+			if c := p.end(); c != 0 || p.out.String() != want+" "+remotetest.Password+"\n" {
+				t.Errorf("%s: exit %d, %q %q", when, c, p.out.String(), p.errs.String())
+			}
+		}
+		steps := []struct {
+			name string
+			run  string
+			call remote.Call
+			want string // with release 1
+		}{
+			{"first", "run-0", write(one, "now"), "1 by 1"},
+			{"A wrote and died", "run-A", write(two, "later"), "1 by 1"},
+			{"B is undone before it began", "run-B", undo(three, two), "1 by 1"},
+			{"C wrote", "run-C", write(three, "later"), "1 by 1"},
+			{"C wrote again", "run-C", write(three, "later"), "1 by 1"},
+			{"C is undone", "run-C", undo(three, two), "1 by 1"},
+			{"C is undone again", "run-C", undo(three, two), "1 by 1"},
+			{"D wrote", "run-D", write(three, "later"), "1 by 1"},
+			{"E stays at 1, with the command of 2", "run-E", write(two, "now"), "1 by 2"},
+			{"E is undone", "run-E", undo(two, three), "1 by 1"},
+			{"the undoing of A comes late", "run-A", undo(two, one), "1 by 1"},
+		}
+		for _, st := range steps {
+			b.runs(st.run, st.call)
+			stays(st.name, st.want)
+		}
+		b.current("3")
+		stays("3 is current", "3 by 3")
 	})
 }
 
