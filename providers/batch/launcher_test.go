@@ -46,21 +46,23 @@ func newBench(t testing.TB, shell string) *bench {
 	return b
 }
 
-// applets is a PATH with busybox' programs and flock, and nothing else.
+// applets is a PATH with busybox' programs, flock and su (Debian's busybox has none), and nothing else.
 func applets(t testing.TB) string {
 	t.Helper()
 	dir := t.TempDir()
-	for _, name := range strings.Fields("sh date sleep wc mv id cat true false echo env kill ps ls grep getent su test printf rm") {
+	for _, name := range strings.Fields("sh date sleep wc mv id cat true false echo env kill ps ls grep getent test printf rm setpriv tail") {
 		if err := os.Symlink("/usr/bin/busybox", filepath.Join(dir, name)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	flock, err := exec.LookPath("flock")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Symlink(flock, filepath.Join(dir, "flock")); err != nil {
-		t.Fatal(err)
+	for _, name := range []string{"flock", "su"} {
+		path, err := exec.LookPath(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(path, filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
 	}
 	return dir
 }
@@ -610,6 +612,118 @@ func TestCommandBeforeOfTwoRuns(t *testing.T) {
 		}
 		b.current("3")
 		stays("3 is current", "3 by 3")
+	})
+}
+
+// Started by a service: neither the launcher nor the job looks like a process of the service, by whose marks a stop finds
+// those that it ends.
+func TestMarksOfAService(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		b.write(b.spec(sh("job", `echo "$1:$PPID:${SHIPCTL-}${SHIPCTL_SLOT-}:$SHIPCTL_RELEASE"; read -r _`)))
+		p := b.start("job", "x y")
+		p.cmd.Env = append(p.cmd.Env, "SHIPCTL=teatime/api/blue/1/0", "SHIPCTL_SLOT=blue", "SHIPCTL_RELEASE=0")
+		in, err := p.cmd.StdinPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.begin()
+		text := b.await("job", "job job running 1")
+		var start, pid int
+		if _, err := fmt.Sscanf(text, "job job running %d %d 1\n", &start, &pid); err != nil {
+			t.Fatalf("%q: %v", text, err)
+		}
+		for _, x := range []int{p.cmd.Process.Pid, pid} {
+			env, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", x))
+			if err != nil || bytes.Contains(env, []byte("SHIPCTL=")) || bytes.Contains(env, []byte("SHIPCTL_SLOT=")) {
+				t.Errorf("process %d (the launcher is %d): %q %v", x, p.cmd.Process.Pid, env, err)
+			}
+		}
+		if err := in.Close(); err != nil {
+			t.Fatal(err)
+		}
+		p.is(1, fmt.Sprintf("x y:%d::1\n", p.cmd.Process.Pid), "")
+	})
+}
+
+// With run_as nobody else on the machine can take a job's locks, and that user still can.
+func TestLocksAreNotForOthers(t *testing.T) {
+	if os.Getuid() != 0 {
+		return // only root writes for another user
+	}
+	each(t, func(t *testing.T, b *bench) {
+		for dir := b.root; dir != os.TempDir(); dir = filepath.Dir(dir) {
+			if err := os.Chmod(dir, 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s := b.spec(sh("job", `id -un; echo "$1"`))
+		s.RunAs = "daemon"
+		b.write(b.spec(s.Jobs...)) // it was for everybody before
+		b.write(s)
+		for _, name := range []string{"lock", "turn"} {
+			file := filepath.Join(b.root, "jobs", ".state", "job."+name)
+			held := func(user string) error {
+				return exec.Command("setpriv", "--reuid="+user, "--regid="+user, "--clear-groups", "flock", "-n", "-x", file, "true").Run()
+			}
+			if held("games") == nil || held("daemon") != nil {
+				t.Errorf("%s: games %v, daemon %v", name, held("games"), held("daemon"))
+			}
+		}
+		p := b.start("job", "ran")
+		p.cmd.Dir = "/"
+		p.begin().is(0, "daemon\nran\n", "")
+		b.start("job").begin().is(0, "daemon\n\n", "") // no word of a lock that can't be read
+		if text := b.look("job"); strings.Count(text, "run job ") != 2 {
+			t.Errorf("%s", text)
+		}
+	})
+}
+
+// A job's user writes in the directory of its records: what lies there may be anything, and the query goes on.
+func TestRecordsOfAnything(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		b.write(b.spec(sh("job", `true`), sh("other", `true`)))
+		b.start("other").begin().is(0, "", "")
+		dir := filepath.Join(b.root, "jobs", ".state", "job")
+		secret := filepath.Join(t.TempDir(), "secret")
+		if err := os.WriteFile(secret, []byte("start 1 1 secret\nend 1 2 0 1 secret\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for _, tt := range []struct {
+			name string
+			make func(file string) error
+			want string
+		}{
+			{"pipe", func(file string) error { return syscall.Mkfifo(file, 0o644) }, ""},
+			{"endless", func(file string) error { return os.Symlink("/dev/zero", file) }, ""},
+			{"link", func(file string) error { return os.Symlink(secret, file) }, ""},
+			{"directory", func(file string) error { return os.Mkdir(file, 0o755) }, ""},
+			{"one long line", func(file string) error { return os.WriteFile(file, bytes.Repeat([]byte("x"), 20<<20), 0o644) }, ""},
+			{"a gigabyte of nothing", func(file string) error {
+				return errors.Join(os.WriteFile(file, nil, 0o644), os.Truncate(file, 1<<30))
+			}, ""},
+			{"garbage", func(file string) error {
+				return os.WriteFile(file, []byte("job job running 1 1 9\n> job x\nnow 3\nstart 1 1 1\nend 1 2 0 1 1\nstart 5"), 0o644)
+			}, "run job 1 2 0 1\n"},
+		} {
+			for _, name := range []string{"runs", "runs.1"} {
+				file := filepath.Join(dir, name)
+				if err := errors.Join(os.RemoveAll(file), tt.make(file)); err != nil {
+					t.Fatal(err)
+				}
+				begun := time.Now()
+				text := b.look("job", "other")
+				if took := time.Since(begun); took > 8*time.Second {
+					t.Errorf("%s: it took %s", tt.name, took)
+				}
+				if !strings.HasPrefix(text, "job job idle\n"+tt.want+"job other idle\nrun other ") || strings.Count(text, "\n") != 4+strings.Count(tt.want, "\n") {
+					t.Errorf("%s, %s: %q", name, tt.name, text)
+				}
+				if err := os.RemoveAll(file); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
 	})
 }
 

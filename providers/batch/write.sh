@@ -57,12 +57,17 @@ before() {
 	} | write_atomic "$s.before" 644 && printf '%s\n' "$current" | write_atomic "$s.from" 644
 }
 
-# state NAME: what a launcher needs beside itself. The job's user writes in a directory of its own only.
+# state NAME: what a launcher needs beside itself. The job's user writes in a directory of its own only. Whoever can open a
+# lock can hold it, and no job would start any more: with run_as, root and that user's group alone.
 state() {
 	s=.state/$1
 	for f in "$s.lock" "$s.turn"; do
-		[ -e "$f" ] || : >"$f" || return 1
-		chmod 644 "$f"
+		[ -e "$f" ] || (umask 077 && : >"$f") || return 1
+		if [ -z "$user" ] || [ "$(id -u)" != 0 ]; then
+			chmod 644 "$f"
+		elif ! chown "0:$(id -g "$user")" "$f" || ! chmod 640 "$f"; then
+			return 1
+		fi
 	done
 	mkdir -p "$s" && own "$s"
 }

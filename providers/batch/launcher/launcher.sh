@@ -40,8 +40,13 @@ sc_become() {
 	exec su -s /bin/sh -c 'exec /bin/sh "$0" "$@"' -- "$sc_user" "$0" "$@"
 }
 
+# A service that starts jobs gives them its marks. A process with these is taken for the service's own, and stopped with
+# it: this one too, so that it begins anew without.
+sc_marks=${SHIPCTL:-}${SHIPCTL_SLOT:-}
+unset SHIPCTL SHIPCTL_SLOT
 # -O asks for the owner without starting a program.
 if [ -n "$sc_user" ] && [ ! -O "$sc_state" ]; then sc_become "$@"; fi
+[ -z "$sc_marks" ] || exec /bin/sh "$0" "$@"
 
 sc_turn() {
 	case $sc_concurrency in allow) return 0 ;; esac
