@@ -679,6 +679,46 @@ func TestLocksAreNotForOthers(t *testing.T) {
 	})
 }
 
+// Root writes no launchers where others can change them, or could lead it elsewhere.
+func TestJobsOfOthers(t *testing.T) {
+	if os.Getuid() != 0 {
+		return // only root does anything for others
+	}
+	each(t, func(t *testing.T, b *bench) {
+		s := b.spec(sh("job", `true`))
+		jobs, victim := filepath.Join(b.root, "jobs"), t.TempDir()
+		for _, tt := range []struct {
+			name string
+			make func() error
+			want string
+		}{
+			{"a link", func() error { return os.Symlink(victim, jobs) }, "is a symbolic link"},
+			{"another user's", func() error { return errors.Join(os.Mkdir(jobs, 0o755), os.Chown(jobs, 1, 1)) }, "others than root can change"},
+			{"for all", func() error { return errors.Join(os.Mkdir(jobs, 0o755), os.Chmod(jobs, 0o777)) }, "chmod go-w"},
+			{"state for the group", func() error {
+				return errors.Join(os.Mkdir(jobs, 0o755), os.Mkdir(jobs+"/.state", 0o755), os.Chmod(jobs+"/.state", 0o775))
+			}, "chmod go-w"},
+			{"state a link", func() error { return errors.Join(os.Mkdir(jobs, 0o755), os.Symlink(victim, jobs+"/.state")) }, "is a symbolic link"},
+		} {
+			if err := tt.make(); err != nil {
+				t.Fatal(err)
+			}
+			_, err := remotetest.Step(t, b.m, s.call("now", s.Jobs, nil))
+			if err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("%s: %v", tt.name, err)
+			}
+			if found, err := os.ReadDir(victim); err != nil || len(found) > 0 {
+				t.Errorf("%s: written elsewhere: %v %v", tt.name, found, err)
+			}
+			if err := os.RemoveAll(jobs); err != nil {
+				t.Fatal(err)
+			}
+		}
+		b.write(s)
+		b.write(s)
+	})
+}
+
 // A job's user writes in the directory of its records: what lies there may be anything, and the query goes on.
 func TestRecordsOfAnything(t *testing.T) {
 	each(t, func(t *testing.T, b *bench) {

@@ -14,8 +14,25 @@ fi
 if [ -n "$user" ] && [ "$(id -u)" != 0 ] && [ "$(id -un)" != "$user" ]; then
 	die "only root can write launchers for $user: set sudo = true for this host, or drop run_as."
 fi
-mkdir -p "$root/jobs/.state" || die "could not make $root/jobs/.state as $(id -un)"
-cd -P "$root/jobs" || die "could not enter $root/jobs"
+
+# mine DIR: it is a directory, and nobody else can change what is in it: root would follow their links, and they would
+# write what root's cron runs. The user who deploys is root as well.
+mine() {
+	[ -d "$1" ] || mkdir "$1" || die "could not make $root/jobs as $(id -un)"
+	[ ! -L "$1" ] || die "$root/jobs is a symbolic link, which shipctl does not follow: make it a directory"
+	[ "$(id -u)" = 0 ] || return 0
+	case $(stat -c '%u %A' "$1") in
+	"0 "d????-??-? | "${SUDO_UID:-0} "d????-??-?) ;;
+	*) die "others than root can change what is in $root/jobs: chown root: $root/jobs $root/jobs/.state; chmod go-w $root/jobs $root/jobs/.state" ;;
+	esac
+}
+
+if ! mkdir -p "$root" || ! cd -P "$root"; then die "could not enter $root as $(id -un)"; fi
+dir=$(pwd -P)/jobs
+mine jobs
+if ! cd -P ./jobs || [ "$(pwd -P)" != "$dir" ]; then die "could not enter $root/jobs"; fi
+mine .
+mine .state
 current=$(cd -P "$root/current" 2>/dev/null && pwd -P)
 
 digest() { [ -f "$1" ] && sha256sum <"$1" | sed 's/ .*//'; }
