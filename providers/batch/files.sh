@@ -58,7 +58,7 @@ fi
 [ -d .state ] || exit 0
 if [ ! -r .state ] || [ ! -x .state ]; then denied "may not look into $PWD/.state"; fi
 for f in .state/*.wrote; do
-	[ -f "$f" ] || continue
+	if [ ! -f "$f" ] || [ -L "$f" ]; then continue; fi
 	name=${f#.state/}
 	name=${name%.wrote}
 	case $name in *[!A-Za-z0-9_-]* | -*) continue ;; esac

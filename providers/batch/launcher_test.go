@@ -46,21 +46,23 @@ func newBench(t testing.TB, shell string) *bench {
 	return b
 }
 
-// applets is a PATH with busybox' programs and flock, and nothing else.
+// applets is a PATH with busybox' programs, flock and su (Debian's busybox has none), and nothing else.
 func applets(t testing.TB) string {
 	t.Helper()
 	dir := t.TempDir()
-	for _, name := range strings.Fields("sh date sleep wc mv id cat true false echo env kill ps ls grep getent su test printf rm") {
+	for _, name := range strings.Fields("sh date sleep wc mv id cat true false echo env kill ps ls grep getent test printf rm setpriv tail") {
 		if err := os.Symlink("/usr/bin/busybox", filepath.Join(dir, name)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	flock, err := exec.LookPath("flock")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Symlink(flock, filepath.Join(dir, "flock")); err != nil {
-		t.Fatal(err)
+	for _, name := range []string{"flock", "su"} {
+		path, err := exec.LookPath(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(path, filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
 	}
 	return dir
 }
@@ -113,6 +115,14 @@ func (b *bench) write(s Spec) {
 	b.t.Helper()
 	if out, err := remotetest.Step(b.t, b.m, s.call("now", s.Jobs, nil)); err != nil {
 		b.t.Fatalf("%s: %v %s", b.shell, err, out)
+	}
+}
+
+// runs is a run's step that writes launchers, or its undoing.
+func (b *bench) runs(run string, c remote.Call) {
+	b.t.Helper()
+	if _, err := b.m.Run(b.t.Context(), remote.Ticket{Run: run, Step: "launchers", Deadline: time.Now().Add(time.Minute)}, c); err != nil {
+		b.t.Fatal(err)
 	}
 }
 
@@ -622,9 +632,7 @@ func TestCommandBefore(t *testing.T) {
 		next := b.spec(sh("job", `echo "new $PASSWORD $TZ"; cat VERSION`))
 		call := next.call("later", next.Jobs, nil)
 		for range 2 { // its reply was lost
-			if _, err := remotetest.Step(t, b.m, call); err != nil {
-				t.Fatal(err)
-			}
+			b.runs("run-2", call)
 		}
 		b.start("job").begin().is(0, "old "+remotetest.Password+" UTC\n1\n", "")
 		b.release("2")
@@ -632,9 +640,7 @@ func TestCommandBefore(t *testing.T) {
 		b.start("job").begin().is(0, "new  \n2\n", "")
 		undo := []string{b.root, "job", digest(next.text(next.Jobs[0])), digest(s.text(s.Jobs[0]))}
 		for range 2 {
-			if err := b.step(scriptUnwrite, undo...); err != nil {
-				t.Fatal(err)
-			}
+			b.runs("run-2", remote.Call{Script: scriptUnwrite, Args: undo})
 		}
 		b.start("job").begin().is(0, "old "+remotetest.Password+" UTC\n2\n", "")
 		left, err := os.ReadFile(filepath.Join(b.root, "jobs", "job"))
@@ -643,6 +649,209 @@ func TestCommandBefore(t *testing.T) {
 		}
 		if info, err := os.Stat(filepath.Join(b.root, "jobs", ".state", "job.env")); err != nil || info.Mode().Perm() != 0o400 {
 			t.Errorf("secrets: %v %v", info, err)
+		}
+	})
+}
+
+// A run wrote launchers for 2 and died before 2 was current; another one deploys 3. At any moment a job runs the command
+// of the release that it runs in, also when what the second did is taken back, or had not begun.
+func TestCommandBeforeOfTwoRuns(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		b.release("2")
+		b.release("3")
+		command := func(id string) Spec {
+			s := b.spec(sh("job", `echo "$(cat VERSION) by `+id+` $PASSWORD"`))
+			s.Env = []Env{{Name: "PASSWORD", Value: remote.Part{Var: "password"}, Print: id}}
+			return s
+		}
+		one, two, three := command("1"), command("2"), command("3")
+		sum := func(s Spec) string { return digest(s.text(s.Jobs[0])) }
+		write := func(s Spec, when string) remote.Call { return s.call(when, s.Jobs, nil) }
+		undo := func(s, before Spec) remote.Call {
+			return remote.Call{Script: scriptUnwrite, Args: []string{b.root, "job", sum(s), sum(before)}}
+		}
+		stays := func(when, want string) {
+			t.Helper()
+			p := b.start("job").begin()
+			if c := p.end(); c != 0 || p.out.String() != want+" "+remotetest.Password+"\n" {
+				t.Errorf("%s: exit %d, %q %q", when, c, p.out.String(), p.errs.String())
+			}
+		}
+		steps := []struct {
+			name string
+			run  string
+			call remote.Call
+			want string // with release 1
+		}{
+			{"first", "run-0", write(one, "now"), "1 by 1"},
+			{"A wrote and died", "run-A", write(two, "later"), "1 by 1"},
+			{"B is undone before it began", "run-B", undo(three, two), "1 by 1"},
+			{"C wrote", "run-C", write(three, "later"), "1 by 1"},
+			{"C wrote again", "run-C", write(three, "later"), "1 by 1"},
+			{"C is undone", "run-C", undo(three, two), "1 by 1"},
+			{"C is undone again", "run-C", undo(three, two), "1 by 1"},
+			{"D wrote", "run-D", write(three, "later"), "1 by 1"},
+			{"E stays at 1, with the command of 2", "run-E", write(two, "now"), "1 by 2"},
+			{"E is undone", "run-E", undo(two, three), "1 by 1"},
+			{"the undoing of A comes late", "run-A", undo(two, one), "1 by 1"},
+		}
+		for _, st := range steps {
+			b.runs(st.run, st.call)
+			stays(st.name, st.want)
+		}
+		b.current("3")
+		stays("3 is current", "3 by 3")
+	})
+}
+
+// Started by a service: neither the launcher nor the job looks like a process of the service, by whose marks a stop finds
+// those that it ends.
+func TestMarksOfAService(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		b.write(b.spec(sh("job", `echo "$1:$PPID:${SHIPCTL-}${SHIPCTL_SLOT-}:$SHIPCTL_RELEASE"; read -r _`)))
+		p := b.start("job", "x y")
+		p.cmd.Env = append(p.cmd.Env, "SHIPCTL=teatime/api/blue/1/0", "SHIPCTL_SLOT=blue", "SHIPCTL_RELEASE=0")
+		in, err := p.cmd.StdinPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.begin()
+		text := b.await("job", "job job running 1")
+		var start, pid int
+		if _, err := fmt.Sscanf(text, "job job running %d %d 1\n", &start, &pid); err != nil {
+			t.Fatalf("%q: %v", text, err)
+		}
+		for _, x := range []int{p.cmd.Process.Pid, pid} {
+			env, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", x))
+			if err != nil || bytes.Contains(env, []byte("SHIPCTL=")) || bytes.Contains(env, []byte("SHIPCTL_SLOT=")) {
+				t.Errorf("process %d (the launcher is %d): %q %v", x, p.cmd.Process.Pid, env, err)
+			}
+		}
+		if err := in.Close(); err != nil {
+			t.Fatal(err)
+		}
+		p.is(1, fmt.Sprintf("x y:%d::1\n", p.cmd.Process.Pid), "")
+	})
+}
+
+// With run_as nobody else on the machine can take a job's locks, and that user still can.
+func TestLocksAreNotForOthers(t *testing.T) {
+	if os.Getuid() != 0 {
+		return // only root writes for another user
+	}
+	each(t, func(t *testing.T, b *bench) {
+		for dir := b.root; dir != os.TempDir(); dir = filepath.Dir(dir) {
+			if err := os.Chmod(dir, 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s := b.spec(sh("job", `id -un; echo "$1"`))
+		s.RunAs = "daemon"
+		b.write(b.spec(s.Jobs...)) // it was for everybody before
+		b.write(s)
+		for _, name := range []string{"lock", "turn"} {
+			file := filepath.Join(b.root, "jobs", ".state", "job."+name)
+			held := func(user string) error {
+				return exec.Command("setpriv", "--reuid="+user, "--regid="+user, "--clear-groups", "flock", "-n", "-x", file, "true").Run()
+			}
+			if held("games") == nil || held("daemon") != nil {
+				t.Errorf("%s: games %v, daemon %v", name, held("games"), held("daemon"))
+			}
+		}
+		p := b.start("job", "ran")
+		p.cmd.Dir = "/"
+		p.begin().is(0, "daemon\nran\n", "")
+		b.start("job").begin().is(0, "daemon\n\n", "") // no word of a lock that can't be read
+		if text := b.look("job"); strings.Count(text, "run job ") != 2 {
+			t.Errorf("%s", text)
+		}
+	})
+}
+
+// Root writes no launchers where others can change them, or could lead it elsewhere.
+func TestJobsOfOthers(t *testing.T) {
+	if os.Getuid() != 0 {
+		return // only root does anything for others
+	}
+	each(t, func(t *testing.T, b *bench) {
+		s := b.spec(sh("job", `true`))
+		jobs, victim := filepath.Join(b.root, "jobs"), t.TempDir()
+		for _, tt := range []struct {
+			name string
+			make func() error
+			want string
+		}{
+			{"a link", func() error { return os.Symlink(victim, jobs) }, "is a symbolic link"},
+			{"another user's", func() error { return errors.Join(os.Mkdir(jobs, 0o755), os.Chown(jobs, 1, 1)) }, "others than root can change"},
+			{"for all", func() error { return errors.Join(os.Mkdir(jobs, 0o755), os.Chmod(jobs, 0o777)) }, "chmod go-w"},
+			{"state for the group", func() error {
+				return errors.Join(os.Mkdir(jobs, 0o755), os.Mkdir(jobs+"/.state", 0o755), os.Chmod(jobs+"/.state", 0o775))
+			}, "chmod go-w"},
+			{"state a link", func() error { return errors.Join(os.Mkdir(jobs, 0o755), os.Symlink(victim, jobs+"/.state")) }, "is a symbolic link"},
+		} {
+			if err := tt.make(); err != nil {
+				t.Fatal(err)
+			}
+			_, err := remotetest.Step(t, b.m, s.call("now", s.Jobs, nil))
+			if err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("%s: %v", tt.name, err)
+			}
+			if found, err := os.ReadDir(victim); err != nil || len(found) > 0 {
+				t.Errorf("%s: written elsewhere: %v %v", tt.name, found, err)
+			}
+			if err := os.RemoveAll(jobs); err != nil {
+				t.Fatal(err)
+			}
+		}
+		b.write(s)
+		b.write(s)
+	})
+}
+
+// A job's user writes in the directory of its records: what lies there may be anything, and the query goes on.
+func TestRecordsOfAnything(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		b.write(b.spec(sh("job", `true`), sh("other", `true`)))
+		b.start("other").begin().is(0, "", "")
+		dir := filepath.Join(b.root, "jobs", ".state", "job")
+		secret := filepath.Join(t.TempDir(), "secret")
+		if err := os.WriteFile(secret, []byte("start 1 1 secret\nend 1 2 0 1 secret\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for _, tt := range []struct {
+			name string
+			make func(file string) error
+			want string
+		}{
+			{"pipe", func(file string) error { return syscall.Mkfifo(file, 0o644) }, ""},
+			{"endless", func(file string) error { return os.Symlink("/dev/zero", file) }, ""},
+			{"link", func(file string) error { return os.Symlink(secret, file) }, ""},
+			{"directory", func(file string) error { return os.Mkdir(file, 0o755) }, ""},
+			{"one long line", func(file string) error { return os.WriteFile(file, bytes.Repeat([]byte("x"), 20<<20), 0o644) }, ""},
+			{"a gigabyte of nothing", func(file string) error {
+				return errors.Join(os.WriteFile(file, nil, 0o644), os.Truncate(file, 1<<30))
+			}, ""},
+			{"garbage", func(file string) error {
+				return os.WriteFile(file, []byte("job job running 1 1 9\n> job x\nnow 3\nstart 1 1 1\nend 1 2 0 1 1\nstart 5"), 0o644)
+			}, "run job 1 2 0 1\n"},
+		} {
+			for _, name := range []string{"runs", "runs.1"} {
+				file := filepath.Join(dir, name)
+				if err := errors.Join(os.RemoveAll(file), tt.make(file)); err != nil {
+					t.Fatal(err)
+				}
+				begun := time.Now()
+				text := b.look("job", "other")
+				if took := time.Since(begun); took > 8*time.Second {
+					t.Errorf("%s: it took %s", tt.name, took)
+				}
+				if !strings.HasPrefix(text, "job job idle\n"+tt.want+"job other idle\nrun other ") || strings.Count(text, "\n") != 4+strings.Count(tt.want, "\n") {
+					t.Errorf("%s, %s: %q", name, tt.name, text)
+				}
+				if err := os.RemoveAll(file); err != nil {
+					t.Fatal(err)
+				}
+			}
 		}
 	})
 }

@@ -14,8 +14,25 @@ fi
 if [ -n "$user" ] && [ "$(id -u)" != 0 ] && [ "$(id -un)" != "$user" ]; then
 	die "only root can write launchers for $user: set sudo = true for this host, or drop run_as."
 fi
-mkdir -p "$root/jobs/.state" || die "could not make $root/jobs/.state as $(id -un)"
-cd -P "$root/jobs" || die "could not enter $root/jobs"
+
+# mine DIR: it is a directory, and nobody else can change what is in it: root would follow their links, and they would
+# write what root's cron runs. The user who deploys is root as well.
+mine() {
+	[ -d "$1" ] || mkdir "$1" || die "could not make $root/jobs as $(id -un)"
+	[ ! -L "$1" ] || die "$root/jobs is a symbolic link, which shipctl does not follow: make it a directory"
+	[ "$(id -u)" = 0 ] || return 0
+	case $(stat -c '%u %A' "$1") in
+	"0 "d????-??-? | "${SUDO_UID:-0} "d????-??-?) ;;
+	*) die "others than root can change what is in $root/jobs: chown root: $root/jobs $root/jobs/.state; chmod go-w $root/jobs $root/jobs/.state" ;;
+	esac
+}
+
+if ! mkdir -p "$root" || ! cd -P "$root"; then die "could not enter $root as $(id -un)"; fi
+dir=$(pwd -P)/jobs
+mine jobs
+if ! cd -P ./jobs || [ "$(pwd -P)" != "$dir" ]; then die "could not enter $root/jobs"; fi
+mine .
+mine .state
 current=$(cd -P "$root/current" 2>/dev/null && pwd -P)
 
 digest() { [ -f "$1" ] && sha256sum <"$1" | sed 's/ .*//'; }
@@ -29,36 +46,53 @@ own() {
 # lines FROM TO of the input.
 lines() { [ "$1" -gt "$2" ] || printf '%s\n' "$INPUT" | sed -n "$1,$2p"; }
 
-# keep NAME: what is there now, for unwrite and for jobs that start before current moves.
-keep() {
+# save NAME: all that is there of it now, for unwrite. Once in this run's step: a second try finds the first one's work.
+save() {
 	s=.state/$1
-	rm -f "$s.from" "$s.before" "$s.prev" "$s.prev.env" "$s.prev.wrote"
-	[ -f "$1" ] || return 0
-	cp -p "$1" "$s.prev" || return 1
-	if [ -f "$s.wrote" ]; then cp -p "$s.wrote" "$s.prev.wrote" || return 1; fi
-	if [ -f "$s.env" ]; then cp -p "$s.env" "$s.prev.env" || return 1; fi
-	if [ "$when" != later ] || [ -z "$current" ] || ! grep -q '^# end of the command$' "$1"; then return 0; fi
+	[ "$(cat "$s.prev.by" 2>/dev/null)" != "$RUN $STEP" ] || return 0
+	rm -f "$s.prev.by" "$s.prev"
+	for f in env wrote from before before.env; do
+		rm -f "$s.prev.$f"
+		[ ! -f "$s.$f" ] || cp -p "$s.$f" "$s.prev.$f" || return 1
+	done
+	[ ! -f "$1" ] || cp -p "$1" "$s.prev" || return 1
+	printf '%s\n' "$RUN $STEP" | write_atomic "$s.prev.by" 644
+}
+
+# before NAME SHA256: for jobs that start before current moves, the command that is in force now. Where a run that died
+# has left one for this very release it stays: what lies there as the launcher was never in force.
+before() {
+	s=.state/$1
+	if [ "$when" != later ] || [ -z "$current" ] || [ "$(cat "$s.from" 2>/dev/null)" = "$current" ]; then return 0; fi
+	rm -f "$s.from" "$s.before" "$s.before.env"
+	if [ "$(digest "$1")" = "$2" ] || ! grep -qs '^# end of the command$' "$1"; then return 0; fi
+	[ ! -f "$s.env" ] || cp -p "$s.env" "$s.before.env" || return 1
 	{
 		# shellcheck disable=SC2016 # for the launcher
-		printf 'sc_env=$sc_state.prev.env\n'
+		printf 'sc_env=$sc_state.before.env\n'
 		sed -n '/^# the command$/,/^# end of the command$/p' "$1"
 	} | write_atomic "$s.before" 644 && printf '%s\n' "$current" | write_atomic "$s.from" 644
 }
 
-# state NAME: what a launcher needs beside itself. The job's user writes in a directory of its own only.
+# state NAME: what a launcher needs beside itself. The job's user writes in a directory of its own only. Whoever can open a
+# lock can hold it, and no job would start any more: with run_as, root and that user's group alone.
 state() {
 	s=.state/$1
 	for f in "$s.lock" "$s.turn"; do
-		[ -e "$f" ] || : >"$f" || return 1
-		chmod 644 "$f"
+		[ -e "$f" ] || (umask 077 && : >"$f") || return 1
+		if [ -z "$user" ] || [ "$(id -u)" != 0 ]; then
+			chmod 644 "$f"
+		elif ! chown "0:$(id -g "$user")" "$f" || ! chmod 640 "$f"; then
+			return 1
+		fi
 	done
 	mkdir -p "$s" && own "$s"
 }
 
 remove() {
 	s=.state/$1
-	if [ -f "$1" ]; then keep "$1" || die "could not keep $PWD/$1"; fi
-	rm -f "$1" "$s.wrote" "$s.env" "$s".hold.* "$s.from" "$s.before"
+	save "$1" || die "could not keep $PWD/$1"
+	rm -f "$1" "$s.wrote" "$s.env" "$s".hold.* "$s.from" "$s.before" "$s.before.env"
 	sync_path .
 	if [ -e "$s.lock" ] && ! flock -n -x 7 7<"$s.lock"; then
 		printf 'removed %s; it runs, and goes on\n' "$1"
@@ -71,11 +105,7 @@ remove() {
 write() {
 	state "$1" || die "could not write in $PWD/.state ($(df -P -k . | awk 'NR == 2 { print $4 }') KiB free)"
 	s=.state/$1
-	if [ "$(digest "$1")" != "$2" ]; then
-		keep "$1" || die "could not keep $PWD/$1 as it is"
-	elif [ "$when" != later ] || [ "$(cat "$s.from" 2>/dev/null)" != "$current" ]; then
-		rm -f "$s.from" "$s.before" # not from an earlier try of this very step
-	fi
+	if ! save "$1" || ! before "$1" "$2"; then die "could not keep $PWD/$1 as it is"; fi
 	if [ "$5" -gt "$4" ]; then
 		if ! lines $(($4 + 1)) "$5" | write_atomic "$s.env" 400 || ! own "$s.env"; then die "could not write $PWD/$s.env"; fi
 	fi
@@ -88,6 +118,8 @@ write() {
 	printf '%s %s\n' "$2" "${user:--}" | write_atomic "$s.wrote" 644 || die "could not record in $PWD/.state"
 	if ! mv -fT "$1.shipctl-new" "$1" || ! sync_path .; then die "could not place $PWD/$1"; fi
 	[ "$5" -gt "$4" ] || rm -f "$s.env"
+	# Only now: until it was there, the one before may have been for another release.
+	if [ "$when" != later ] || [ -z "$current" ]; then rm -f "$s.from" "$s.before" "$s.before.env"; fi
 	printf 'wrote %s\n' "$1"
 }
 

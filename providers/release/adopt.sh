@@ -7,6 +7,9 @@
 #   denied   DIR                              may not be looked into
 #   end
 
+soon=
+have timeout && soon='timeout 5'
+
 # candidate DIR: what may hold releases.
 candidate() {
 	case $1 in *[[:cntrl:]]*) return ;; esac
@@ -29,7 +32,11 @@ capistrano() {
 	n=0
 	for d in "$root"/releases/*; do [ -d "$d" ] && n=$((n + 1)); done
 	rev=
-	read -r rev 2>/dev/null <"$now/REVISION" || :
+	# It may be another user's, and anything: a plain file only, and little of it.
+	if [ -f "$now/REVISION" ] && [ ! -L "$now/REVISION" ]; then
+		# shellcheck disable=SC2086
+		rev=$($soon head -c 200 "$now/REVISION" 2>/dev/null | tr -d '\0' | head -n 1)
+	fi
 	case $rev in *[!0-9a-zA-Z._-]*) rev= ;; esac
 	printf 'root\t%s\t%s\t%s\t%s\n' "$root" "$id" "$n" "${rev:--}"
 	find "$now" -maxdepth 4 -type l 2>/dev/null | head -n 500 | while IFS= read -r l; do

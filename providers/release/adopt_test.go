@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/shipctl/shipctl/providers/remote/remotetest"
@@ -24,7 +25,7 @@ func TestAdoptLook(t *testing.T) {
 			shop, data := top+"/shop", top+"/data"
 			for _, d := range []string{
 				shop + "/releases/20240101000000", shop + "/releases/20240102030405/config", shop + "/shared/log", top + "/real/current", top + "/real/releases",
-				top + "/odd/releases/a\nb", data + "/batch_20240101000000", data + "/batch_20240102030405", data + "/batch_old", top + "/out/x",
+				top + "/odd/releases/a\nb", top + "/pipe/releases/1", top + "/zero/releases/1", data + "/batch_20240101000000", data + "/batch_20240102030405", data + "/batch_old", top + "/out/x",
 			} {
 				if err := os.MkdirAll(d, 0o755); err != nil {
 					t.Fatal(err)
@@ -35,7 +36,11 @@ func TestAdoptLook(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
+			if err := syscall.Mkfifo(top+"/pipe/releases/1/REVISION", 0o644); err != nil {
+				t.Fatal(err)
+			}
 			for at, to := range map[string]string{
+				top + "/pipe/current": "releases/1", top + "/zero/current": "releases/1", top + "/zero/releases/1/REVISION": "/dev/zero",
 				shop + "/current": "releases/20240102030405", shop + "/releases/20240102030405/log": shop + "/shared/log",
 				shop + "/releases/20240102030405/config/db.yml": "../../../shared/db.yml", shop + "/releases/20240102030405/x": "/etc/passwd",
 				top + "/odd/current": "releases/a\nb", top + "/out/releases": "x", top + "/out/current": "../real",
@@ -45,7 +50,7 @@ func TestAdoptLook(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			r := remotetest.Run(t, shell, string(script), []string{shop, data, top + "/real", top + "/odd", top + "/out", top + "/none"})
+			r := remotetest.Run(t, shell, string(script), []string{shop, data, top + "/real", top + "/odd", top + "/out", top + "/none", top + "/pipe", top + "/zero"})
 			var lines []string
 			for line := range strings.Lines(r.Stdout) {
 				if strings.Contains(line, top) || line == "end\n" {
@@ -54,7 +59,7 @@ func TestAdoptLook(t *testing.T) {
 			}
 			want := []string{
 				"dated\tT/data\tT/data/batch\tbatch_20240102030405\t2", "dated\tT/data\tT/data/deploy\tbatch_20240101000000\t2",
-				"root\tT/shop\t20240102030405\t2\t8f3c0de", "shared\tT/shop\tconfig/db.yml", "shared\tT/shop\tlog", "end",
+				"root\tT/pipe\t1\t1\t-", "root\tT/shop\t20240102030405\t2\t8f3c0de", "root\tT/zero\t1\t1\t-", "shared\tT/shop\tconfig/db.yml", "shared\tT/shop\tlog", "end",
 			}
 			if got := strings.Join(lines, "\n"); r.Status != 0 || got != strings.Join(want, "\n") {
 				t.Errorf("status %d, %s\n%s\nwant\n%s", r.Status, r.Stderr, got, strings.Join(want, "\n"))

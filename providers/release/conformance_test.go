@@ -130,7 +130,7 @@ func (w world) run(t *rapid.T, ops []op) []string {
 		// busybox' timeout leaves a process behind, in the release's directory, for up to a second.
 		"__settle() { __n=0; while [ $__n -lt 50 ] && ls -ld /proc/[0-9]*/cwd 2>/dev/null | grep -q '/releases/'; do __n=$((__n + 1)); sleep 0.1; done; }\n"
 	for _, name := range []string{"look", "upload", "publish", "activate", "deactivate", "prune", "hook", "link"} {
-		body, err := scripts.ReadFile(name + ".sh")
+		body, err := scripts{files}.ReadFile(name + ".sh")
 		if err != nil {
 			t.Fatal(err)
 		}

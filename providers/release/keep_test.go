@@ -125,6 +125,18 @@ func TestPrune(t *testing.T) {
 			t.Errorf("%v left", left)
 		}
 		b.clean()
+		// A prune died between renaming a release and removing it, and that release is published and live again.
+		p := b.payload(write(t, "a.jar", []byte("7")), "7")
+		if err := os.Rename(b.at("releases/7"), b.at("releases/.remove-7")); err != nil {
+			t.Fatal(err)
+		}
+		b.must(p.body, scriptUpload, p.upload...)
+		b.must(nil, scriptPublish, p.publish...)
+		b.must(nil, scriptPrune, b.root, key, "0")
+		if got := b.lookText(); !strings.Contains(got, "release 7 "+p.a.SHA256+" ") {
+			t.Errorf("nothing is recorded of the live release:\n%s", got)
+		}
+		b.clean()
 		b.fails("is not the name of a release", nil, scriptPrune, b.root, key, "../x")
 	})
 }

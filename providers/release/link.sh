@@ -9,7 +9,16 @@ if [ ! -f "$from" ] || [ -L "$from" ]; then die "$PWD/$from is not there any mor
 sum=$(sha256sum <"$from") || die "could not read $PWD/$from"
 [ "${sum%% *}" = "$sha" ] ||
 	die "$PWD/$from was changed by hand: its SHA-256 is ${sum%% *}, $sha was published. Remove release $4 when nothing uses it, and plan again: then the content is sent."
-rm -f .upload-* .ready-*
-ln "$from" ".upload-$RUN-$$" 2>/dev/null || cp "$from" ".upload-$RUN-$$" || die "could not link $PWD/$from"
-mv -f ".upload-$RUN-$$" "$ready" || die "could not rename to $PWD/$ready"
-sync_path .
+rm -rf .upload-* .ready-*
+
+# take: in a subshell, so that its traps are its own.
+take() {
+	tmp=.upload-$RUN-$$ here=$PWD
+	trap 'cd "$here" && rm -rf "$tmp"' EXIT
+	trap 'exit 1' HUP INT TERM PIPE
+	private "$tmp" || die "could not make $here/$tmp: is somebody else at work there?"
+	ln "../$from" artifact 2>/dev/null || cp "../$from" artifact || die "could not link $here/$from"
+	mv -fT artifact "../$ready" || die "could not rename to $here/$ready"
+	sync_path ..
+}
+(take) || exit 1

@@ -12,6 +12,7 @@ import (
 	"github.com/shipctl/shipctl/config"
 	"github.com/shipctl/shipctl/providers"
 	"github.com/shipctl/shipctl/providers/remote"
+	"github.com/shipctl/shipctl/providers/remote/local"
 	"github.com/shipctl/shipctl/providers/remote/remotetest"
 )
 
@@ -32,15 +33,21 @@ func ask(t *testing.T, m remote.Machine, s Spec) remote.Facts {
 // What a plan says is what is done, through the text that machines really get: after it the plan is empty, and going
 // back takes no upload.
 func TestPlanApplyPlan(t *testing.T) {
-	lib, err := remote.Scripts(map[string]fs.FS{"release": scripts})
+	lib, err := remote.Scripts(map[string]fs.FS{"release": scripts{files}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	ref := config.Ref{Kind: "release", Name: "tea"}
-	for _, sh := range remotetest.Shells(t) {
-		t.Run(sh, func(t *testing.T) {
+	for _, sh := range shells(t) {
+		t.Run(sh.name, func(t *testing.T) {
 			dir := t.TempDir()
-			m := remotetest.Under(t, sh, lib, filepath.Join(dir, "state"))
+			argv := sh.argv
+			if sh.name == "busybox" {
+				argv = []string{filepath.Join(sh.path, "sh")}
+			}
+			m := local.New(local.Settings{
+				Host: sh.name, StateDir: filepath.Join(dir, "state"), Shell: argv, Env: []string{"HOME=" + dir, "PATH=" + sh.path},
+			}, remotetest.Setup(lib))
 			s := Spec{Name: "tea", Root: filepath.Join(dir, "it's a root"), Pin: PinVersion, Hosts: []config.HostValue{{Name: "app-1"}}, Shared: []string{"log"}}
 			for _, now := range []struct{ version, source, steps string }{
 				{"1", write(t, "a.jar", []byte("one")), "upload publish activate"},

@@ -87,10 +87,10 @@ denied
 	esac
 }
 
+# remove ID: with its record, unless it was published again since a run died here.
 remove() {
-	chmod -R u+rwX ".remove-$1" 2>/dev/null
 	rm -rf ".remove-$1" || die "could not remove $PWD/.remove-$1"
-	rm -f "$records/$1"
+	[ -e "$1" ] || rm -f "$records/$1"
 }
 
 live=$(readlink -f ../current 2>/dev/null)

@@ -15,21 +15,38 @@ if [ -f "$ready.sent" ]; then # of a source that was fetched: what the plan coul
 	read -r sent paths <"$ready.sent" || die "could not read $PWD/$ready.sent"
 fi
 
+# as UID GID NAME COMMAND...: as another user, who then can do no more harm than it could do anyway. The name of a
+# program says little: busybox' setpriv can't do this.
+as() {
+	uid=$1 gid=$2 user=$3
+	shift 3
+	if setpriv --reuid "$uid" --regid "$gid" --clear-groups true 2>/dev/null; then
+		setpriv --reuid "$uid" --regid "$gid" --clear-groups "$@"
+	elif su -s /bin/sh -c true -- "$user" 2>/dev/null; then
+		# shellcheck disable=SC2016
+		su -s /bin/sh -c 'exec "$0" "$@"' -- "$user" "$@"
+	else
+		die "shipctl can't become $user on this machine, and does not do this as root: install util-linux (setpriv)"
+	fi
+}
+
 # unpack DIR: as nobody where we are root, so that tar can do no more harm than nobody can.
 unpack() {
 	flags=-xof
 	[ "$form" = tar.gz ] && flags=-xzof
 	# What we pack ourselves has no times; a file of 1970 in every release would look unchanged to a cache.
 	[ "$form" = tar ] && flags=-xmof
-	drop=
-	if [ "$(id -u)" = 0 ] && setpriv --reuid 65534 --regid 65534 --clear-groups true 2>/dev/null; then
-		chown 65534:65534 "$1" || return 1
-		drop='setpriv --reuid 65534 --regid 65534 --clear-groups'
+	if [ "$(id -u)" != 0 ]; then
+		(cd "$1" && tar "$flags" -) <artifact
+		return
 	fi
-	# shellcheck disable=SC2086
-	(cd "$1" && $drop tar "$flags" -) <"$ready" || return 1
-	[ -z "$drop" ] || chown -hR 0:0 "$1"
+	chown 65534:65534 "$1" || return 1
+	(cd "$1" && as 65534 65534 nobody tar "$flags" -) <artifact || return 1
+	chown -hR 0:0 "$1"
 }
+
+# box: what may be the reason.
+box() { tar --version 2>&1 | grep -qi busybox && printf "; busybox' tar can't unpack read-only directories with something in them"; }
 
 # unpacked DIR: what came out is what was inspected. A tar that reads an archive in another way than we do is caught here.
 unpacked() {
@@ -40,14 +57,32 @@ unpacked() {
 	[ -z "$odd" ] || die "unpacking gave a device, a pipe, a socket or a setuid file: $odd"
 }
 
+# keeper NAME: sets keep, "UID GID USER" of the last one who can bend the way to the shared NAME, "" where only root can.
+# Root itself goes no such way: another user's link could lead it anywhere.
+keeper() {
+	keep='' rest=/shared/$1/ way=$root
+	while [ -n "$rest" ]; do
+		if [ ! -e "$way" ] && [ ! -L "$way" ]; then return 0; fi
+		for k in "$(stat -c '%u %g %U' "$way")" "$(stat -L -c '%u %g %U' "$way")"; do
+			case $k in "0 "*) ;; *) keep=$k ;; esac
+		done
+		case $keep$(stat -L -c '%A %g' "$way") in
+		d????w??[!w]?" 0") ;;
+		d????w* | d???????w*) die "$way belongs to root, and others can write to it: chown it to them, or take that away (chmod go-w $way)" ;;
+		esac
+		rest=${rest#/} && way=$way/${rest%%/*} rest=/${rest#*/}
+		[ "$rest" != / ] || rest=
+	done
+}
+
 # share DIR NAME: the release's NAME is the one of all releases.
 share() {
 	at=$1/$2 all=$root/shared/$2
 	if [ ! -e "$all" ] && [ ! -L "$all" ]; then
-		owner=
-		[ "$(id -u)" = 0 ] && owner=$(stat -c %u:%g "$root/shared" 2>/dev/null)
-		mkdir -p "$all" || return 1
-		[ -z "$owner" ] || chown "$owner" "$all"
+		keep=
+		[ "$(id -u)" != 0 ] || keeper "$2"
+		# shellcheck disable=SC2086
+		${keep:+as $keep} mkdir -p "$all" || die "could not make $all${keep:+ as ${keep##* }}: make it by hand"
 	fi
 	mkdir -p "$(dirname "$at")" || return 1
 	if [ -d "$at" ] && [ ! -L "$at" ]; then
@@ -58,9 +93,9 @@ share() {
 	ln -s "$all" "$at"
 }
 
-# clear DIR...: an artifact's own directories may be read-only.
+# clear DIR...: an artifact's own directories may be read-only. Root needs no rights for that, and chmod follows a link.
 clear() {
-	chmod -R u+rwX "$@" 2>/dev/null
+	[ "$(id -u)" = 0 ] || chmod -R u+rwX "$@" 2>/dev/null
 	rm -rf "$@"
 }
 
@@ -76,34 +111,50 @@ next() {
 	printf '%s\n' $((max + 1))
 }
 
-# make SHARED...: in a subshell, so that its traps are its own.
+# bring: the upload, or a second name of it, where nobody else can change it any more. The first stays, should we die.
+bring() {
+	if [ ! -f "../$ready" ] || [ -L "../$ready" ]; then die "$root/releases/$ready is no file"; fi
+	ln "../$ready" artifact 2>/dev/null || cp "../$ready" artifact || die "could not copy $root/releases/$ready"
+	if [ -L artifact ] || [ ! -f artifact ]; then die "$root/releases/$ready is no file"; fi
+	if [ ! -O artifact ]; then # its owner could go on writing
+		if ! cp artifact own || ! mv -f own artifact; then die "could not copy $root/releases/$ready"; fi
+	fi
+	sum=$(sha256sum <artifact) || die "could not read $root/releases/$ready"
+	if [ "${sum%% *}" != "$sent" ]; then
+		rm -f "../$ready" "../$ready.sent"
+		die "the upload was damaged on this machine: its SHA-256 is ${sum%% *}, it was $sent. It was removed; plan again."
+	fi
+}
+
+# make SHARED...: in a subshell, so that its traps are its own. All is done in a private directory, and leaves it whole.
 make() {
 	tmp=.publish-$RUN-$$
-	trap 'clear "$tmp"' EXIT
+	trap 'cd "$root/releases" && clear "$tmp"' EXIT
 	trap 'exit 1' HUP INT TERM
 	trap : PIPE
-	mkdir -m 755 "$tmp" || die "could not make $PWD/$tmp"
+	private "$tmp" || die "could not make $root/releases/$tmp: is somebody else at work there?"
+	bring
+	mkdir -m 755 new || die "could not make $root/releases/$tmp/new"
 	if [ "$form" = file ]; then
-		# A second name for the same file, so that the upload is still there should we die before the rename.
-		ln "$ready" "$tmp/$name" 2>/dev/null || cp "$ready" "$tmp/$name" || die "could not place $name in $PWD/$tmp"
-		chmod 755 "$tmp/$name" || die "could not set the mode of $name"
+		mv artifact "new/$name" || die "could not place $name in $root/releases/$tmp"
+		chmod 755 "new/$name" || die "could not set the mode of $name"
 	else
 		have tar || die "there is no tar on this machine: install tar"
-		unpack "$tmp" || die "could not unpack the artifact in $PWD ($(df -P -k . | awk 'NR == 2 { print $4 }') KiB free)"
-		unpacked "$tmp"
-		chmod -R u+rwX,go+rX,go-w,a-s "$tmp" || die "could not set modes in $PWD/$tmp"
+		unpack new || die "could not unpack the artifact in $root/releases ($(df -P -k . | awk 'NR == 2 { print $4 }') KiB free$(box))"
+		unpacked new
+		chmod -R u+rwX,go+rX,go-w,a-s new || die "could not set modes in $root/releases/$tmp"
 	fi
-	for s in "$@"; do share "$tmp" "$s" || die "could not link the shared $s"; done
+	for s in "$@"; do share new "$s" || die "could not link the shared $s"; done
 	# The whole tree; the machine's sync may not know how.
-	sync -f "$tmp" 2>/dev/null || sync || die "could not write the release to the disk"
+	sync -f new 2>/dev/null || sync || die "could not write the release to the disk"
 	# The record first: a release without one would be a stranger's to the next run; a record without its release is
 	# not looked at.
 	seq=$(next)
-	kib=$(du -sk "$tmp" | awk '{ print $1 }')
+	kib=$(du -sk new | awk '{ print $1 }')
 	printf '%s %s %s %s\n%s %s %s\n' "$sha" "$seq" "$form" "$name" "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$RUN" "$kib" |
 		write_atomic "$records/$id" 644 || die "could not record release $id in $records"
-	mv -T "$tmp" "$id" || die "could not rename $PWD/$tmp to $id"
-	sync_path .
+	mv -T new "../$id" || die "could not rename $root/releases/$tmp/new to $id"
+	sync_path ..
 }
 
 mkdir -p "$records" || die "could not make $records"
@@ -118,11 +169,6 @@ if [ -e "$id" ] || [ -L "$id" ]; then
 	exit 0
 fi
 [ -f "$ready" ] || die "$PWD/$ready is not there: the upload was removed. Plan again."
-sum=$(sha256sum <"$ready") || die "could not read $PWD/$ready"
-if [ "${sum%% *}" != "$sent" ]; then
-	rm -f "$ready" "$ready.sent"
-	die "the upload was damaged on this machine: its SHA-256 is ${sum%% *}, it was $sent. It was removed; plan again."
-fi
 (make "$@") || exit 1
 [ -d "$id" ] || die "$PWD/$id is gone"
 rm -f "$ready" "$ready.sent"

@@ -4,20 +4,15 @@
 package release
 
 import (
-	"embed"
-
 	"github.com/shipctl/shipctl/providers"
 	"github.com/shipctl/shipctl/providers/release/fetch"
 	"github.com/shipctl/shipctl/providers/remote"
 )
 
-//go:embed *.sh
-var scripts embed.FS
-
 // Kind is the kind for the list of kinds.
 var Kind = providers.Define(providers.Def[Spec]{
 	Kind:    "release",
-	Scripts: scripts,
+	Scripts: scripts{files},
 	Decode:  decode,
 	Value:   value,
 	Claims:  claims,

@@ -1,6 +1,7 @@
 package release
 
 import (
+	"archive/tar"
 	"bytes"
 	"context"
 	"errors"
@@ -38,6 +39,18 @@ func shells(t *testing.T) []shell {
 		if err := os.Symlink(box, filepath.Join(applets, a)); err != nil {
 			t.Fatal(err)
 		}
+	}
+	for _, name := range []string{"su", "flock"} { // Debian's busybox has no su
+		path, err := exec.LookPath(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(path, filepath.Join(applets, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(os.Chmod(applets, 0o755), os.Chmod(filepath.Dir(applets), 0o755)); err != nil { // nobody runs tar
+		t.Fatal(err)
 	}
 	return []shell{
 		{"dash", []string{"dash"}, gnu},
@@ -87,7 +100,7 @@ func functions(t interface{ Fatal(args ...any) }) string {
 // text is a script as it is sent, frames and locks aside.
 func (b *box) text(name string, args ...string) string {
 	b.t.Helper()
-	body, err := scripts.ReadFile(strings.TrimPrefix(name, "release/") + ".sh")
+	body, err := scripts{files}.ReadFile(strings.TrimPrefix(name, "release/") + ".sh")
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -289,6 +302,156 @@ func TestForms(t *testing.T) {
 	})
 }
 
+// A directory without a right to write in it: GNU's tar gives it its mode at the end. busybox' does not, and as root, who
+// could write all the same, nothing is unpacked.
+func TestReadOnlyDirectory(t *testing.T) {
+	archive := write(t, "a.tar.gz", tgz(t, tar.Header{Name: "d", Mode: 0o555, Typeflag: tar.TypeDir}, tar.Header{Name: "d/f", Mode: 0o400, Size: 10}))
+	each(t, func(t *testing.T, b *box) {
+		p := b.payload(archive, "42")
+		b.must(p.body, scriptUpload, p.upload...)
+		if b.sh.name == "busybox" {
+			b.fails("busybox' tar can't unpack read-only directories", nil, scriptPublish, p.publish...)
+			b.expect("root ROOT", "current none", "ready "+p.a.SHA256)
+		} else {
+			b.must(nil, scriptPublish, p.publish...)
+			if info, err := os.Stat(b.at("releases/42/d/f")); err != nil || info.Mode() != 0o644 {
+				t.Errorf("%v %v", info, err)
+			}
+		}
+		b.clean()
+	})
+}
+
+// With what root becomes nobody to unpack: setpriv, else su; busybox' setpriv can't, whatever its name says. Where neither
+// can, nothing is unpacked.
+func TestUnpackedAsNobody(t *testing.T) {
+	if os.Getuid() != 0 {
+		return
+	}
+	archive := write(t, "a.tar.gz", tarWithEverything(t))
+	dir, err := os.MkdirTemp("", "nobody")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	said := filepath.Join(dir, "said")
+	fake := "#!/bin/sh\necho \"$(id -u) $(id -g)\" >>" + said + "\nPATH=${PATH#*:}\nexec tar \"$@\"\n"
+	if err := errors.Join(os.Chmod(dir, 0o777), os.WriteFile(filepath.Join(dir, "tar"), []byte(fake), 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	each(t, func(t *testing.T, b *box) {
+		b.sh.path = dir + ":" + b.sh.path
+		for i, wrap := range []string{"", "setpriv() { echo 'unrecognized option' >&2; return 1; }"} {
+			if err := os.WriteFile(said, nil, 0o666); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Chmod(said, 0o666); err != nil {
+				t.Fatal(err)
+			}
+			b.wrap = wrap
+			p := b.payload(archive, fmt.Sprint(i))
+			b.must(p.body, scriptUpload, p.upload...)
+			b.must(nil, scriptPublish, p.publish...)
+			if text, err := os.ReadFile(said); err != nil || string(text) != "65534 65534\n" {
+				t.Errorf("%s, %q: tar ran as %q, %v", b.sh.name, wrap, text, err)
+			}
+		}
+		before := b.lookText()
+		b.wrap = "setpriv() { return 1; }; su() { return 1; }"
+		p := b.payload(archive, "9")
+		b.must(p.body, scriptUpload, p.upload...)
+		b.fails("can't become nobody", nil, scriptPublish, p.publish...)
+		if got := b.lookText(); got != before+"\nready "+p.a.SHA256 {
+			t.Error(got)
+		}
+		b.clean()
+	})
+}
+
+// Whoever may write in releases, or in what is shared, can put a link in the place of what root has just made there: root
+// does not follow it.
+func TestPlantedLinks(t *testing.T) {
+	if os.Getuid() != 0 {
+		return
+	}
+	archive := write(t, "a.tar.gz", tarWithEverything(t))
+	jar := write(t, "a.jar", []byte("jar"))
+	each(t, func(t *testing.T, b *box) {
+		for dir := b.root; dir != os.TempDir(); dir = filepath.Dir(dir) { // whose shared is reached
+			if err := errors.Join(os.MkdirAll(dir, 0o755), os.Chmod(dir, 0o755)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		victim := filepath.Join(t.TempDir(), "victim")
+		list := func() string {
+			t.Helper()
+			out, err := exec.Command("find", victim, "-printf", "%p %u %m %s\n").CombinedOutput()
+			if err != nil {
+				t.Fatal(err)
+			}
+			return string(out)
+		}
+		if err := errors.Join(os.MkdirAll(b.at("releases"), 0o755), os.Mkdir(victim, 0o700), os.Mkdir(victim+"/etc", 0o700), os.WriteFile(victim+"/artifact", []byte("x"), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		before := list()
+		swap := func(to string) string {
+			return "mkdir() { command mkdir \"$@\" || return 1; for d in \"$@\"; do :; done; case $d in .publish-* | .upload-*) mv \"$d\" \"$d.mine\"; " + to + " ;; esac; }"
+		}
+		for _, source := range []string{archive, jar} {
+			p := b.payload(source, "42")
+			for _, to := range []string{"ln -s " + quote(victim) + ` "$d"`, `command mkdir "$d"; chown daemon "$d"`, `command mkdir "$d"; : >"$d/own"`} {
+				b.wrap = swap(to)
+				b.fails("is somebody else at work there?", p.body, scriptUpload, p.upload...)
+				b.wrap = ""
+				b.must(p.body, scriptUpload, p.upload...)
+				b.wrap = swap(to)
+				b.fails("is somebody else at work there?", nil, scriptPublish, p.publish...)
+				b.wrap = ""
+				if got := list(); got != before {
+					t.Fatalf("%s: the victim is\n%swas\n%s", to, got, before)
+				}
+				if err := os.Remove(b.at("releases/.ready-" + p.a.SHA256)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := os.Symlink(victim, b.at("releases/.publish-old")); err != nil {
+				t.Fatal(err)
+			}
+			b.must(p.body, scriptUpload, p.upload...)
+			// shared belongs to a user, who has put a link to where only root may write.
+			if err := errors.Join(os.MkdirAll(b.at("shared"), 0o755), os.Chown(b.at("shared"), 1, 1), os.RemoveAll(b.at("shared/a")), os.Symlink(victim, b.at("shared/a"))); err != nil {
+				t.Fatal(err)
+			}
+			b.fails("as daemon: make it by hand", nil, scriptPublish, append(p.publish, "a/cron")...)
+			b.must(nil, scriptPublish, append(p.publish, "log/today")...)
+			if info, err := os.Stat(b.at("shared/log/today")); err != nil || owner(info) != 1 {
+				t.Errorf("what is shared belongs to %v, %v", info, err)
+			}
+			if err := os.RemoveAll(b.at("shared/log")); err != nil {
+				t.Fatal(err)
+			}
+			if got := list(); got != before {
+				t.Fatalf("the victim is\n%swas\n%s", got, before)
+			}
+			if err := errors.Join(os.RemoveAll(b.at("releases")), os.RemoveAll(b.state), os.Mkdir(b.at("releases"), 0o755)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		// Others may write there, and it is not said who.
+		if err := errors.Join(os.RemoveAll(b.at("shared")), os.Mkdir(b.at("shared"), 0o755), os.Chmod(b.at("shared"), 0o777)); err != nil {
+			t.Fatal(err)
+		}
+		p := b.payload(jar, "43")
+		b.must(p.body, scriptUpload, p.upload...)
+		b.fails("belongs to root, and others can write to it", nil, scriptPublish, append(p.publish, "log")...)
+	})
+}
+
 func TestOtherContentIsRefused(t *testing.T) {
 	one, two := write(t, "a.jar", []byte("one")), write(t, "a.jar", []byte("two"))
 	each(t, func(t *testing.T, b *box) {
@@ -397,7 +560,7 @@ func TestBrokenPublications(t *testing.T) {
 		b.fails("the artifact brings its own conf, and it is not empty", nil, scriptPublish, append(p.publish, "conf")...)
 		b.fails("the artifact brings its own l, but l is to be shared", nil, scriptPublish, append(p.publish, "l")...)
 		b.fails("brings its own bin/run", nil, scriptPublish, append(p.publish, "bin/run")...)
-		b.wrap = "tar() { echo 'tar: no space' >&2; return 2; }; setpriv() { return 1; }"
+		b.wrap = "tar() { echo 'tar: no space' >&2; return 2; }; setpriv() { return 1; }; su() { while [ \"$1\" != nobody ]; do shift; done; shift; \"$@\"; }"
 		b.fails("tar: no space\ncould not unpack", nil, scriptPublish, p.publish...)
 		b.wrap = "mv() { return 1; }"
 		b.fails("could not record release 42", nil, scriptPublish, p.publish...)
@@ -520,6 +683,7 @@ func TestShellcheck(t *testing.T) {
 	if err != nil || len(names) == 0 {
 		t.Fatal(names, err)
 	}
+	names = append(names, "common/private.sh")
 	if out, err := exec.Command("shellcheck", names...).CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, out)
 	}

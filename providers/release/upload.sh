@@ -29,30 +29,31 @@ enough() {
 # broke GOT: why not all of it is there.
 broke() {
 	left=$(free)
-	rm -f "$tmp"
+	rm -f artifact
 	[ "${left:-9999}" -ge 4096 ] ||
-		die "$PWD is full: $(room $(((size + 1023) / 1024))) were to be written, there was room for $(room $(($1 / 1024))) (for all until it is published, $(room $(((need + 1023) / 1024))) are needed). What had arrived was removed. Make room and run again."
+		die "${PWD%/*} is full: $(room $(((size + 1023) / 1024))) were to be written, there was room for $(room $(($1 / 1024))) (for all until it is published, $(room $(((need + 1023) / 1024))) are needed). What had arrived was removed. Make room and run again."
 	die "the upload broke off: $1 of $size bytes arrived. What had arrived was removed; run again."
 }
 
 # take: runs in a subshell, so that its traps are its own. The digest is of what is read from the disk's cache while it
 # is written: reading it once more afterwards took as long again.
 take() {
-	tmp=.upload-$RUN-$$
-	trap 'rm -f "$tmp"' EXIT
+	tmp=.upload-$RUN-$$ here=$PWD
+	trap 'cd "$here" && rm -rf "$tmp"' EXIT
 	trap 'exit 1' HUP INT TERM PIPE
-	sum=$(tee "$tmp" | sha256sum) || die "could not compute a SHA-256"
-	got=$(stat -c %s "$tmp") || die "$PWD/$tmp is gone"
+	private "$tmp" || die "could not make $here/$tmp: is somebody else at work there?"
+	sum=$(tee artifact | sha256sum) || die "could not compute a SHA-256"
+	got=$(stat -c %s artifact) || die "$here/$tmp is gone"
 	[ "$got" -eq "$size" ] || broke "$got"
 	sum=${sum%% *}
 	[ "$sum" = "$sent" ] ||
 		die "what arrived is not what was planned: its SHA-256 is $sum, planned was $sent. The source was changed meanwhile; plan again."
-	sync_path "$tmp" || die "could not write $PWD/$tmp to the disk"
+	sync_path artifact || die "could not write $here/$tmp to the disk"
 	if [ -n "$paths" ]; then
-		printf '%s %s\n' "$sent" "$paths" | write_atomic "$ready.sent" 644 || die "could not write $PWD/$ready.sent"
+		if ! printf '%s %s\n' "$sent" "$paths" | write_atomic sent 644 || ! mv -fT sent "../$ready.sent"; then die "could not write $here/$ready.sent"; fi
 	fi
-	mv -f "$tmp" "$ready" || die "could not rename $PWD/$tmp"
-	sync_path .
+	mv -fT artifact "../$ready" || die "could not rename $here/$tmp/artifact"
+	sync_path ..
 }
 
 have sha256sum || die "there is no sha256sum on this machine: install coreutils"
@@ -77,9 +78,9 @@ fi
 
 # We hold the machine's step lock: nobody else is uploading, so what lies here was left by a run that died, or
 # superseded by this one.
-rm -f .upload-* .ready-* 2>/dev/null
-why=$( (: >".upload-$RUN-$$") 2>&1) || die "could not write to $PWD: ${why##*: }. Nothing was written."
-rm -f ".upload-$RUN-$$"
+rm -rf .upload-* .ready-* 2>/dev/null
+why=$(mkdir ".upload-$RUN-$$" 2>&1) || die "could not write to $PWD: ${why##*: }. Nothing was written."
+rmdir ".upload-$RUN-$$"
 enough
 (take) || exit 1
 [ -f "$ready" ] || die "$PWD/$ready is gone"

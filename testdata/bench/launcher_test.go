@@ -20,12 +20,15 @@ import (
 // What a launcher may add to a run of its job, by the median.
 const launcherLimit = 10 * time.Millisecond
 
-// BenchmarkLauncher: a job that is "true" through its launcher, and the floor: "true" itself, one after the other. Fails
-// when the launcher adds more than it may.
+// BenchmarkLauncher: a job that is "true" through its launcher, and the floor: "true" itself, one after the other; and
+// where root starts it for another user. Fails when the launcher adds more than it may.
 func BenchmarkLauncher(b *testing.B) {
-	launcher := deployedJob(b)
-	for _, shell := range []string{"", "dash", "busybox"} {
-		b.Run("shell="+shell, func(b *testing.B) {
+	for _, tt := range []struct{ shell, runAs string }{{"", ""}, {"dash", ""}, {"busybox", ""}, {"", "daemon"}} {
+		if tt.runAs != "" && os.Getuid() != 0 {
+			continue // only root becomes another user
+		}
+		launcher, shell := deployedJob(b, tt.runAs), tt.shell
+		b.Run("shell="+shell+"/run_as="+tt.runAs, func(b *testing.B) {
 			argv := map[string][]string{"": {launcher}, "dash": {"dash", launcher}, "busybox": {"busybox", "sh", launcher}}[shell]
 			var floor, through []time.Duration
 			took := func(argv ...string) time.Duration {
@@ -53,10 +56,15 @@ func median(d []time.Duration) time.Duration {
 	return d[len(d)/2]
 }
 
-// deployedJob is the launcher of a job "true" on this machine.
-func deployedJob(b *testing.B) string {
+// deployedJob is the launcher of a job "true" on this machine, which runs as a user; "" as whoever starts it.
+func deployedJob(b *testing.B, runAs string) string {
 	b.Helper()
 	dir := b.TempDir()
+	for _, d := range []string{dir, filepath.Dir(dir)} { // the user has to get there
+		if err := os.Chmod(d, 0o755); err != nil {
+			b.Fatal(err)
+		}
+	}
 	root := filepath.Join(dir, "root")
 	release := filepath.Join(root, "releases", "1")
 	if err := os.MkdirAll(release, 0o755); err != nil {
@@ -65,8 +73,12 @@ func deployedJob(b *testing.B) string {
 	if err := os.Symlink(release, filepath.Join(root, "current")); err != nil {
 		b.Fatal(err)
 	}
+	as := ""
+	if runAs != "" {
+		as = fmt.Sprintf("run_as = %q", runAs)
+	}
 	text := fmt.Sprintf("shipctl {\n  project = \"bench\"\n}\nhost \"here\" {}\nrelease \"r\" {\n  hosts = [host.here]\n  root = %q\n  source = \"x\"\n  version = null\n}\n"+
-		"batch \"b\" {\n  release = release.r\n  job \"job\" {\n    command = [\"true\"]\n  }\n}\n", root)
+		"batch \"b\" {\n  release = release.r\n  %s\n  job \"job\" {\n    command = [\"true\"]\n  }\n}\n", root, as)
 	if err := os.WriteFile(filepath.Join(dir, "main.hcl"), []byte(text), 0o600); err != nil {
 		b.Fatal(err)
 	}

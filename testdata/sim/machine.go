@@ -146,7 +146,7 @@ func (m *machine) do(t remote.Ticket, c remote.Call, f Fault) (out string, err e
 		return m.h.Release.Run(c.Script, c.Args, t.Run, c.FileSHA256)
 	case "batch":
 		if f.half() {
-			return m.h.Batch.Half(c.Script, c.Args, input(c))
+			return m.h.Batch.Half(c.Script, c.Args, t.Run+" "+t.Step, input(c))
 		}
 		return m.h.Batch.Run(c.Script, c.Args, t.Run+" "+t.Step, input(c))
 	case "service":

@@ -19,29 +19,55 @@
 sc_state=$sc_root/jobs/.state/$sc_job
 sc_say() { printf 'shipctl: job %s: %s\n' "$sc_job" "$*" >&2; }
 
+# sc_passwd: sets sc_uid, sc_gid and sc_home of sc_user. Each program that it did without is a millisecond of every run.
+sc_passwd() {
+	while IFS=: read -r sc_name _ sc_uid sc_gid _ sc_home _; do
+		[ "$sc_name" != "$sc_user" ] || return 0
+	done </etc/passwd
+	sc_home=$(getent passwd "$sc_user" 2>/dev/null) || return 1
+	IFS=: read -r _ _ sc_uid sc_gid _ sc_home _ <<-end
+		$sc_home
+	end
+}
+
+# sc_setpriv: setpriv can become another user. busybox' can't; a file that is not busybox need not be asked.
+sc_setpriv() {
+	sc_prog=/usr/bin/setpriv
+	# shellcheck disable=SC3013 # dash and busybox have it
+	if [ -x "$sc_prog" ] && [ ! -L "$sc_prog" ] && [ ! "$sc_prog" -ef /bin/busybox ] && [ ! "$sc_prog" -ef /usr/bin/busybox ]; then return 0; fi
+	sc_prog=setpriv
+	case $(setpriv --help 2>&1) in *--init-groups*) return 0 ;; esac
+	return 1
+}
+
 # Another user's: root becomes the one who runs it, everybody else is told.
 sc_become() {
-	[ "$(id -un)" != "$sc_user" ] || return 0 # and the state directory is gone, or somebody else's
-	if [ "$(id -u)" != 0 ]; then
-		sc_say "runs as $sc_user, and was started by $(id -un): start it as $sc_user or as root"
-		exit 77
-	fi
-	sc_home=$(getent passwd "$sc_user" 2>/dev/null || grep "^$sc_user:" /etc/passwd) || {
+	sc_passwd || {
 		sc_say "there is no user $sc_user on this machine"
 		exit 77
 	}
-	sc_home=${sc_home%:*}
-	HOME=${sc_home##*:} USER=$sc_user LOGNAME=$sc_user
-	export HOME USER LOGNAME
-	if setpriv --reuid="$sc_user" --clear-groups true 2>/dev/null; then # busybox' can't
-		exec setpriv --reuid="$sc_user" --regid="$(id -g "$sc_user")" --init-groups /bin/sh "$0" "$@"
+	sc_me=
+	while read -r sc_key _ sc_me _; do [ "$sc_key" != Uid: ] || break; done 2>/dev/null </proc/self/status
+	case $sc_me in '' | *[!0-9]*) sc_me=$(id -u) ;; esac
+	[ "$sc_me" != "$sc_uid" ] || return 0 # and the state directory is gone, or somebody else's
+	if [ "$sc_me" != 0 ]; then
+		sc_say "runs as $sc_user, and was started by $(id -un): start it as $sc_user or as root"
+		exit 77
 	fi
+	HOME=$sc_home USER=$sc_user LOGNAME=$sc_user
+	export HOME USER LOGNAME
+	if sc_setpriv; then exec "$sc_prog" --reuid="$sc_uid" --regid="$sc_gid" --init-groups /bin/sh "$0" "$@"; fi
 	# shellcheck disable=SC2016
 	exec su -s /bin/sh -c 'exec /bin/sh "$0" "$@"' -- "$sc_user" "$0" "$@"
 }
 
+# A service that starts jobs gives them its marks. A process with these is taken for the service's own, and stopped with
+# it: this one too, so that it begins anew without.
+sc_marks=${SHIPCTL:-}${SHIPCTL_SLOT:-}
+unset SHIPCTL SHIPCTL_SLOT
 # -O asks for the owner without starting a program.
 if [ -n "$sc_user" ] && [ ! -O "$sc_state" ]; then sc_become "$@"; fi
+[ -z "$sc_marks" ] || exec /bin/sh "$0" "$@"
 
 sc_turn() {
 	case $sc_concurrency in allow) return 0 ;; esac
@@ -187,9 +213,6 @@ for sc_signal in TERM INT HUP QUIT USR1 USR2; do
 	trap "sc_pass $sc_signal" "$sc_signal"
 done
 
-sc_begin=$(date +%s)
-sc_uptime
-sc_since=${sc_up:-0}
 # A shell gives a program in the background no standard input; a descriptor of its own keeps it.
 if [ -e /proc/self/fd/0 ]; then
 	exec 7<&0
@@ -201,6 +224,9 @@ else
 	sc_pid=$!
 fi
 [ -z "$sc_got" ] || sc_pass "$sc_got"
+sc_begin=$(date +%s) # while the job begins
+sc_uptime
+sc_since=${sc_up:-0}
 sc_record "start $sc_begin $sc_pid $sc_release"
 
 sc_got=

@@ -33,7 +33,12 @@ type root struct {
 	held  map[string]map[string]bool // by job: who holds it
 }
 
-type kept struct{ text, wrote string }
+// kept is a launcher as it was before a step.
+type kept struct {
+	by                string // run and step
+	is                bool
+	text, wrote, from string
+}
 
 // New is a machine with nothing on it.
 func New() *Model { return &Model{roots: map[string]*root{}} }
@@ -123,9 +128,9 @@ func (m *Model) Ask(script string, args []string) (text string, status int) {
 func (m *Model) Run(script string, args []string, by, input string) (out string, err error) {
 	switch script {
 	case "batch/write":
-		return "", m.write(args, input, false)
+		return "", m.write(args, by, input, false)
 	case "batch/unwrite":
-		m.unwrite(args)
+		m.unwrite(args, by)
 		return "", nil
 	case "batch/hold":
 		return "", m.hold(args, by)
@@ -139,9 +144,9 @@ func (m *Model) Run(script string, args []string, by, input string) (out string,
 }
 
 // Half runs a changing script which dies before it has done what it is for, with as much done as possible.
-func (m *Model) Half(script string, args []string, input string) (string, error) {
+func (m *Model) Half(script string, args []string, by, input string) (string, error) {
 	if script == "batch/write" {
-		if err := m.write(args, input, true); err != nil {
+		if err := m.write(args, by, input, true); err != nil {
 			return "", err
 		}
 	}
@@ -175,7 +180,7 @@ func (m *Model) hold(args []string, by string) error {
 }
 
 // write places all launchers, or all but the last one.
-func (m *Model) write(args []string, input string, half bool) error {
+func (m *Model) write(args []string, by, input string, half bool) error {
 	path, user, when := args[0], args[1], args[2]
 	r := m.at(path)
 	lines := strings.SplitAfter(input, "\n")
@@ -184,20 +189,14 @@ func (m *Model) write(args []string, input string, half bool) error {
 			return nil
 		}
 		name, sha := args[0], args[1]
+		r.save(name, by)
 		if sha == "-" {
-			if _, is := r.files[name]; is {
-				m.keep(path, name, when)
-			}
 			delete(r.files, name)
 			delete(r.wrote, name)
 			delete(r.from, name)
 			continue
 		}
-		if text, is := r.files[name]; !is || digest(text) != sha {
-			m.keep(path, name, when)
-		} else if when != "later" || r.from[name] != m.current(path) {
-			delete(r.from, name)
-		}
+		r.before(name, sha, when, m.current(path))
 		from, _ := strconv.Atoi(args[2])
 		to, _ := strconv.Atoi(args[3])
 		if from < 1 || to > len(lines) {
@@ -208,50 +207,54 @@ func (m *Model) write(args []string, input string, half bool) error {
 	return nil
 }
 
-func (m *Model) keep(path, name, when string) {
-	r := m.at(path)
-	delete(r.from, name)
-	delete(r.prev, name)
-	text, is := r.files[name]
-	if !is {
+func (r *root) save(name, by string) {
+	if r.prev[name].by == by {
 		return
 	}
-	r.prev[name] = kept{text, r.wrote[name]}
-	if when == "later" && m.current(path) != "" && strings.Contains(text, "\n# end of the command\n") {
-		r.from[name] = m.current(path)
+	text, is := r.files[name]
+	r.prev[name] = kept{by, is, text, r.wrote[name], r.from[name]}
+}
+
+// before keeps what is in force until another release is current.
+func (r *root) before(name, sha, when, current string) {
+	text := r.files[name]
+	switch {
+	case when == "later" && current != "" && r.from[name] == current:
+	case when == "later" && current != "" && digest(text) != sha && strings.Contains(text, "\n# end of the command\n"):
+		r.from[name] = current
+	default:
+		delete(r.from, name)
 	}
 }
 
-func (m *Model) unwrite(args []string) {
+func (m *Model) unwrite(args []string, by string) {
 	r := m.roots[args[0]]
 	if r == nil {
 		return
 	}
+	put := func(to map[string]string, name, value string) {
+		delete(to, name)
+		if value != "" {
+			to[name] = value
+		}
+	}
 	for args = args[1:]; len(args) >= 3; args = args[3:] {
 		name, wrote, before := args[0], args[1], args[2]
+		p := r.prev[name]
+		if p.by != by {
+			continue
+		}
+		delete(r.prev, name)
 		now := "-"
 		if text, is := r.files[name]; is {
 			now = digest(text)
 		}
-		delete(r.from, name)
-		switch {
-		case now == before || now != wrote:
-		case before == "-":
-			delete(r.files, name)
-			delete(r.wrote, name)
-		default:
-			p := r.prev[name]
-			r.files[name] = p.text
-			delete(r.wrote, name)
-			if p.wrote != "" {
-				r.wrote[name] = p.wrote
-			}
-			delete(r.prev, name)
+		if now != before && now != wrote {
+			delete(r.from, name)
+			continue
 		}
+		put(r.files, name, p.text)
+		put(r.wrote, name, p.wrote)
+		put(r.from, name, p.from)
 	}
-}
-
-// Undoable says whether what is kept of a launcher is the text with that digest; "-" (there was none) always is.
-func (m *Model) Undoable(path, job, sha string) bool {
-	return sha == "-" || m.roots[path] != nil && digest(m.roots[path].prev[job].text) == sha
 }
