@@ -95,10 +95,15 @@ const digest = "abcdef012345"
 
 func (b *bench) start(flags ...string) (string, error) {
 	b.t.Helper()
-	args := []string{b.name, "green", strconv.Itoa(b.port), "42", digest, b.dir, b.root, "process", "", "TERM", "5", "", "", "again"}
-	args = append(args, "./teatime", "-port="+strconv.Itoa(b.port))
+	return b.run("", append([]string{"./teatime", "-port=" + strconv.Itoa(b.port)}, flags...)...)
+}
+
+// run starts any command as a user, "" for the one that we are.
+func (b *bench) run(user string, command ...string) (string, error) {
+	b.t.Helper()
+	args := []string{b.name, "green", strconv.Itoa(b.port), "42", digest, b.dir, b.root, "process", user, "TERM", "5", "", "", "again"}
 	return remotetest.Step(b.t, b.m, remote.Call{
-		Script: "service/start", Args: append(args, flags...),
+		Script: "service/start", Args: append(args, command...),
 		Stdin: []remote.Part{{Text: "VERSION=42\nSLOT=green\nQUOTED=a \"b\" 'c' $HOME `id`\nTOKEN="}, {Var: "password"}, {Text: "\n"}},
 	})
 }
@@ -399,6 +404,64 @@ func TestIgnoresTerm(t *testing.T) {
 			t.Errorf("left: %+v", seen.Procs)
 		}
 	})
+}
+
+// slowly needs a second for its end, and counts how often it was told; a wrapper waits for it in one of the usual ways.
+const slowly = `told=0
+trap 'told=$((told + 1)); until=$(($(date +%s) + 2))' TERM
+: >up
+while [ "$told" = 0 ] || [ "$(date +%s)" -lt "$until" ]; do sleep 0.1; done
+echo "$told" >ended
+`
+
+// TestStopWrapper: what a wrapper waits for is told once, and has the whole grace, whatever becomes of the wrapper.
+func TestStopWrapper(t *testing.T) {
+	for name, wrapper := range map[string]string{
+		"dies at once": "./slowly.sh\n:\n",
+		"waits":        "trap : TERM\n./slowly.sh\n:\n",
+		"in two":       "sh -c './slowly.sh; :'\n:\n",
+		"no shell":     "exec flock lock ./slowly.sh\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			eachShell(t, func(t *testing.T, b *bench) {
+				b.write("slowly.sh", "#!/bin/sh\n"+slowly)
+				b.write("run.sh", "#!/bin/sh\n"+wrapper)
+				if out, err := b.run("", "./run.sh"); err != nil {
+					t.Fatal(out, err)
+				}
+				for b.read("up") == nil {
+					time.Sleep(5 * time.Millisecond)
+				}
+				if out, err := b.stop(20 * time.Second); err != nil || strings.Contains(out, "killed") {
+					t.Errorf("%q, %v", out, err)
+				}
+				if got := b.read("ended"); string(got) != "1\n" {
+					t.Errorf("it was told %q times", got)
+				}
+				if left := b.look().Procs; len(left) != 0 {
+					t.Errorf("left: %+v", left)
+				}
+			})
+		})
+	}
+}
+
+// write makes a program in the release, read gives a file of it, nil for none.
+func (b *bench) write(name, text string) {
+	b.t.Helper()
+	if err := os.WriteFile(filepath.Join(b.dir, name), []byte(text), 0o755); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+func (b *bench) read(name string) []byte {
+	b.t.Helper()
+	out, err := os.ReadFile(filepath.Join(b.dir, name))
+	if err != nil && !os.IsNotExist(err) {
+		b.t.Fatal(err)
+	}
+	return out
 }
 
 // TestConnected: a slot to which somebody is connected is not stopped, and the peer is named.

@@ -41,7 +41,7 @@ start_systemd() {
 		printf '[Unit]\nDescription=%s, slot %s (shipctl, project %s)\nAfter=network.target\nStartLimitIntervalSec=0\n\n[Service]\nType=exec\n' "$name" "$slot" "$PROJECT"
 		printf 'ExecStart=%s\nWorkingDirectory=%s\nEnvironmentFile=%s\n' "$exec_start" "$dir" "$home/$slot.env"
 		[ -z "$user" ] || printf 'User=%s\n' "$user"
-		printf 'Restart=always\nRestartSec=1\nKillMode=mixed\nKillSignal=SIG%s\nTimeoutStopSec=%s\n' "$signal" "$grace"
+		printf 'Restart=always\nRestartSec=1\nKillMode=control-group\nKillSignal=SIG%s\nTimeoutStopSec=%s\n' "$signal" "$grace"
 		[ -z "$lines" ] || printf '%s\n' "$lines"
 		printf '\n[Install]\nWantedBy=multi-user.target\n'
 	} | write_atomic "$home/$slot.unit" 644 || die "can't write $home/$slot.unit"
