@@ -866,3 +866,43 @@ func TestStatusDown(t *testing.T) {
 		}
 	}
 }
+
+// TestRemove: what nginx still sends requests to, by its disk or by its workers, is not stopped before nginx is without it.
+func TestRemove(t *testing.T) {
+	const stop, gone = "app-1 stop blue (pid 2181)", "web-1 remove " + routeFile
+	uses := `web-1! nginx still uses ` + routeFile + `, so removing it would cost answers: take what proxies to it out of nginx's configuration, reload, and plan again`
+	s := teatime(func(s *Spec) { s.Nginx.Hosts = s.Nginx.Hosts[:1] })
+	runs := func() *scene { return see(s).runs("app-1", "blue", "42") }
+	deleted := func(lines ...string) *scene {
+		return runs().add("web-1", installed...).add("web-1", up...).add("web-1", "file absent").add("web-1", lines...)
+	}
+	for _, tt := range []struct {
+		name string
+		see  *scene
+		want []string
+	}{
+		{"not used", runs().routes("web-1", blue), []string{stop, gone}},
+		{"used", runs().routes("web-1", blue).add("web-1", "used"), []string{uses}},
+		{"never there", runs().bare("web-1"), []string{stop}},
+		{"nginx is down", runs().down("web-1"), []string{stop}},
+		{"deleted by hand, used and loaded", deleted("known record", "loaded "+blue, "used"), []string{uses}},
+		{"deleted by hand, used, and not known", deleted("known no", "why w", "used"), []string{uses}},
+		{"deleted by hand and loaded", deleted("known record", "loaded "+blue), []string{stop, gone}},
+		{"deleted by hand, and not known", deleted("known no", "why w"), []string{stop, gone}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			cs := remove(ref(), s, tt.see.facts())
+			got := told(cs)
+			if !slices.Equal(got, tt.want) {
+				t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(tt.want, "\n"))
+			}
+			for _, c := range cs {
+				for _, st := range c.Steps {
+					if st.Host == "app-1" && slices.Contains(tt.want, gone) {
+						want(t, st.After, providers.Addr{Ref: ref(), Host: "web-1"}.Step("remove-route"))
+					}
+				}
+			}
+		})
+	}
+}
