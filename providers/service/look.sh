@@ -48,7 +48,11 @@ for f in $MARKED; do
 	case $m in *[!A-Za-z0-9._+/-]* | */*/*/*) continue ;; */*/*) ;; *) continue ;; esac # anybody can write that
 	# shellcheck disable=SC3013 # dash and busybox have it
 	[ "/proc/$p/ns/pid" -ef /proc/self/ns/pid ] || continue # in a container: another machine's
-	case $all in *" $p "*) ;; *) all="$all$p " marks="$marks$p:$m$nl" ;; esac
+	case $all in *" $p "*) continue ;; esac
+	slot=${m%%/*}
+	IFS=$old
+	if credible "$p" "$name" "$slot"; then all="$all$p " marks="$marks$p:$m$nl"; fi
+	IFS=$nl
 done
 IFS=$old
 set +f

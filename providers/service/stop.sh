@@ -184,7 +184,7 @@ main=$tops
 each "$signal" "$main"
 begin=$(now_ms)
 ends "$main"
-rest=$(without "$(marked)")
+rest=$(without "$(printf '%s\n' "$procs" "$(marked)" | sort -u)")
 [ -z "$rest" ] || {
 	each "$signal" "$rest"
 	nap

@@ -97,6 +97,15 @@ write_call() {
 	printf '%s\n' = "$INPUT" | sed '2,$s/^/+/'
 }
 
+# users: the user is one whose processes may carry the service's marker, from now on.
+users() {
+	_id=$(id -u "$user")
+	grep -qx "$_id" "$home/users" 2>/dev/null || {
+		cat "$home/users" 2>/dev/null
+		printf '%s\n' "$_id"
+	} | write_atomic "$home/users" 600
+}
+
 start_now() {
 	[ -d "$dir" ] || die "release $release is not on this machine: $dir is missing. Run apply again: it sends the release."
 	if [ -n "$user" ] && ! id "$user" >/dev/null 2>&1; then
@@ -128,6 +137,7 @@ start_now() {
 
 	mkdir -p "$home" "$root/slots" || die "can't make $home and $root/slots"
 	chmod 700 "$home"
+	[ -z "$user" ] || users || die "can't write $home/users"
 	rm -f "$home/$slot.proc" "$home/$slot.started" "$home/$slot.healthy" "$home/$slot.call"
 	[ -z "$again" ] || write_call "$@" | write_atomic "$home/$slot.call" 600 || die "can't write $home/$slot.call"
 	switch_link "$dir" "$root/slots/$slot" || die "can't point $root/slots/$slot to $dir"

@@ -35,27 +35,19 @@ forget_slot() {
 	for _e in env unit unit.due unit.at started proc healthy call; do rm -f "$home/$slot.$_e"; done
 }
 
-# mark_of PID: its marker. A program may have overwritten its environment (to show a title): then what was noted when we
-# started it counts, for it and for what it has forked since.
+# mark_of PID: its marker, if that is to be believed. A program may have overwritten its environment (to show a title): then
+# what was noted when we started it counts, for it and for what it has forked since.
 mark_of() {
 	_m=$(env_of "$1" SHIPCTL)
 	if [ -n "$_m" ]; then
+		_of=${_m#*/} _in=${_m#*/*/}
+		credible "$1" "${_of%%/*}" "${_in%%/*}" || return 1
 		printf '%s\n' "$_m"
 		return 0
 	fi
 	noted "$home/$slot.proc" || return 1
 	[ "$PID" = "$1" ] || [ "$(session_of "$1")" = "$PID" ] || return 1
 	printf '%s\n' "$MARK"
-}
-
-# session_of PID: the session's number, which is the PID of the process that we started it with.
-session_of() {
-	_s=
-	while IFS= read -r _l || [ -n "$_l" ]; do _s="$_s $_l"; done 2>/dev/null <"/proc/$1/stat" || return 1
-	_s=${_s##*) }
-	# shellcheck disable=SC2086
-	set -- $_s
-	printf '%s\n' "${4:-}"
 }
 
 # titled: the PIDs of the process that was noted at the start and of its session, where it has no marker any more.
