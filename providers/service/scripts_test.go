@@ -577,7 +577,7 @@ func TestEvict(t *testing.T) {
 }
 
 func FuzzParse(f *testing.F) {
-	f.Add("boot\t1\t100\nproc\t1\t2\tblue\t41\tabc\t/srv\nlisten\t80\t1\t2\t-\tx\t-\nunit\tblue\tactive\tenabled\t1\nanswer\t80\t200\tok")
+	f.Add("boot\t1\t100\nproc\t1\t2\tblue\t41\tabc\t/srv\nlisten\t80\t1\t2\t-\tx\t-\nunit\tblue\tactive\tenabled\nanswer\t80\t200\tok")
 	f.Add("proc\t-1\t\t\t\t\t")
 	f.Fuzz(func(t *testing.T, text string) {
 		seen, err := parse(text)

@@ -4,8 +4,10 @@
 # credible PID SERVICE SLOT: its marker is to be believed. Anybody can write one. It counts for a process of root's, of ours
 # or of a user as whom the service was started, in the unit of its slot, or that start has noted, with what that has forked.
 credible() {
-	real_uid $$
-	_us=$_u
+	[ -n "${_us:-}" ] || {
+		real_uid $$
+		_us=$_u
+	}
 	real_uid "$1"
 	[ -n "$_u" ] || return 1
 	[ "$_u" != 0 ] && [ "$_u" != "$_us" ] || return 0
