@@ -110,10 +110,107 @@ func (b *bench) run(user string, command ...string) (string, error) {
 
 func (b *bench) health(deadline time.Duration, body string) (string, error) {
 	b.t.Helper()
-	return remotetest.Step(b.t, b.m, remote.Call{Script: "service/health", Args: []string{
+	return b.check(deadline, "http", "/profile", "200 204", body, "")
+}
+
+// check is a health check of any kind.
+func (b *bench) check(deadline time.Duration, kind, path, statuses, body, user string, command ...string) (string, error) {
+	b.t.Helper()
+	return remotetest.Step(b.t, b.m, remote.Call{Script: "service/health", Args: append([]string{
 		b.name, "green", strconv.Itoa(b.port), "42", digest, "process", "100", "2", fmt.Sprint(deadline.Milliseconds()), "0",
-		"http", "/profile", "", "200 204", body, b.dir, "",
-	}})
+		kind, path, "", statuses, body, b.dir, user,
+	}, command...)})
+}
+
+// open lets every user into the bench's folders.
+func (b *bench) open() {
+	b.t.Helper()
+	for dir := b.root; dir != os.TempDir() && dir != "/"; dir = filepath.Dir(dir) {
+		if err := os.Chmod(dir, 0o755); err != nil {
+			b.t.Fatal(err)
+		}
+	}
+}
+
+// TestHealthKinds: a port is healthy once the slot's process listens there, a command once it succeeds, told where it is.
+func TestHealthKinds(t *testing.T) {
+	eachShell(t, func(t *testing.T, b *bench) {
+		tcp := func() (string, error) { return b.check(time.Second, "tcp", "", "", "", "") }
+		run := func(command ...string) (string, error) {
+			return b.check(time.Second, "exec", "", "", "", "", command...)
+		}
+		if out, err := b.start("-boot=1500ms"); err != nil {
+			t.Fatal(out, err)
+		}
+		if _, err := tcp(); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("nobody listens on port %d", b.port)) {
+			t.Errorf("while it boots: %v", err)
+		}
+		if out, err := b.check(10*time.Second, "tcp", "", "", "", ""); err != nil || !strings.Contains(out, "healthy after") {
+			t.Errorf("%q, %v", out, err)
+		}
+		if out, err := run("sh", "-c", `[ "$SHIPCTL_SLOT $PORT $PWD" = "$0" ] && [ -x teatime ]`, fmt.Sprintf("green %d %s", b.port, b.dir)); err != nil || !strings.Contains(out, "healthy after") {
+			t.Errorf("%q, %v", out, err)
+		}
+		if _, err := run("sh", "-c", "echo first; echo not yet; exit 3"); err == nil || !strings.Contains(err.Error(), "exit status 3: not yet") {
+			t.Errorf("%v", err)
+		}
+		if err := syscall.Kill(b.look().Procs[0].PID, syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		for seen := b.look(); len(seen.Procs)+len(seen.Listeners) > 0; { // a process that ends has no environment before it has no port
+			seen = b.look()
+		}
+		stranger, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", b.port))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer stranger.Close()
+		for name, f := range map[string]func() (string, error){"tcp": tcp, "exec": func() (string, error) { return run("true") }} {
+			if out, err := f(); err == nil || !strings.Contains(err.Error(), "not release 42 of slot green") {
+				t.Errorf("%s with another's listener: %q, %v", name, out, err)
+			}
+		}
+	})
+}
+
+// TestRunAs: a program and a health command run as the user; where the machine's setpriv can't do that, it is said.
+func TestRunAs(t *testing.T) {
+	if os.Getuid() != 0 {
+		return // only root can
+	}
+	for _, shell := range remotetest.Shells(t) {
+		t.Run(shell, func(t *testing.T) {
+			b := newBench(t, shell)
+			b.open()
+			out, err := b.run("nobody", "./teatime", "-port="+strconv.Itoa(b.port))
+			if shell == "busybox" {
+				if err == nil || !strings.Contains(err.Error(), "this machine's setpriv can't run a program as nobody") {
+					t.Errorf("%q, %v", out, err)
+				}
+				if seen := b.look(); len(seen.Procs) != 0 {
+					t.Errorf("it runs: %+v", seen)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(out, err)
+			}
+			if out, err := b.check(10*time.Second, "exec", "", "", "", "nobody", "sh", "-c", `[ "$(id -un)" = nobody ]`); err != nil {
+				t.Errorf("%q, %v", out, err)
+			}
+			seen := b.look()
+			if len(seen.Procs) != 1 || len(seen.Listeners) != 1 || seen.Listeners[0].Owner != "green" {
+				t.Fatalf("%+v", seen)
+			}
+			info, err := os.Stat(fmt.Sprintf("/proc/%d", seen.Procs[0].PID))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if uid := info.Sys().(*syscall.Stat_t).Uid; uid != 65534 {
+				t.Errorf("it runs as %d", uid)
+			}
+		})
+	}
 }
 
 func (b *bench) confirm() (string, error) {

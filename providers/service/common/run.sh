@@ -66,11 +66,9 @@ $(journal 10)"
 
 start_process() {
 	have setsid || die "setsid is not on this machine: install util-linux."
-	as='' homedir=${HOME:-/}
-	if [ -n "$user" ] && [ "$user" != "$(id -un)" ]; then
-		[ "$(id -u)" = 0 ] || die "only root can run a program as $user: set sudo = true for this host, or drop run_as."
-		have setpriv || die "setpriv is not on this machine: install util-linux."
-		as="setpriv --reuid=$user --regid=$(id -g "$user") --init-groups"
+	homedir=${HOME:-/}
+	as_user
+	if [ -n "$as" ]; then
 		homedir=$(getent passwd "$user" 2>/dev/null | cut -d: -f6)
 	fi
 	log="$home/$slot.log"
