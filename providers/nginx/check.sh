@@ -36,37 +36,21 @@ if holds "$1"; then
 	exit 0
 fi
 KEEP=$NDIR/$KEY.check
-WORKERS='' LEAVING='' KNOWN=''
-if [ -n "$MPID" ]; then
-	workers
-	if recorded; then KNOWN=1; fi
-fi
-BEFORE="$WORKERS $LEAVING"
 
 put_away() {
 	trap '' HUP INT TERM
-	put_file "$KEEP" || printf "can't put %s back; what it was is in %s\n" "$FILE" "$KEEP" >&2
-	rm -rf "$KEEP"
-	unread || {
+	if ! put_file "$KEEP"; then
+		printf "can't put %s back; what it was is in %s\n" "$FILE" "$KEEP" >&2
+		exit 1
+	fi
+	if ! unread "$KEEP"; then # it stays: the next step tries again
 		printf '%s is as it was, but somebody reloaded nginx while it was tried, and: %s\n' "$FILE" "$WHYNOT" >&2
 		exit 1
-	}
+	fi
+	rm -rf "$KEEP"
 }
 
-# unread: nobody serves what was only tried. Somebody else may have reloaded nginx meanwhile: then it is reloaded again,
-# or it would send to a slot that an undo stops.
-unread() {
-	[ -n "$MPID" ] && alive "$MPID:$MSTART" || master || return 0
-	waits 15000
-	kill -CHLD "$MPID" 2>/dev/null
-	while untaken CHLD && ! late; do pause; done # it may be reading
-	workers
-	! only "$WORKERS" "$BEFORE" || return 0
-	reload || return 1
-	[ -z "$KNOWN" ] || record
-}
-
-save_file "$KEEP" || die "can't keep a copy of $FILE in $NDIR"
+save_file "$KEEP" note_before || die "can't keep a copy of $FILE in $NDIR"
 : >"$KEEP/placed"
 trap put_away EXIT
 trap 'exit 1' HUP INT TERM

@@ -12,10 +12,10 @@ look_file() {
 		denied "can't read $FILE as $(id -un)"
 	elif [ -e "$FILE" ]; then
 		printf 'file present\n'
-		text=
-		if shared; then text=${NGINX_TEXTS#*"$NL@$FILE$NL"}; fi
-		if [ -n "$text" ] && [ "$text" != "$NGINX_TEXTS" ]; then
-			printf '%s\n' "${text%%"$NL@"*}"
+		BELOW=
+		if shared; then below_head "@$FILE" "$NGINX_TEXTS"; fi
+		if [ -n "$BELOW" ]; then
+			printf '%s\n' "$BELOW"
 			return 0
 		fi
 		NGINX_TIMES='' # they were taken before
@@ -52,7 +52,7 @@ look_processes() {
 # the pidfile. The change time is what nobody sets, and a file that was moved here has.
 look_changes() {
 	TIMES=
-	if shared && [ "$NGINX_AT" = "$MPID:$MSTART" ] && [ -n "$NGINX_DUMP" ]; then TIMES=$NGINX_TIMES; fi
+	if shared && [ "$NGINX_AT" = "$MPID:$MSTART" ] && [ -n "$NGINX_TREES" ]; then TIMES=$NGINX_TIMES; fi
 	[ -z "$TIMES" ] || return 0
 	_ifs=$IFS
 	IFS=$NL

@@ -1,6 +1,6 @@
 # shellcheck shell=sh
-# Our file is gone, nginx does without it, and nobody serves with it any more; or all is as it was. Arguments: the
-# route's; TAG, which names the step within its run; SECONDS to drain.
+# Our file is gone, nginx does without it, and nobody serves with it any more; or all is as it was. Workers may serve a file
+# that somebody has removed. Arguments: the route's; TAG, which names the step within its run; SECONDS to drain.
 
 route "$@"
 shift 11
@@ -9,7 +9,7 @@ begin
 refuse_strays
 backup "$TAG"
 log_mark
-if [ -e "$BACKUP/removed" ] || { [ ! -e "$TARGET" ] && [ ! -d "$BACKUP" ]; }; then
+if [ -e "$BACKUP/removed" ] || { [ ! -e "$TARGET" ] && [ ! -d "$BACKUP" ] && [ -z "$MPID" ]; }; then
 	printf 'is not there\n'
 	exit 0
 fi

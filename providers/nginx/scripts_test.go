@@ -363,6 +363,76 @@ func TestForeignReloads(t *testing.T) {
 	})
 }
 
+// reload is somebody else's, until no earlier worker serves.
+func (s *site) reload() {
+	s.t.Helper()
+	old := s.live().Serving
+	s.nginx("-s", "reload")
+	s.await("a foreign reload", func() bool {
+		now := s.live().Serving
+		return len(now) == len(old) && !slices.ContainsFunc(now, func(p nginx.Process) bool { return slices.Contains(old, p) })
+	})
+}
+
+// TestForeignReloadAtCrash: a step died, and before it is undone somebody makes nginx load what it has left: the undo puts
+// that back too, once.
+func TestForeignReloadAtCrash(t *testing.T) {
+	each(t, func(t *testing.T, shell string) {
+		s := newSite(t, shell, false)
+		s.up(s.blue)
+		s.link("curl", filepath.Join(s.shim, "curl"))
+		s.tripwire("KILL $(shells)")
+		check, swtch, _ := s.steps(s.blue, s.green)
+		before, wrong := s.conf(), 0
+		undone := func(undo remote.Call) func() {
+			return func() {
+				s.reload()
+				if got, _ := s.get("/"); got == s.green.name {
+					wrong++
+				}
+				s.must(undo)
+				s.serves(s.blue)
+				workers := s.live().Serving
+				s.must(undo)
+				equal(t, "workers after a second undo", s.live().Serving, workers)
+				equal(t, "after the undo", s.conf(), before)
+			}
+		}
+		s.crashing(check.Do, 3, undone(*check.Undo))
+		if wrong == 0 {
+			t.Error("no foreign reload loaded what was tried")
+		}
+		wrong = 0
+		s.crashing(swtch.Do, 5, undone(*swtch.Undo))
+		if wrong == 0 {
+			t.Error("no foreign reload loaded what was written")
+		}
+	})
+}
+
+// TestRemoveDeleted: a file that somebody has deleted is served until a reload: the step takes it out of the workers too.
+func TestRemoveDeleted(t *testing.T) {
+	each(t, func(t *testing.T, shell string) {
+		s := newSite(t, shell, false)
+		s.up(s.blue)
+		_, swtch, _ := s.steps(s.blue, s.green)
+		s.must(swtch.Do)
+		s.write("sites/teatime.conf", fmt.Sprintf("server { listen 127.0.0.1:%d; return 200 else; }\n", s.port))
+		if err := os.Remove(s.route.File); err != nil {
+			t.Fatal(err)
+		}
+		s.serves(s.green)
+		remove := s.route.Remove("service.teatime[\"web-1\"]/remove-route")
+		if out := s.must(remove.Do); out != "nothing was cut off\n" {
+			t.Errorf("it says %q", out)
+		}
+		s.serves(&slot{name: "else"})
+		workers := s.live().Serving
+		equal(t, "again", s.must(remove.Do), "is not there\n")
+		equal(t, "workers", s.live().Serving, workers)
+	})
+}
+
 // TestUsed: whether any statement of nginx names what our file sets; a comment, or a name that only begins alike, is none.
 func TestUsed(t *testing.T) {
 	each(t, func(t *testing.T, shell string) {
@@ -510,10 +580,18 @@ func (s *site) crashing(c remote.Call, atLeast int, then func()) {
 	}
 }
 
-// tripwire is a sync that counts state/trip down, and at 1 ends the shell that called it.
+// tripwire is a sync that counts state/trip down, and at 1 ends the shell that called it, or all that it was forked from.
 func (s *site) tripwire(signal string) {
 	text := `#!/bin/sh
 f=` + s.path("state/trip") + `
+shells() {
+	p=$PPID
+	line=$(tr '\\0' ' ' <"/proc/$p/cmdline")
+	while [ "$(tr '\\0' ' ' <"/proc/$p/cmdline")" = "$line" ]; do
+		echo "$p"
+		p=$(sed -n 's/^PPid:[^0-9]*//p' "/proc/$p/status")
+	done
+}
 [ -e "$f" ] || exit 0
 n=$(cat "$f")
 echo $((n - 1)) >"$f"

@@ -94,7 +94,7 @@ func (c *scene) runsAs(host, slot, release, digest string) *scene {
 	}
 	port := c.spec.Slots[i].Port
 	return c.process(host, slot, release, digest, port).add(host,
-		tab("unit", slot, "active", "enabled", 2100+port%100), tab("answer", port, 200, slot))
+		tab("unit", slot, "active", "enabled"), tab("answer", port, 200, slot))
 }
 
 func (c *scene) process(host, slot, release, digest string, port int) *scene {
@@ -654,7 +654,7 @@ func TestDiffFirstWeek(t *testing.T) {
 			"web-2 check that nginx accepts app-1 green, app-2 blue", "web-2 switch to app-1 green, app-2 blue", "web-2 drain the earlier workers (30 s at most)",
 		}},
 		{"a slot kept running that a reboot would not bring back", see(teatime()).process("app-1", "blue", "42", teatime().digest(teatime().Slots[0], "42"), 8081).
-			add("app-1", tab("answer", 8081, 200, "blue"), tab("unit", "blue", "active", "disabled", 2181)).routes("web-1", blue).routes("web-2", blue), append([]string{
+			add("app-1", tab("answer", 8081, 200, "blue"), tab("unit", "blue", "active", "disabled")).routes("web-1", blue).routes("web-2", blue), append([]string{
 			"app-1 start green on :8082", "app-1 wait until green is healthy (100 s at most)", "app-1 confirm that green still runs", "app-1 stop blue (pid 2181)",
 		}, green42...)},
 	} {
@@ -718,12 +718,12 @@ func TestDiffUnhealthy(t *testing.T) {
 	digest := func(slot int) string { return teatime().digest(teatime().Slots[slot], "42") }
 	t.Run("the one that serves", func(t *testing.T) {
 		c := see(teatime()).process("app-1", "blue", "42", digest(0), 8081).
-			add("app-1", tab("answer", 8081, 503, "busy"), tab("unit", "blue", "active", "enabled", 2181)).routes("web-1", blue).routes("web-2", blue)
+			add("app-1", tab("answer", 8081, 503, "busy"), tab("unit", "blue", "active", "enabled")).routes("web-1", blue).routes("web-2", blue)
 		compare(t, c, nil)
 	})
 	t.Run("an idle one", func(t *testing.T) {
 		c := see(teatime()).runs("app-1", "blue", "41").process("app-1", "green", "42", digest(1), 8082).
-			add("app-1", tab("answer", 8082, 503, "broken"), tab("unit", "green", "active", "enabled", 2182)).routes("web-1", blue).routes("web-2", blue)
+			add("app-1", tab("answer", 8082, 503, "broken"), tab("unit", "green", "active", "enabled")).routes("web-1", blue).routes("web-2", blue)
 		if got := told(diff(ref(), c.spec, c.facts())); !slices.Contains(got, "app-1 stop what is left in green (pid 2182)") || !slices.Contains(got, "app-1 start green on :8082") {
 			t.Errorf("got %q", got)
 		}
@@ -798,7 +798,7 @@ func TestDiffRecreate(t *testing.T) {
 		{"nothing to do, version null", see(teatime(batchServer, live42)).runs("app-1", "blue", "42"), nil},
 		{"other settings", see(teatime(batchServer, live42)).runsAs("app-1", "blue", "42", "another"), swap},
 		{"what runs is not stopped for an answer that failed", see(teatime(batchServer)).process("app-1", "blue", "42", teatime(batchServer).digest(teatime(batchServer).Slots[0], "42"), 8081).
-			add("app-1", tab("unit", "blue", "active", "enabled", 2181), tab("answer", 8081, 503, "no")), []string{
+			add("app-1", tab("unit", "blue", "active", "enabled"), tab("answer", 8081, 503, "no")), []string{
 			"app-1 wait until blue is healthy (100 s at most)",
 		}},
 		{"behind nginx: nothing to switch", see(teatime(oneSlot)).runs("app-1", "blue", "41").routes("web-1", blue).routes("web-2", blue), swap},
@@ -889,5 +889,45 @@ func TestStatusDown(t *testing.T) {
 		if strings.Join(got, ", ") != tt.want {
 			t.Errorf("%s: %q, not %q", tt.name, got, tt.want)
 		}
+	}
+}
+
+// TestRemove: what nginx still sends requests to, by its disk or by its workers, is not stopped before nginx is without it.
+func TestRemove(t *testing.T) {
+	const stop, gone = "app-1 stop blue (pid 2181)", "web-1 remove " + routeFile
+	uses := `web-1! nginx still uses ` + routeFile + `, so removing it would cost answers: take what proxies to it out of nginx's configuration, reload, and plan again`
+	s := teatime(func(s *Spec) { s.Nginx.Hosts = s.Nginx.Hosts[:1] })
+	runs := func() *scene { return see(s).runs("app-1", "blue", "42") }
+	deleted := func(lines ...string) *scene {
+		return runs().add("web-1", installed...).add("web-1", up...).add("web-1", "file absent").add("web-1", lines...)
+	}
+	for _, tt := range []struct {
+		name string
+		see  *scene
+		want []string
+	}{
+		{"not used", runs().routes("web-1", blue), []string{stop, gone}},
+		{"used", runs().routes("web-1", blue).add("web-1", "used"), []string{uses}},
+		{"never there", runs().bare("web-1"), []string{stop}},
+		{"nginx is down", runs().down("web-1"), []string{stop}},
+		{"deleted by hand, used and loaded", deleted("known record", "loaded "+blue, "used"), []string{uses}},
+		{"deleted by hand, used, and not known", deleted("known no", "why w", "used"), []string{uses}},
+		{"deleted by hand and loaded", deleted("known record", "loaded "+blue), []string{stop, gone}},
+		{"deleted by hand, and not known", deleted("known no", "why w"), []string{stop, gone}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			cs := remove(ref(), s, tt.see.facts())
+			got := told(cs)
+			if !slices.Equal(got, tt.want) {
+				t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(tt.want, "\n"))
+			}
+			for _, c := range cs {
+				for _, st := range c.Steps {
+					if st.Host == "app-1" && slices.Contains(tt.want, gone) {
+						want(t, st.After, providers.Addr{Ref: ref(), Host: "web-1"}.Step("remove-route"))
+					}
+				}
+			}
+		})
 	}
 }

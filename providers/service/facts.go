@@ -43,10 +43,7 @@ type Listener struct {
 }
 
 // Unit is a slot's systemd unit.
-type Unit struct {
-	Slot, State, Enabled string
-	PID                  int
-}
+type Unit struct{ Slot, State, Enabled string }
 
 // Answer is what the health path answered just now.
 type Answer struct {
@@ -112,7 +109,7 @@ func parse(text string) (Seen, error) {
 }
 
 func (s *Seen) add(kind string, f []string) error {
-	want := map[string]int{"boot": 2, "proc": 6, "listen": 6, "unit": 4, "edited": 3, "answer": 3}[kind]
+	want := map[string]int{"boot": 2, "proc": 6, "listen": 6, "unit": 3, "edited": 3, "answer": 3}[kind]
 	if want == 0 || len(f) != want {
 		return fmt.Errorf("%q with %d fields", kind, len(f))
 	}
@@ -136,7 +133,7 @@ func (s *Seen) add(kind string, f []string) error {
 		}
 		s.Listeners = append(s.Listeners, l)
 	case "unit":
-		s.Units = append(s.Units, Unit{f[0], f[1], f[2], int(num(3))})
+		s.Units = append(s.Units, Unit{f[0], f[1], f[2]})
 	case "edited":
 		if !slices.Contains([]string{"file", "used", "more"}, f[1]) {
 			bad = fmt.Errorf("%q is no kind of edit", f[1])

@@ -29,8 +29,6 @@ try_http() {
 }
 
 try_exec() {
-	as=
-	[ -n "$user" ] && [ "$user" != "$(id -un)" ] && as="setpriv --reuid=$user --regid=$(id -g "$user") --init-groups"
 	# shellcheck disable=SC2086
 	out=$(cd "$dir" && timeout "$timeout" $as env SHIPCTL_SLOT="$slot" PORT="$port" "$@" 2>&1 </dev/null 9>&-)
 	status=$?
@@ -59,6 +57,7 @@ gone() {
 	fi
 }
 
+[ "$kind" != exec ] || as_user
 begin=$(now_ms)
 since='' healthy_who='' answers=''
 pause=$(awk -v ms="$interval" 'BEGIN { printf "%.2f", ms / 1000 }')

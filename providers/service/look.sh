@@ -6,7 +6,7 @@
 #   proc    PID START SLOT RELEASE DIGEST CWD        a process with our marker that no other one of ours started
 #   listen  PORT PID START OWNER PROGRAM UNIT        OWNER: our slot's name, "-" for a stranger, "?" not permitted to see,
 #                                                    "=MARKER" for one with the marker of another service or project
-#   unit    SLOT STATE ENABLED MAINPID
+#   unit    SLOT STATE ENABLED
 #   link    SLOT TARGET
 #   edited  SLOT WHAT HOW                            the slot's unit was changed by hand. WHAT: "file", "used" where the
 #                                                    program may have been started with it, "more" for a file of
@@ -20,7 +20,10 @@ mark="SHIPCTL=$PROJECT/$name/"
 parent() {
 	stat=
 	while IFS= read -r l || [ -n "$l" ]; do stat="$stat $l"; done 2>/dev/null <"/proc/$1/stat" || return 1
-	stat=${stat##*) }
+	case $stat in
+	*") "*") "*) stat=${stat##*) } ;; # which takes the square of its length
+	*) stat=${stat#*) } ;;
+	esac
 	# shellcheck disable=SC2086
 	set -- $stat
 	case ${1:-} in Z | X | '') return 1 ;; esac
@@ -48,7 +51,11 @@ for f in $MARKED; do
 	case $m in *[!A-Za-z0-9._+/-]* | */*/*/*) continue ;; */*/*) ;; *) continue ;; esac # anybody can write that
 	# shellcheck disable=SC3013 # dash and busybox have it
 	[ "/proc/$p/ns/pid" -ef /proc/self/ns/pid ] || continue # in a container: another machine's
-	case $all in *" $p "*) ;; *) all="$all$p " marks="$marks$p:$m$nl" ;; esac
+	case $all in *" $p "*) continue ;; esac
+	slot=${m%%/*}
+	IFS=$old
+	if credible "$p" "$name" "$slot"; then all="$all$p " marks="$marks$p:$m$nl"; fi
+	IFS=$nl
 done
 IFS=$old
 set +f
@@ -193,6 +200,27 @@ case $listening in
 *) who_listens ;; # one, and ours
 esac
 
+# asked HEAD: code and out are the answer that is there for it already. A line each, without patterns over all of them: the
+# shell would need the square of their length.
+asked() {
+	code='' out=''
+	IFS=$nl
+	set -f
+	for l in $ANSWERS; do
+		if [ "$l" = "$1" ]; then
+			code=next
+		elif [ "$code" = next ]; then
+			code=$l
+		elif [ -n "$code" ]; then
+			out=$l
+			break
+		fi
+	done
+	IFS=$old
+	set +f
+	case $out in "|"*) out=${out#?} ;; *) return 1 ;; esac
+}
+
 # answer PORT STATUS BODY: on one line, its lines put apart by a character that no text has.
 answer() {
 	body=$3 out='' sep=''
@@ -214,12 +242,11 @@ for s in "$@"; do
 	[ "$path" = - ] && continue
 	case " $mains " in *":$slot "*) ;; *) continue ;; esac
 	case "$nl$listening" in *"$nl$port "*) ;; *) continue ;; esac
-	r=${ANSWERS#*"@$port $path $host$nl"}
-	if [ "$r" != "$ANSWERS" ]; then
-		r=${r%%"$nl@"*}
-	else
-		r=$(http_get 2 "http://127.0.0.1:$port$path" "$host" 0 | head -c 600)
+	if asked "@$port $path $host"; then
+		printf 'answer\t%s\t%s\t%s\n' "$port" "$code" "$out"
+		continue
 	fi
+	r=$(http_get 2 "http://127.0.0.1:$port$path" "$host" 0 | head -c 600)
 	code=${r%%"$nl"*}
 	r=${r#"$code"}
 	answer "$port" "$code" "${r#"$nl"}"
@@ -244,6 +271,22 @@ untouched() {
 	[ "$at" = "$was" ] || [ "${at#* }" -lt "$BTIME" ]
 }
 
+# same FILE FILE: they are, by the sums that there are of all of them.
+same() {
+	one='' two=''
+	IFS=$nl
+	set -f
+	for l in $SUMS; do
+		case $l in
+		*"  $1") one=${l%% *} ;;
+		*"  $2") two=${l%% *} ;;
+		esac
+	done
+	IFS=$old
+	set +f
+	if [ -n "$one" ] && [ -n "$two" ]; then [ "$one" = "$two" ]; else cmp -s "$1" "$2"; fi
+}
+
 # A unit that was changed by hand: its copy tells. Its program counts as started with that, unless it is known to be older.
 for f in "$STATE/projects/$PROJECT/services/$name"/*.unit; do
 	[ -e "$f" ] || continue
@@ -256,7 +299,7 @@ for f in "$STATE/projects/$PROJECT/services/$name"/*.unit; do
 		how="/etc/systemd/system/$u was written again, and systemd has not read it"
 	elif [ ! -e "/etc/systemd/system/$u" ]; then
 		how="$u is gone"
-	elif ! cmp -s "$f" "/etc/systemd/system/$u"; then
+	elif ! same "$f" "/etc/systemd/system/$u"; then
 		how="/etc/systemd/system/$u is not as it was written"
 	elif [ $what = used ] && ! untouched "/etc/systemd/system/$u" "$f"; then
 		how="/etc/systemd/system/$u was changed and put back"
@@ -270,24 +313,12 @@ for f in "$STATE/projects/$PROJECT/services/$name"/*.unit; do
 done
 
 case $UNITOF in *" $name "*) ;; *) exit 0 ;; esac
-IFS=$nl
 set -f
-slot=''
+IFS=$nl
 for l in $UNITS; do
-	v=${l#*=}
-	case $l in
-	Id=*)
-		slot=${v#"shipctl-$PROJECT-$name-"}
-		slot=${slot%.service}
-		case $UNITOF in *"$nl$v $name $slot$nl"*) ;; *) slot='' ;; esac
-		;;
-	ActiveState=*) active=$v ;;
-	UnitFileState=*) enabled=$v ;;
-	MainPID=*) pid=$v ;;
-	-)
-		[ -z "$slot" ] || printf 'unit\t%s\t%s\t%s\t%s\n' "$slot" "$active" "$enabled" "$pid"
-		slot=''
-		;;
-	esac
+	u=${l%% *} l=${l#* }
+	slot=${u#"shipctl-$PROJECT-$name-"}
+	slot=${slot%.service}
+	case $UNITOF in *"$nl$u $name $slot$nl"*) printf 'unit\t%s\t%s\t%s\n' "$slot" "${l% *}" "${l#* }" ;; esac
 done
 exit 0

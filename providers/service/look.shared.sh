@@ -5,9 +5,10 @@
 #   LISTENING  "PORT PID" of processes with our marker or note, "PORT ?INODE" of the asked ports that none of them holds
 #   BTIME      when the machine was started, in seconds since 1970
 #   UNITOF     "UNIT SERVICE SLOT" of the units that there are
-#   UNITS      systemctl's lines for them, "-" behind each one's
+#   UNITS      "UNIT STATE ENABLED" of each
+#   SUMS       "SHA256  FILE" of their files and of the copies of those
 #   SOH, TAB   these two characters
-#   ANSWERS    "@ASKED" and the answer as http_get gives it, for each
+#   ANSWERS    for each "@ASKED", the status, and "|" with the beginning of the body as a look prints it, a line each
 if [ "$1" = each ]; then
 	shift
 	name=$1
@@ -72,6 +73,20 @@ ours() {
 	return 0
 }
 
+# states STATE...: makes UNITS of what systemctl says of each of units. What a link leads to is started at boot; "show" knows
+# that too, and costs systemd milliseconds for each unit.
+states() {
+	for u in $units; do
+		[ $# -gt 0 ] || break
+		enabled=disabled
+		for l in "/etc/systemd/system/"*.wants/"$u" "/etc/systemd/system/"*.requires/"$u"; do
+			[ ! -L "$l" ] || enabled=enabled
+		done
+		UNITS="$UNITS$u $1 $enabled$_nl"
+		shift
+	done
+}
+
 # Sets units, asked (a slot a line), and the arguments of one curl for all.
 units='' UNITOF=$_nl asked='' _ifs=$IFS
 read -r token </proc/sys/kernel/random/uuid
@@ -102,16 +117,28 @@ for e in "$STATE/projects/$PROJECT/services"/*/*.env; do
 	slot=${e##*/} name=${e%/*}
 	ours "${name##*/}" "${slot%.env}"
 done
-UNITS=''
-# shellcheck disable=SC2086
-[ -z "$units" ] || ! have systemctl || UNITS=$(systemctl show -p Id -p ActiveState -p UnitFileState -p MainPID $units 2>/dev/null)$_nl-$_nl
-while :; do case $UNITS in *"$_nl$_nl"*) UNITS="${UNITS%%"$_nl$_nl"*}$_nl-$_nl${UNITS#*"$_nl$_nl"}" ;; *) break ;; esac done
+UNITS='' SUMS=''
+if [ -n "$units" ]; then
+	# shellcheck disable=SC2046,SC2086
+	! have systemctl || states $(systemctl is-active -- $units 2>/dev/null)
+	set -f
+	IFS=$_nl
+	for u in $units; do files="${files:-}/etc/systemd/system/$u$_nl"; done
+	for u in $UNITOF; do
+		u=${u#* }
+		files="$files$STATE/projects/$PROJECT/services/${u%% *}/${u#* }.unit$_nl"
+	done
+	# shellcheck disable=SC2086
+	SUMS=$(sha256sum -- $files 2>/dev/null)
+	IFS=$_ifs
+	set +f
+fi
 ANSWERS=''
 if [ $# -gt 0 ] && have curl; then
 	ANSWERS=$(curl -q "$@" 2>/dev/null | tr -d '\0' | ASKED=$asked TOKEN="@$token " awk '
 		function flush(  i, head, n, out, whole, inside, left) {
 			print "@" asked[++k]
-			if (failed != "0") { print "000"; return }
+			if (failed != "0") { print "000\n|"; return }
 			for (i = 1; i <= count; i++) {
 				sub(/\r$/, "", line[i])
 				if (!inside) {
@@ -123,15 +150,18 @@ if [ $# -gt 0 ] && have curl; then
 					if (head[2] !~ /^1/) { whole = 1; break }
 				}
 			}
-			if (!whole) { print "000"; return }
-			print head[2]
+			if (!whole) { print "000\n|"; return }
+			printf "%s\n|", head[2]
 			left = 600
 			while (++i <= count && left > 0) {
 				out = substr(line[i], 1, left)
-				sub(/^@/, " @", out)
-				print out
 				left -= length(out) + 1
+				gsub(/\t/, " ", out)
+				printf "%s%s", out, (i < count && left > 0 ? "\001" : "\n")
+				ended = 1
 			}
+			if (!ended) print ""
+			ended = 0
 		}
 		BEGIN { split(ENVIRON["ASKED"], asked, "\n") }
 		index($0, ENVIRON["TOKEN"]) == 1 && NF == 2 { failed = $2; if (line[count] == "") count--; flush(); count = 0; next }

@@ -40,17 +40,21 @@ func remove(ref config.Ref, s Spec, f remote.Facts) []providers.Change {
 	return out
 }
 
-// unroute takes our file out of one nginx.
+// unroute takes our file out of one nginx: off its disk, and out of its workers, which may serve one that is gone.
 func (b *builder) unroute(on string) providers.StepID {
 	r := b.live.routes[on]
 	switch {
 	case r.why != "":
 		b.problem(on, "%s", r.why)
-	case !r.nginx.Exists:
+	case !r.nginx.Exists && r.known && len(r.loaded) == 0:
 	case r.nginx.Up && r.nginx.Used:
 		b.problem(on, "nginx still uses %s, so removing it would cost answers: take what proxies to it out of nginx's configuration, reload, and plan again", b.spec.Nginx.File)
 	default:
-		b.changes[on].lines = append(b.changes[on].lines, b.spec.Nginx.File+"  →  removed")
+		line := b.spec.Nginx.File + "  →  removed"
+		if !r.nginx.Exists {
+			line = b.spec.Nginx.File + " is gone, and workers of nginx may serve it  →  reloaded"
+		}
+		b.changes[on].lines = append(b.changes[on].lines, line)
 		return b.add(b.spec.route(b.ref, b.spec.nginxHost(on)).Remove(b.id(on, "remove-route")), providers.Delete)
 	}
 	return ""

@@ -14,11 +14,14 @@ type scripts struct{ embed.FS }
 
 func (s scripts) ReadFile(name string) ([]byte, error) {
 	own, err := s.FS.ReadFile(name)
-	if err != nil || slices.Contains([]string{"look.sh", "look.shared.sh", "before.sh", "evict.sh", "adopt.sh"}, name) {
+	if err != nil || slices.Contains([]string{"look.sh", "before.sh", "evict.sh", "adopt.sh"}, name) {
 		return own, err
 	}
-	parts := []string{"slot"}
-	if name == "start.sh" || name == "revive.sh" {
+	parts := []string{"trust", "slot"}
+	switch name {
+	case "look.shared.sh":
+		parts = parts[:1]
+	case "start.sh", "revive.sh":
 		parts = append(parts, "run")
 	}
 	var out []byte

@@ -95,20 +95,122 @@ const digest = "abcdef012345"
 
 func (b *bench) start(flags ...string) (string, error) {
 	b.t.Helper()
-	args := []string{b.name, "green", strconv.Itoa(b.port), "42", digest, b.dir, b.root, "process", "", "TERM", "5", "", "", "again"}
-	args = append(args, "./teatime", "-port="+strconv.Itoa(b.port))
+	return b.run("", append([]string{"./teatime", "-port=" + strconv.Itoa(b.port)}, flags...)...)
+}
+
+// run starts any command as a user, "" for the one that we are.
+func (b *bench) run(user string, command ...string) (string, error) {
+	b.t.Helper()
+	args := []string{b.name, "green", strconv.Itoa(b.port), "42", digest, b.dir, b.root, "process", user, "TERM", "5", "", "", "again"}
 	return remotetest.Step(b.t, b.m, remote.Call{
-		Script: "service/start", Args: append(args, flags...),
+		Script: "service/start", Args: append(args, command...),
 		Stdin: []remote.Part{{Text: "VERSION=42\nSLOT=green\nQUOTED=a \"b\" 'c' $HOME `id`\nTOKEN="}, {Var: "password"}, {Text: "\n"}},
 	})
 }
 
 func (b *bench) health(deadline time.Duration, body string) (string, error) {
 	b.t.Helper()
-	return remotetest.Step(b.t, b.m, remote.Call{Script: "service/health", Args: []string{
+	return b.check(deadline, "http", "/profile", "200 204", body, "")
+}
+
+// check is a health check of any kind.
+func (b *bench) check(deadline time.Duration, kind, path, statuses, body, user string, command ...string) (string, error) {
+	b.t.Helper()
+	return remotetest.Step(b.t, b.m, remote.Call{Script: "service/health", Args: append([]string{
 		b.name, "green", strconv.Itoa(b.port), "42", digest, "process", "100", "2", fmt.Sprint(deadline.Milliseconds()), "0",
-		"http", "/profile", "", "200 204", body, b.dir, "",
-	}})
+		kind, path, "", statuses, body, b.dir, user,
+	}, command...)})
+}
+
+// open lets every user into the bench's folders.
+func (b *bench) open() {
+	b.t.Helper()
+	for dir := b.root; dir != os.TempDir() && dir != "/"; dir = filepath.Dir(dir) {
+		if err := os.Chmod(dir, 0o755); err != nil {
+			b.t.Fatal(err)
+		}
+	}
+}
+
+// TestHealthKinds: a port is healthy once the slot's process listens there, a command once it succeeds, told where it is.
+func TestHealthKinds(t *testing.T) {
+	eachShell(t, func(t *testing.T, b *bench) {
+		tcp := func() (string, error) { return b.check(time.Second, "tcp", "", "", "", "") }
+		run := func(command ...string) (string, error) {
+			return b.check(time.Second, "exec", "", "", "", "", command...)
+		}
+		if out, err := b.start("-boot=1500ms"); err != nil {
+			t.Fatal(out, err)
+		}
+		if _, err := tcp(); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("nobody listens on port %d", b.port)) {
+			t.Errorf("while it boots: %v", err)
+		}
+		if out, err := b.check(10*time.Second, "tcp", "", "", "", ""); err != nil || !strings.Contains(out, "healthy after") {
+			t.Errorf("%q, %v", out, err)
+		}
+		if out, err := run("sh", "-c", `[ "$SHIPCTL_SLOT $PORT $PWD" = "$0" ] && [ -x teatime ]`, fmt.Sprintf("green %d %s", b.port, b.dir)); err != nil || !strings.Contains(out, "healthy after") {
+			t.Errorf("%q, %v", out, err)
+		}
+		if _, err := run("sh", "-c", "echo first; echo not yet; exit 3"); err == nil || !strings.Contains(err.Error(), "exit status 3: not yet") {
+			t.Errorf("%v", err)
+		}
+		if err := syscall.Kill(b.look().Procs[0].PID, syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		for seen := b.look(); len(seen.Procs)+len(seen.Listeners) > 0; { // a process that ends has no environment before it has no port
+			seen = b.look()
+		}
+		stranger, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", b.port))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer stranger.Close()
+		for name, f := range map[string]func() (string, error){"tcp": tcp, "exec": func() (string, error) { return run("true") }} {
+			if out, err := f(); err == nil || !strings.Contains(err.Error(), "not release 42 of slot green") {
+				t.Errorf("%s with another's listener: %q, %v", name, out, err)
+			}
+		}
+	})
+}
+
+// TestRunAs: a program and a health command run as the user; where the machine's setpriv can't do that, it is said.
+func TestRunAs(t *testing.T) {
+	if os.Getuid() != 0 {
+		return // only root can
+	}
+	for _, shell := range remotetest.Shells(t) {
+		t.Run(shell, func(t *testing.T) {
+			b := newBench(t, shell)
+			b.open()
+			out, err := b.run("nobody", "./teatime", "-port="+strconv.Itoa(b.port))
+			if shell == "busybox" {
+				if err == nil || !strings.Contains(err.Error(), "this machine's setpriv can't run a program as nobody") {
+					t.Errorf("%q, %v", out, err)
+				}
+				if seen := b.look(); len(seen.Procs) != 0 {
+					t.Errorf("it runs: %+v", seen)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(out, err)
+			}
+			if out, err := b.check(10*time.Second, "exec", "", "", "", "nobody", "sh", "-c", `[ "$(id -un)" = nobody ]`); err != nil {
+				t.Errorf("%q, %v", out, err)
+			}
+			seen := b.look()
+			if len(seen.Procs) != 1 || len(seen.Listeners) != 1 || seen.Listeners[0].Owner != "green" {
+				t.Fatalf("%+v", seen)
+			}
+			info, err := os.Stat(fmt.Sprintf("/proc/%d", seen.Procs[0].PID))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if uid := info.Sys().(*syscall.Stat_t).Uid; uid != 65534 {
+				t.Errorf("it runs as %d", uid)
+			}
+		})
+	}
 }
 
 func (b *bench) confirm() (string, error) {
@@ -401,6 +503,64 @@ func TestIgnoresTerm(t *testing.T) {
 	})
 }
 
+// slowly needs a second for its end, and counts how often it was told; a wrapper waits for it in one of the usual ways.
+const slowly = `told=0
+trap 'told=$((told + 1)); until=$(($(date +%s) + 2))' TERM
+: >up
+while [ "$told" = 0 ] || [ "$(date +%s)" -lt "$until" ]; do sleep 0.1; done
+echo "$told" >ended
+`
+
+// TestStopWrapper: what a wrapper waits for is told once, and has the whole grace, whatever becomes of the wrapper.
+func TestStopWrapper(t *testing.T) {
+	for name, wrapper := range map[string]string{
+		"dies at once": "./slowly.sh\n:\n",
+		"waits":        "trap : TERM\n./slowly.sh\n:\n",
+		"in two":       "sh -c './slowly.sh; :'\n:\n",
+		"no shell":     "exec flock lock ./slowly.sh\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			eachShell(t, func(t *testing.T, b *bench) {
+				b.write("slowly.sh", "#!/bin/sh\n"+slowly)
+				b.write("run.sh", "#!/bin/sh\n"+wrapper)
+				if out, err := b.run("", "./run.sh"); err != nil {
+					t.Fatal(out, err)
+				}
+				for b.read("up") == nil {
+					time.Sleep(5 * time.Millisecond)
+				}
+				if out, err := b.stop(20 * time.Second); err != nil || strings.Contains(out, "killed") {
+					t.Errorf("%q, %v", out, err)
+				}
+				if got := b.read("ended"); string(got) != "1\n" {
+					t.Errorf("it was told %q times", got)
+				}
+				if left := b.look().Procs; len(left) != 0 {
+					t.Errorf("left: %+v", left)
+				}
+			})
+		})
+	}
+}
+
+// write makes a program in the release, read gives a file of it, nil for none.
+func (b *bench) write(name, text string) {
+	b.t.Helper()
+	if err := os.WriteFile(filepath.Join(b.dir, name), []byte(text), 0o755); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+func (b *bench) read(name string) []byte {
+	b.t.Helper()
+	out, err := os.ReadFile(filepath.Join(b.dir, name))
+	if err != nil && !os.IsNotExist(err) {
+		b.t.Fatal(err)
+	}
+	return out
+}
+
 // TestConnected: a slot to which somebody is connected is not stopped, and the peer is named.
 func TestConnected(t *testing.T) {
 	eachShell(t, func(t *testing.T, b *bench) {
@@ -514,7 +674,7 @@ func TestEvict(t *testing.T) {
 }
 
 func FuzzParse(f *testing.F) {
-	f.Add("boot\t1\t100\nproc\t1\t2\tblue\t41\tabc\t/srv\nlisten\t80\t1\t2\t-\tx\t-\nunit\tblue\tactive\tenabled\t1\nanswer\t80\t200\tok")
+	f.Add("boot\t1\t100\nproc\t1\t2\tblue\t41\tabc\t/srv\nlisten\t80\t1\t2\t-\tx\t-\nunit\tblue\tactive\tenabled\nanswer\t80\t200\tok")
 	f.Add("proc\t-1\t\t\t\t\t")
 	f.Fuzz(func(t *testing.T, text string) {
 		seen, err := parse(text)

@@ -19,12 +19,29 @@ marked() {
 	done
 }
 
-# tops: of those, the ones that no other one of them started.
+# shell PID: it is one, which passes no signal on to what it waits for.
+shell() {
+	case $(readlink "/proc/$1/exe" 2>/dev/null) in */sh | */dash | */bash | */ash | */busybox | */ksh* | */mksh | */zsh) return 0 ;; esac
+	return 1
+}
+
+# tops LIST: tops are those of the list that no other one of it started, and those that a shell among the tops started.
 tops() {
-	printf '%s\n' "$1" | while read -r p s; do
-		[ -n "$p" ] || continue
-		parent=$(sed 's/.*) . \([0-9]*\) .*/\1/' "/proc/$p/stat" 2>/dev/null)
-		printf '%s\n' "$1" | grep -q "^$parent " || printf '%s %s\n' "$p" "$s"
+	tops='' more=1
+	while [ -n "$more" ]; do
+		more=''
+		while read -r p s; do
+			[ -n "$p" ] || continue
+			case "$_nl$tops" in *"$_nl$p "*) continue ;; esac
+			parent=$(sed 's/.*) . \([0-9]*\) .*/\1/' "/proc/$p/stat" 2>/dev/null)
+			case "$_nl$1" in *"$_nl$parent "*)
+				case "$_nl$tops" in *"$_nl$parent "*) shell "$parent" || continue ;; *) continue ;; esac
+				;;
+			esac
+			tops="$tops$p $s$_nl" more=1
+		done <<-EOF
+			$1
+		EOF
 	done
 }
 
@@ -113,6 +130,14 @@ fi
 
 # A stop turns restarting off first: systemctl stop does, and disable keeps a reboot from bringing it back.
 if has_unit; then
+	# As earlier versions wrote it, systemd kills what a wrapper has started once the wrapper itself is gone.
+	if grep -qx 'KillMode=mixed' "/etc/systemd/system/$unit"; then
+		for f in "$home/$slot.unit" "/etc/systemd/system/$unit"; do
+			[ ! -e "$f" ] || sed 's/^KillMode=mixed$/KillMode=control-group/' "$f" | write_atomic "$f" 644 || die "can't write $f"
+		done
+		wrote_unit || die "can't write $home/$slot.unit.at"
+		systemctl daemon-reload || die "systemctl daemon-reload failed"
+	fi
 	systemctl disable --quiet "$unit" 2>/dev/null
 	systemctl stop "$unit" 2>&1 || die "systemctl stop $unit failed: $(systemctl status "$unit" -n 5 --no-pager 2>&1)"
 	[ "$(systemctl show -p Result --value "$unit" 2>/dev/null)" != timeout ] || printf 'did not end within %s s: killed\n' "$grace"
@@ -137,23 +162,36 @@ each() {
 	done
 }
 
-main=$(tops "$procs")
+# without LIST: what of the list main has not.
+without() {
+	printf '%s\n' "$1" | while read -r p s; do
+		case "$_nl$main" in *"$_nl$p $s$_nl"*) ;; *) [ -z "$p" ] || printf '%s %s\n' "$p" "$s" ;; esac
+	done
+}
+
+# ends LIST: they are gone by the end of the grace, or are killed.
+ends() {
+	while lives "$1" && [ $(($(now_ms) - begin)) -lt $((grace * 1000)) ]; do nap; done
+	lives "$1" || return 0
+	printf 'did not end within %s s: killed\n' "$grace"
+	each KILL "$1"
+}
+
+# What it has started carries the slot's marker too. It is told when nobody is left to tell it, and each only once: many
+# programs take a second signal for impatience.
+tops "$procs"
+main=$tops
 each "$signal" "$main"
 begin=$(now_ms)
-while lives "$main" && [ $(($(now_ms) - begin)) -lt $((grace * 1000)) ]; do nap; done
-if lives "$main"; then
-	printf 'did not end within %s s: killed\n' "$grace"
-	each KILL "$main"
-fi
-# What it has started and left behind carries the slot's marker too.
-rest=$(marked)
+ends "$main"
+rest=$(without "$(printf '%s\n' "$procs" "$(marked)" | sort -u)")
 [ -z "$rest" ] || {
-	each TERM "$rest"
+	each "$signal" "$rest"
 	nap
-	each KILL "$rest"
+	ends "$rest"
 }
 tries=0
-while lives "$procs"; do
+while lives "$procs$_nl$rest"; do
 	tries=$((tries + 1))
 	[ $tries -lt 50 ] || die "$slot could not be stopped: $(marked | awk '{ print "pid " $1 }' | tr '\n' ' ')"
 	nap

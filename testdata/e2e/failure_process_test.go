@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/shipctl/shipctl/testdata/fleet"
 )
 
 // TestStranger: a program that is not ours is named and left alone, whenever it comes. What an earlier run of ours left is
@@ -172,6 +174,64 @@ func TestIgnoresTerm(t *testing.T) {
 			s.alive("app-1", bystander, "--port=9999")
 			s.settled("2")
 			app.Exec("kill -9 " + bystander)
+		})
+	}
+}
+
+// slowly runs its arguments, and when it is told to end, needs a second more than they do; wrapped waits for it.
+const (
+	wrapped = "#!/bin/sh\n/usr/local/bin/slowly \"$@\"\n:\n"
+	slowly  = `#!/bin/sh
+told=0
+trap 'told=$((told + 1)) until=$(($(date +%s) + 2))' TERM
+"$@" &
+while [ "$told" = 0 ] || [ "$(date +%s)" -lt "$until" ]; do sleep 0.1; done
+echo "$2" >>/tmp/ended
+`
+)
+
+// TestStopWrapper: what a wrapper has started is told to end too, and has the grace, whichever runs it; in a unit of an
+// earlier version too, where systemd would kill it as soon as the wrapper is gone.
+func TestStopWrapper(t *testing.T) {
+	t.Parallel()
+	for _, runner := range runners {
+		t.Run(runner, func(t *testing.T) {
+			hcl := strings.NewReplacer(`"./teatime", `, `"/usr/local/bin/wrapped", "./teatime", `, `grace = "2s"`, `grace = "20s"`).Replace(failing(runner))
+			s := newSite(t, []string{"app-1", "web-1", "web-2"}, hcl)
+			app := s.m("app-1")
+			app.WriteFile("/usr/local/bin/wrapped", wrapped, 0o755)
+			app.WriteFile("/usr/local/bin/slowly", slowly, 0o755)
+			for _, w := range webs {
+				s.m(w).WriteSite(fleet.SiteVariable(include, "service_url"))
+			}
+			s.deploy("1")
+			ended := func(want string) {
+				t.Helper()
+				if got := strings.TrimSpace(app.Exec("cat /tmp/ended 2>/dev/null; true")); got != want {
+					t.Errorf("ended in time: %q, not %q", got, want)
+				}
+			}
+			if out := s.deploy("2"); strings.Contains(out, "killed") {
+				t.Errorf("something was killed:\n%s", out)
+			}
+			ended("--port=8081")
+			s.idle("blue", 8081)
+			if runner == "systemd" {
+				app.Exec(`cd /var/lib/shipctl/projects/teatime/services/teatime
+u=/etc/systemd/system/shipctl-teatime-teatime-green.service
+sed -i 's/^KillMode=.*/KillMode=mixed/' green.unit
+sed -i 's/^KillMode=.*/KillMode=mixed/' $u
+grep -q '^KillMode=mixed' $u
+stat -c '%i %Z' $u >green.unit.at
+systemctl daemon-reload`)
+			}
+			s.settled("2")
+			if out := s.deploy("3"); strings.Contains(out, "killed") {
+				t.Errorf("something was killed:\n%s", out)
+			}
+			ended("--port=8081\n--port=8082")
+			s.idle("green", 8082)
+			s.settled("3")
 		})
 	}
 }

@@ -8,11 +8,46 @@ begin() {
 	installed || die "nginx ($BINARY) is not installed on this machine"
 	[ -d "${TARGET%/*}" ] || die "there is no directory ${TARGET%/*} for $FILE"
 	[ ! -d "$TARGET" ] || die "$FILE is a directory"
+	master || :
 	if [ -e "$NDIR/$KEY.check/placed" ]; then
 		put_file "$NDIR/$KEY.check" || die "can't put $FILE back to what it was before an interrupted check"
+		unread "$NDIR/$KEY.check" || die "$FILE is as it was before an interrupted check, but somebody reloaded nginx meanwhile, and: $WHYNOT"
 	fi
 	rm -rf "$NDIR/$KEY.check" "$NDIR/$KEY.check.new"
-	master || :
+}
+
+# note_before DIR: besides the file, who served it, and what, where that is known.
+note_before() {
+	if [ -z "$MPID" ]; then
+		: >"$1/down"
+		return
+	fi
+	workers
+	list_workers "$WORKERS $LEAVING" >"$1/workers" || return 1
+	if recorded; then
+		printf '%s\n' "$LOADED" >"$1/was" && cp -p "$NDIR/$KEY.loaded" "$1/loaded"
+	fi
+}
+
+# noted DIR: the workers that note_before has found.
+noted() { sed -n 's/^worker \([0-9]*\) /\1:/p' "$1/workers" 2>/dev/null | tr '\n' ' '; }
+
+# unread DIR: the file is again what note_before found with it, and nobody serves what it was meanwhile. Somebody else may
+# have reloaded nginx: then it is reloaded again, or it would send to a slot that an undo stops.
+unread() {
+	[ -n "$MPID" ] && alive "$MPID:$MSTART" || master || return 0
+	waits 15000
+	kill -CHLD "$MPID" 2>/dev/null
+	while untaken CHLD && ! late; do pause; done # it may be reading
+	workers
+	! only "$WORKERS" "$(noted "$1")" || return 0
+	[ -z "$UPGRADE" ] || {
+		WHYNOT=$(half_way)
+		return 1
+	}
+	reload || return 1
+	list_workers "$WORKERS $LEAVING" >"$1/workers" # they are done with
+	[ ! -e "$1/loaded" ] || record
 }
 
 # refuse_strays: a master that the pidfile does not name would keep the ports, and never hear of a change.

@@ -7,19 +7,6 @@ backup() {
 	BACKUP=$NDIR/$KEY.run.$RUN.$1
 }
 
-# note_before DIR: besides the file, who served it, and what, where that is known.
-note_before() {
-	if [ -z "$MPID" ]; then
-		: >"$1/down"
-		return
-	fi
-	workers
-	list_workers "$WORKERS $LEAVING" >"$1/workers" || return 1
-	if recorded; then
-		printf '%s\n' "$LOADED" >"$1/was" && cp -p "$NDIR/$KEY.loaded" "$1/loaded"
-	fi
-}
-
 # put_back WAS: the file and nginx are again as the switch found them. Where the file had already said something else than
 # what was loaded (another run died between the two), what was loaded counts: the file's slot may be dead. WAS is what
 # the plan saw; else what the record said. 1 and WHYNOT when nginx could not be brought back.
@@ -46,7 +33,10 @@ put_back() {
 		rm -f "$NDIR/$KEY.loaded"
 		return 0
 	fi
-	[ -e "$BACKUP/reloaded" ] || return 0
+	if [ ! -e "$BACKUP/reloaded" ]; then # by us
+		unread "$BACKUP"
+		return
+	fi
 	if [ -z "$MPID" ]; then
 		WHYNOT="nginx is not running any more: $PIDNOTE"
 		return 1
@@ -56,11 +46,12 @@ put_back() {
 		return 1
 	fi
 	if reload; then
+		list_workers "$WORKERS $LEAVING" >"$BACKUP/workers"
 		record
 		return 0
 	fi
 	# The same port conflict that kept the new configuration out keeps this one out: nothing ever changed.
-	if [ "$TAKEN" = kept ] && only "$WORKERS" "$(sed -n 's/^worker \([0-9]*\) /\1:/p' "$BACKUP/workers" | tr '\n' ' ')"; then
+	if [ "$TAKEN" = kept ] && only "$WORKERS" "$(noted "$BACKUP")"; then
 		if [ -e "$BACKUP/loaded" ]; then cp -p "$BACKUP/loaded" "$NDIR/$KEY.loaded"; fi
 		OLD= # nobody has to leave
 		return 0

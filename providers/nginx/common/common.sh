@@ -55,6 +55,24 @@ installed() {
 # shared: several looks at one nginx are made at once, and this is one of them (look.shared.sh).
 shared() { [ -n "${NGINX_BUILT:-}" ] && [ "$NGINX_FOR" = "$BINARY$NL$CONFIG$NL$PREFIX" ]; }
 
+# below_head HEAD LINES: BELOW is what stands below that line, up to the next one that begins with "@". Not by patterns: the
+# shell needs the square of a long text's length for ${LINES#*HEAD}.
+below_head() {
+	BELOW='' _mine=''
+	_ifs=$IFS
+	IFS=$NL
+	set -f
+	for _t in $2; do
+		case $_t in
+		"$1") _mine=1 ;;
+		@*) _mine='' ;;
+		*) [ -z "$_mine" ] || BELOW=$BELOW${BELOW:+$NL}$_t ;;
+		esac
+	done
+	set +f
+	IFS=$_ifs
+}
+
 # compiled NAME: OPT is the value that nginx was built with.
 compiled() {
 	OPT=
@@ -78,7 +96,10 @@ ngx() { "$EXE" ${PREFIX:+-p "$PREFIX"} ${CONFIG:+-c "$CONFIG"} "$@"; }
 stat_of() {
 	STARTED='' PARENT='' _l=''
 	{ IFS= read -r _l <"/proc/$1/stat"; } 2>/dev/null || return 1
-	_l=${_l##*) }
+	case $_l in
+	*") "*") "*) _l=${_l##*) } ;; # which takes longer
+	*) _l=${_l#*) } ;;
+	esac
 	# shellcheck disable=SC2086
 	set -- $_l
 	case ${1:-} in Z | X | '') return 1 ;; esac
@@ -328,10 +349,12 @@ unchanged() {
 
 # tree_awk MODE < FILES: what the configuration says about our file, a fact a line. It reads nginx's own dump (MODE dump),
 # or a list of files (MODE disk, where nginx can't be asked), and follows includes in nginx's order. Of the text nothing
-# leaves but places, the names of files and two plain values.
+# leaves but places, the names of files and two plain values. MODE all is a dump for several routes at once, of which ROUTES
+# has file, target, form and name, a line each: "@FORM NAME FILE" stands before the facts of each.
 #   config PATH · included PATH:LINE · used · other PATH:LINE · shutdown VALUE · errorlog PATH · unread PATH · pattern GLOB
 tree_awk() {
-	awk -v mode="$1" -v main="$CONF" -v confdir="$CONFDIR" -v file="$FILE" -v target="$TARGET" -v form="$FORM" -v name="$NAME" '
+	[ "$1" = all ] || ROUTES="$FILE$NL$TARGET$NL$FORM$NL$NAME"
+	ROUTES=$ROUTES awk -v mode="$1" -v main="$CONF" -v confdir="$CONFDIR" '
 	function plain(p) {
 		gsub(/\/\/+/, "/", p)
 		while (sub(/\/\.\//, "/", p)) ;
@@ -370,9 +393,9 @@ tree_awk() {
 		return w == name || w ~ (":\/\/" name "([:\/]|$)")
 	}
 	function statement(  i) {
-		for (i = 2; i <= nw && !used; i++) used = uses(W[i]) && !(i == 2 && W[1] == "set")
+		for (i = W[1] == "set" ? 3 : 2; i <= nw; i++) words[W[i]]
 		if (W[1] == "include" && nw > 1) event("I", first, W[2])
-		else if ((W[1] == "set" || W[1] == "auth_request_set") && W[2] == "$" name) event("S", first, "")
+		else if (W[1] == "set" || W[1] == "auth_request_set") event("S", first, W[2])
 		else if (W[1] == "worker_shutdown_timeout") event("T", first, W[2])
 		else if (W[1] == "error_log") event("L", first, W[2])
 		nw = 0
@@ -415,6 +438,10 @@ tree_awk() {
 		}
 		if (q == "" && inword) finish()
 	}
+	function named(l,  i) {
+		for (i = 4; i <= routes; i += 4) if (index(l, R[i])) return 1
+		return 0
+	}
 	# Files without one of the words can only hold whole blocks: they are not looked into further.
 	function scan(p,  l, k, r, hit) {
 		if (p in have) return have[p]
@@ -422,7 +449,7 @@ tree_awk() {
 		hit = p == main
 		while ((r = (getline l < p)) > 0) {
 			line[++k] = l
-			if (!hit && (index(l, name) || index(l, "include") || index(l, "worker_shutdown") || index(l, "error_log"))) hit = 1
+			if (!hit && (named(l) || index(l, "include") || index(l, "worker_shutdown") || index(l, "error_log"))) hit = 1
 		}
 		close(p)
 		if (r < 0) print "unread " p
@@ -462,7 +489,7 @@ tree_awk() {
 			} else if (t == "I") descend(v, p ":" at[p, i])
 			else if (t == "T" && !block) print "shutdown " v
 			else if (t == "L" && !block) log_ = v
-			else if (t == "S" && form == "variable" && !ours(p)) {
+			else if (t == "S" && form == "variable" && v == "$" name && !ours(p)) {
 				o++; oAt[o] = p ":" at[p, i]; oServer[o] = server; oBlock[o] = block; oSeq[o] = ++seq
 			}
 		}
@@ -476,19 +503,28 @@ tree_awk() {
 		if (oBlock[i] == inBlock[j]) return oSeq[i] < inSeq[j]
 		return inside(inBlock[j], oBlock[i])
 	}
+	function about(r,  i, j, l, w, new) {
+		file = R[r]; target = R[r + 1]; form = R[r + 2]; name = R[r + 3]
+		depth = seq = k = o = block = blocks = server = 0
+		log_ = ""
+		if (mode == "all") print "@" form " " name " " file
+		for (i = 1; i <= nf; i++) print "config " files[i]
+		# A file that is not there yet: would an include find it?
+		if (!(file in have) && (getline l < file) < 0) { files[++nf] = file; have[file] = 0; new = 1 }
+		walk(main, "")
+		if (new) { delete have[file]; nf-- }
+		for (j = 1; j <= k; j++) print "included " inFrom[j]
+		for (i = 1; i <= o; i++) for (j = 1; j <= k; j++) if (!harmless(i, j)) { print "other " oAt[i]; break }
+		if (log_ != "") print "errorlog " log_
+		for (w in words) if (uses(w)) { print "used"; break }
+	}
+	BEGIN { routes = split(ENVIRON["ROUTES"], R, "\n"); routes -= routes % 4 }
 	mode == "disk" { scan($0); next }
 	skip > 0 { skip--; next }
 	/^# configuration file .*:$/ { skip = scan(substr($0, 22, length($0) - 22)) }
 	END {
 		if (!nf) exit
-		for (i = 1; i <= nf; i++) print "config " files[i]
-		# A file that is not there yet: would an include find it?
-		if (!(file in have) && (getline l < file) < 0) { files[++nf] = file; have[file] = 0 }
-		walk(main, "")
-		for (j = 1; j <= k; j++) print "included " inFrom[j]
-		for (i = 1; i <= o; i++) for (j = 1; j <= k; j++) if (!harmless(i, j)) { print "other " oAt[i]; break }
-		if (log_ != "") print "errorlog " log_
-		if (used) print "used"
+		for (r = 1; r <= routes; r += 4) about(r)
 	}' 2>/dev/null
 }
 
@@ -499,7 +535,8 @@ tree() {
 	TREE=
 	if [ -n "$MPID" ]; then
 		if shared && [ "$NGINX_AT" = "$MPID:$MSTART" ]; then
-			TREE=$(printf '%s\n' "$NGINX_DUMP" | tree_awk dump)
+			below_head "@$FORM $NAME $FILE" "$NGINX_TREES"
+			TREE=$BELOW
 		else
 			TREE=$(ngx -T 2>/dev/null | tree_awk dump)
 		fi

@@ -64,7 +64,7 @@ type Model struct {
 	loaded   map[string]record
 	backups  map[string]backup
 	draining map[string][]nginx.Process
-	checking map[string]saved
+	checking map[string]backup
 }
 
 type saved struct {
@@ -98,7 +98,7 @@ func New(project string, files ...string) *Model {
 	m := &Model{
 		Installed: true, Processes: 2, Project: project, pids: 100, clock: 1000,
 		Disk: map[string]string{}, Included: map[string]bool{}, Others: map[string]string{}, changed: map[string]uint64{}, read: map[string][]string{},
-		loaded: map[string]record{}, backups: map[string]backup{}, draining: map[string][]nginx.Process{}, checking: map[string]saved{},
+		loaded: map[string]record{}, backups: map[string]backup{}, draining: map[string][]nginx.Process{}, checking: map[string]backup{},
 	}
 	for _, f := range files {
 		m.Included[f] = true

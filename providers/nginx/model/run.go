@@ -22,7 +22,10 @@ func (m *Model) Run(script string, args []string, run string) (out string, err e
 		return "", errors.New("nginx is not installed on this machine")
 	}
 	if was, ok := m.checking[c.key]; ok { // a check that was killed
-		m.put(c.File, was)
+		m.put(c.File, was.saved)
+		if err := m.unread(c, &was); err != nil {
+			return "", err
+		}
 		delete(m.checking, c.key)
 	}
 	want := map[string]int{"nginx/check": 5, "nginx/switch": 5, "nginx/restore": 5, "nginx/drain": 1}[script]
@@ -42,9 +45,32 @@ func (m *Model) Run(script string, args []string, run string) (out string, err e
 	return m.drain(old, c.rest[0]), nil
 }
 
-func (m *Model) save(file string) saved {
-	content, ok := m.Disk[file]
-	return saved{content, ok}
+// keep is the scripts' save_file with note_before.
+func (m *Model) keep(c call) backup {
+	content, ok := m.Disk[c.File]
+	b := backup{saved: saved{content, ok}, down: !m.Up}
+	if m.Up {
+		b.workers = m.processes()
+		if r, ok := m.loaded[c.key]; ok && m.recorded(c.key) {
+			b.was, b.record = r.addrs, &r
+		}
+	}
+	return b
+}
+
+// unread: nobody serves what the file was since it was kept; somebody else may have reloaded nginx.
+func (m *Model) unread(c call, b *backup) error {
+	if !m.Up || !slices.ContainsFunc(m.serving(), func(p nginx.Process) bool { return !slices.Contains(b.workers, p) }) {
+		return nil
+	}
+	if !m.reload(c) {
+		return errors.New("somebody reloaded nginx meanwhile, and nginx did not take the reload")
+	}
+	b.workers = m.processes()
+	if b.record != nil {
+		m.record(c)
+	}
+	return nil
 }
 
 func (m *Model) put(file string, s saved) {
@@ -99,24 +125,18 @@ func (m *Model) check(c call) error {
 	if m.Disk[c.File] == text {
 		return m.fine(c.File)
 	}
-	was := m.save(c.File)
+	was := m.keep(c)
 	m.checking[c.key] = was
-	before, known := m.processes(), m.recorded(c.key)
 	m.Write(c.File, text)
 	if m.crash("check placed") {
 		return ErrCrashed
 	}
 	err = m.fine(c.File)
-	m.put(c.File, was)
-	delete(m.checking, c.key)
-	if m.Up && slices.ContainsFunc(m.serving(), func(p nginx.Process) bool { return !slices.Contains(before, p) }) {
-		if !m.reload(c) { // somebody else's reload read what was only tried
-			return errors.Join(err, errors.New("somebody reloaded nginx while the file was tried"))
-		}
-		if known {
-			m.record(c)
-		}
+	m.put(c.File, was.saved)
+	if again := m.unread(c, &was); again != nil {
+		return errors.Join(err, again)
 	}
+	delete(m.checking, c.key)
 	return err
 }
 
@@ -173,14 +193,7 @@ func (m *Model) swtch(c call, run string) (string, error) {
 	}
 	at := c.key + " " + run + " " + tag
 	if _, ok := m.backups[at]; !ok {
-		b := backup{saved: m.save(c.File), down: !m.Up}
-		if m.Up {
-			b.workers = m.processes()
-			if r, ok := m.loaded[c.key]; ok && m.recorded(c.key) {
-				b.was, b.record = r.addrs, &r
-			}
-		}
-		m.backups[at] = b
+		m.backups[at] = m.keep(c)
 	}
 	if m.crash("switch kept") {
 		return "", ErrCrashed
@@ -268,7 +281,9 @@ func (m *Model) putBack(c call, at string, was []string) error {
 		return nil
 	}
 	if !b.reloaded {
-		return nil
+		err := m.unread(c, &b)
+		m.backups[at] = b
+		return err
 	}
 	if !m.Up {
 		return errors.New("nginx is not running any more")
@@ -282,6 +297,8 @@ func (m *Model) putBack(c call, at string, was []string) error {
 		}
 		return nil
 	}
+	b.workers = m.processes()
+	m.backups[at] = b
 	m.record(c)
 	return nil
 }

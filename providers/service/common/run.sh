@@ -41,7 +41,7 @@ start_systemd() {
 		printf '[Unit]\nDescription=%s, slot %s (shipctl, project %s)\nAfter=network.target\nStartLimitIntervalSec=0\n\n[Service]\nType=exec\n' "$name" "$slot" "$PROJECT"
 		printf 'ExecStart=%s\nWorkingDirectory=%s\nEnvironmentFile=%s\n' "$exec_start" "$dir" "$home/$slot.env"
 		[ -z "$user" ] || printf 'User=%s\n' "$user"
-		printf 'Restart=always\nRestartSec=1\nKillMode=mixed\nKillSignal=SIG%s\nTimeoutStopSec=%s\n' "$signal" "$grace"
+		printf 'Restart=always\nRestartSec=1\nKillMode=control-group\nKillSignal=SIG%s\nTimeoutStopSec=%s\n' "$signal" "$grace"
 		[ -z "$lines" ] || printf '%s\n' "$lines"
 		printf '\n[Install]\nWantedBy=multi-user.target\n'
 	} | write_atomic "$home/$slot.unit" 644 || die "can't write $home/$slot.unit"
@@ -66,11 +66,9 @@ $(journal 10)"
 
 start_process() {
 	have setsid || die "setsid is not on this machine: install util-linux."
-	as='' homedir=${HOME:-/}
-	if [ -n "$user" ] && [ "$user" != "$(id -un)" ]; then
-		[ "$(id -u)" = 0 ] || die "only root can run a program as $user: set sudo = true for this host, or drop run_as."
-		have setpriv || die "setpriv is not on this machine: install util-linux."
-		as="setpriv --reuid=$user --regid=$(id -g "$user") --init-groups"
+	homedir=${HOME:-/}
+	as_user
+	if [ -n "$as" ]; then
 		homedir=$(getent passwd "$user" 2>/dev/null | cut -d: -f6)
 	fi
 	log="$home/$slot.log"
@@ -95,6 +93,15 @@ write_call() {
 		printf '%s\n' - "$_w" | sed '2,$s/^/+/'
 	done
 	printf '%s\n' = "$INPUT" | sed '2,$s/^/+/'
+}
+
+# users: the user is one whose processes may carry the service's marker, from now on.
+users() {
+	_id=$(id -u "$user")
+	grep -qx "$_id" "$home/users" 2>/dev/null || {
+		cat "$home/users" 2>/dev/null
+		printf '%s\n' "$_id"
+	} | write_atomic "$home/users" 600
 }
 
 start_now() {
@@ -128,6 +135,7 @@ start_now() {
 
 	mkdir -p "$home" "$root/slots" || die "can't make $home and $root/slots"
 	chmod 700 "$home"
+	[ -z "$user" ] || users || die "can't write $home/users"
 	rm -f "$home/$slot.proc" "$home/$slot.started" "$home/$slot.healthy" "$home/$slot.call"
 	[ -z "$again" ] || write_call "$@" | write_atomic "$home/$slot.call" 600 || die "can't write $home/$slot.call"
 	switch_link "$dir" "$root/slots/$slot" || die "can't point $root/slots/$slot to $dir"

@@ -23,6 +23,16 @@ note() { printf '%s %s %s %s\n' "$boot" "$2" "$3" "$mark" | write_atomic "$1" 60
 # wrote_unit: the unit is as we wrote it from here on, until somebody touches it.
 wrote_unit() { stat -c '%i %Z' "/etc/systemd/system/$unit" | write_atomic "$home/$slot.unit.at" 600; }
 
+# as_user: as is what runs a command as the user, "" where that is who we are.
+as_user() {
+	as=''
+	if [ -z "$user" ] || [ "$user" = "$(id -un)" ]; then return 0; fi
+	[ "$(id -u)" = 0 ] || die "only root can run a program as $user: set sudo = true for this host, or drop run_as."
+	have setpriv || die "setpriv is not on this machine: install util-linux."
+	as="setpriv --reuid=$user --regid=$(id -g "$user") --init-groups"
+	$as true 2>/dev/null || die "this machine's setpriv can't run a program as $user, as busybox's can't: install util-linux."
+}
+
 # main_pid: the process of the unit, 0 for none.
 main_pid() {
 	_m=$(systemctl show -p MainPID "$unit" 2>/dev/null)
@@ -35,27 +45,19 @@ forget_slot() {
 	for _e in env unit unit.due unit.at started proc healthy call; do rm -f "$home/$slot.$_e"; done
 }
 
-# mark_of PID: its marker. A program may have overwritten its environment (to show a title): then what was noted when we
-# started it counts, for it and for what it has forked since.
+# mark_of PID: its marker, if that is to be believed. A program may have overwritten its environment (to show a title): then
+# what was noted when we started it counts, for it and for what it has forked since.
 mark_of() {
 	_m=$(env_of "$1" SHIPCTL)
 	if [ -n "$_m" ]; then
+		_of=${_m#*/} _in=${_m#*/*/}
+		credible "$1" "${_of%%/*}" "${_in%%/*}" || return 1
 		printf '%s\n' "$_m"
 		return 0
 	fi
 	noted "$home/$slot.proc" || return 1
 	[ "$PID" = "$1" ] || [ "$(session_of "$1")" = "$PID" ] || return 1
 	printf '%s\n' "$MARK"
-}
-
-# session_of PID: the session's number, which is the PID of the process that we started it with.
-session_of() {
-	_s=
-	while IFS= read -r _l || [ -n "$_l" ]; do _s="$_s $_l"; done 2>/dev/null <"/proc/$1/stat" || return 1
-	_s=${_s##*) }
-	# shellcheck disable=SC2086
-	set -- $_s
-	printf '%s\n' "${4:-}"
 }
 
 # titled: the PIDs of the process that was noted at the start and of its session, where it has no marker any more.

@@ -102,17 +102,14 @@ func (l *looking) unit(name string) {
 	if !ok {
 		return
 	}
-	state, enabled, pid := "inactive", "disabled", 0
+	state, enabled := "inactive", "disabled"
 	if u.Active {
 		state = "active"
-		for _, p := range l.m.of(l.name, name) {
-			pid = p.PID
-		}
 	}
 	if u.Enabled {
 		enabled = "enabled"
 	}
-	l.say("unit", name, state, enabled, pid)
+	l.say("unit", name, state, enabled)
 }
 
 // answer asks a slot's port where a process of the slot runs and somebody listens.
