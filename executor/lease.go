@@ -32,7 +32,7 @@ type Lease struct {
 	Pause func(context.Context, time.Duration)
 
 	mu     sync.Mutex
-	hosts  []string // that are held, in the order of taking them
+	hosts  []string // that are held, or may be, in the order of taking them
 	epochs map[string]int64
 	stop   context.CancelFunc
 	beats  sync.WaitGroup
@@ -46,17 +46,44 @@ func (l *Lease) Take(ctx context.Context, hosts []string, lost func(error)) erro
 	l.stop = stop
 	var once sync.Once
 	for _, h := range hosts {
+		l.mu.Lock()
+		l.hosts = append(l.hosts, h) // before: what is cut off may take it all the same
+		l.mu.Unlock()
 		epoch, err := l.takeOne(ctx, h)
 		if err != nil {
+			l.untaken(h, err)
 			return errors.Join(err, l.Release(context.WithoutCancel(ctx)))
 		}
 		l.mu.Lock()
-		l.hosts, l.epochs[h] = append(l.hosts, h), epoch
+		l.epochs[h] = epoch
 		l.mu.Unlock()
 		l.beats.Go(func() { l.renew(beat, h, &once, lost) })
 	}
 	return nil
 }
+
+// untaken forgets a machine of which it is certain that the lease was not taken there.
+func (l *Lease) untaken(host string, err error) {
+	var said *remote.ScriptError
+	if errors.As(err, &said) || errors.Is(err, remote.ErrNotStarted) {
+		l.mu.Lock()
+		l.hosts = slices.DeleteFunc(l.hosts, func(h string) bool { return h == host })
+		l.mu.Unlock()
+	}
+}
+
+// Held are the machines whose lease is held, or may be.
+func (l *Lease) Held() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.hosts)
+}
+
+// undialled is an error of connecting: nothing was started.
+type undialled struct{ error }
+
+func (u undialled) Unwrap() error      { return u.error }
+func (undialled) Is(target error) bool { return target == remote.ErrNotStarted }
 
 // Epoch is that of the lease on a machine, 0 where none is held.
 func (l *Lease) Epoch(host string) int64 {
@@ -104,7 +131,7 @@ func (l *Lease) run(ctx context.Context, host, what string) (string, error) {
 	defer cancel()
 	m, err := l.Dial(ctx, host)
 	if err != nil {
-		return "", err
+		return "", undialled{err}
 	}
 	out, err := m.Run(ctx, remote.Ticket{Run: l.ID, Step: "lease/" + what}, remote.Call{
 		Script: "remote/lease", Unlocked: true,

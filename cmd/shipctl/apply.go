@@ -272,25 +272,53 @@ func (c *cli) reopen(p *planner.Plan) (*session, error) {
 		return nil, err
 	}
 	o := opening{project: p.Project, settings: settings, consents: agreed(p.Facts), log: c.log}
-	if needed := sensitiveNames(p); len(needed) > 0 {
-		var files values
-		for _, f := range p.VarFiles {
-			files.flags = append(files.flags, config.Flag{Text: f, File: true})
-		}
-		variables, diags := config.Values(c.options(files))
-		if err := c.missing(needed, variables, diags); err != nil {
-			return nil, err
-		}
-		if err := otherwise(needed, p.Variables, variables); err != nil {
-			return nil, err
-		}
-		o.variables = variables
+	if o.variables, err = c.valuesFor(p); err != nil {
+		return nil, err
 	}
 	s, err := o.session()
 	if err != nil {
 		return nil, err
 	}
 	return s, sameScripts(p, s.scripts)
+}
+
+// valuesFor reads the values of the variables of a saved plan, where it was made. Those that its steps need it must find;
+// without another sensitive one what machines say can't be searched for it, which is said.
+func (c *cli) valuesFor(p *planner.Plan) (map[string]config.Variable, error) {
+	secret := map[string]bool{}
+	for name, v := range p.Variables {
+		if v.Sensitive && v.Print != "" {
+			secret[name] = true
+		}
+	}
+	needed := sensitiveNames(p)
+	if len(secret)+len(needed) == 0 {
+		return nil, nil
+	}
+	var files values
+	for _, f := range p.VarFiles {
+		files.flags = append(files.flags, config.Flag{Text: f, File: true})
+	}
+	variables, diags := config.Values(c.options(files))
+	if len(needed) > 0 {
+		if err := c.missing(needed, variables, diags); err != nil {
+			return nil, err
+		}
+		if err := otherwise(needed, p.Variables, variables); err != nil {
+			return nil, err
+		}
+	}
+	for _, name := range needed {
+		delete(secret, name)
+	}
+	if shown := different(slices.Sorted(maps.Keys(secret)), p.Variables, variables); len(shown) > 0 {
+		c.view(false).Diagnostics(hcl.Diagnostics{{
+			Severity: hcl.DiagWarning, Summary: "Secrets that can't be hidden",
+			Detail: "These sensitive variables don't have the value here that the plan was made with: " + strings.Join(shown, ", ") +
+				". No step needs them, but where a program prints one it is shown, and written down, as it is. Give each as SHIPCTL_VAR_name, or in a file where plan read it.",
+		}}, nil)
+	}
+	return variables, nil
 }
 
 // missing names the variables that have no value, before anything runs.
@@ -313,18 +341,23 @@ func (c *cli) missing(needed []string, variables map[string]config.Variable, dia
 
 // otherwise refuses values that are not those that the plan was made with.
 func otherwise(needed []string, planned map[string]planner.Value, given map[string]config.Variable) error {
-	var other []string
-	for _, name := range needed {
-		was := planned[name].Print
-		salt, _, _ := strings.Cut(was, " ")
-		if was != "" && imprint(given[name].Value, salt) != was {
-			other = append(other, name)
-		}
-	}
+	other := different(needed, planned, given)
 	if len(other) > 0 {
 		return fmt.Errorf("these sensitive variables have another value now than when the plan was made: %s\nGive the same value, or plan again.", strings.Join(other, ", "))
 	}
 	return nil
+}
+
+// different are those of names whose value is not the planned one; none at all is not, either.
+func different(names []string, planned map[string]planner.Value, given map[string]config.Variable) (out []string) {
+	for _, name := range names {
+		was := planned[name].Print
+		salt, _, _ := strings.Cut(was, " ")
+		if was != "" && imprint(given[name].Value, salt) != was {
+			out = append(out, name)
+		}
+	}
+	return out
 }
 
 // agreed reads a plan's consents back out of its facts.

@@ -19,6 +19,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/shipctl/shipctl/cmd/view"
+	"github.com/shipctl/shipctl/executor"
 )
 
 // cli is one invocation.
@@ -35,6 +36,7 @@ type cli struct {
 
 	mu    sync.Mutex // the interrupts look at these too
 	run   *run
+	lease *executor.Lease // from before it is taken
 	shown view.View
 }
 

@@ -31,6 +31,7 @@ func (c *cli) leased(ctx context.Context, m *made, a applyArgs, again func() err
 		ID: id, Who: whoami(), URL: jobURL(env(c.environ)), Last: a.lease, Wait: a.lockTimeout, Pause: pause,
 		Dial: c.checkpoints().dial(m.session.dial), Note: func(s string) { fmt.Fprintln(c.err, printable(s)) }, First: first,
 	}
+	c.holds(l)
 	if err := l.Take(ctx, hosts, cancel); err != nil {
 		return err
 	}

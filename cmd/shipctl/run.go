@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/shipctl/shipctl/cmd/view"
+	"github.com/shipctl/shipctl/config"
 	"github.com/shipctl/shipctl/executor"
 	"github.com/shipctl/shipctl/planner"
 	"github.com/shipctl/shipctl/providers"
@@ -19,9 +21,9 @@ import (
 type run struct {
 	plan     *planner.Plan
 	progress view.Progress
-	lease    time.Duration // after which it ends by itself
 
 	mu     sync.Mutex
+	kept   map[string]int // machines whose launchers are kept from starting jobs, by how many steps
 	states map[providers.StepID]executor.State
 	traces map[providers.StepID]planner.Trace
 }
@@ -37,7 +39,7 @@ func (r *run) emit(e executor.Event) {
 }
 
 func (c *cli) execute(ctx context.Context, m *made, l *executor.Lease, a applyArgs, windows *patience) error {
-	r := &run{plan: m.plan, progress: c.journaled(m.plan, l.ID, c.view(a.compact).Apply(m.plan)), lease: l.Last, states: map[providers.StepID]executor.State{}, traces: map[providers.StepID]planner.Trace{}}
+	r := &run{plan: m.plan, progress: c.journaled(m.plan, l.ID, c.view(a.compact).Apply(m.plan)), kept: map[string]int{}, states: map[providers.StepID]executor.State{}, traces: map[providers.StepID]planner.Trace{}}
 	c.mu.Lock()
 	c.run = r
 	c.mu.Unlock()
@@ -52,7 +54,7 @@ func (c *cli) execute(ctx context.Context, m *made, l *executor.Lease, a applyAr
 	g.run, g.epoch = l.ID, l.Epoch
 	stops, before := c.checkpoints(), windows.waited() // at the start
 	out := executor.Run(ctx, m.plan, executor.Env{
-		Run: l.ID, Epoch: l.Epoch, Dial: stops.dial(m.machines), Gate: c.gate(g, windows, r.progress.Note), Emit: stops.emit(r.emit), Now: c.now, Pause: pause,
+		Run: l.ID, Epoch: l.Epoch, Dial: stops.dial(m.machines), Gate: r.keeping(m.resources, c.gate(g, windows, r.progress.Note)), Emit: stops.emit(r.emit), Now: c.now, Pause: pause,
 		Parallelism: a.parallelism, Forced: a.forceWindow,
 	})
 	b.entry.Forced, b.waited = out.Forced, windows.waited()-before
@@ -105,16 +107,82 @@ func (c *cli) running() *run {
 func (c *cli) abandon() error {
 	r := c.running()
 	if r == nil {
+		if leases := c.leases(); leases != "" {
+			return errors.New("Interrupted\nNothing was changed." + leases)
+		}
 		return context.Canceled
 	}
 	out := r.snapshot()
-	text := "Left at once: the steps that run go on to their end on the machines, and nobody waits for them."
-	if r.lease > 0 {
-		text += fmt.Sprintf(" The lease ends by itself within %s.", r.lease)
-	}
+	text := "Left at once: the steps that run go on to their end on the machines, and nobody waits for them." + c.leases() + r.waiting()
 	r.progress.Note(text)
 	r.progress.End(out)
 	return ending(r.plan, out)
+}
+
+// holds says which lease the interrupts leave.
+func (c *cli) holds(l *executor.Lease) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.lease = l
+}
+
+// leases says which leases are left where nobody gives them back.
+func (c *cli) leases() string {
+	c.mu.Lock()
+	l := c.lease
+	c.mu.Unlock()
+	if l == nil || len(l.Held()) == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" The lease on %s is not given back; it ends by itself within %s, or with: shipctl force-unlock %s", strings.Join(l.Held(), ", "), l.Last, l.ID)
+}
+
+// keeping notes where a gate keeps launchers from starting jobs.
+func (r *run) keeping(rs []providers.Resource, gate executor.Gate) executor.Gate {
+	return func(ctx context.Context, s providers.Step, refs []config.Ref) ([]planner.Window, func(), error) {
+		var hosts []string
+		if s.ID != "" && s.Group == "" {
+			for _, g := range planner.Gates(rs, refs) {
+				for _, h := range g.Hold {
+					hosts = append(hosts, h.Host)
+				}
+			}
+		}
+		r.keep(hosts, 1) // it may be cut off while it holds
+		windows, letGo, err := gate(ctx, s, refs)
+		if letGo == nil {
+			r.keep(hosts, -1)
+			return windows, nil, err
+		}
+		return windows, func() {
+			letGo()
+			r.keep(hosts, -1)
+		}, err
+	}
+}
+
+func (r *run) keep(hosts []string, n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, h := range hosts {
+		r.kept[h] += n
+	}
+}
+
+// waiting says where jobs are still kept from starting.
+func (r *run) waiting() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var hosts []string
+	for _, h := range slices.Sorted(maps.Keys(r.kept)) {
+		if r.kept[h] > 0 {
+			hosts = append(hosts, h)
+		}
+	}
+	if len(hosts) == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" Jobs on %s are kept from starting for a while yet: that ends by itself, within an hour (docs/windows.md).", strings.Join(hosts, ", "))
 }
 
 // snapshot is the outcome if nobody came back: in a unit that is not complete, all that was begun and not undone is left.

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -129,6 +130,51 @@ func TestSecondInterruptLeavesAtOnce(t *testing.T) {
 	<-ended
 	if out.String() != said {
 		t.Errorf("something was said after the end:\n%s", out)
+	}
+}
+
+// TestSecondInterruptNamesTheLeases that were, or were being, taken before the first step.
+func TestSecondInterruptNamesTheLeases(t *testing.T) {
+	c := &cli{}
+	taking, ctx := make(chan struct{}), t.Context()
+	l := &executor.Lease{ID: "me", Last: 30 * time.Second, Dial: func(context.Context, string) (remote.Machine, error) {
+		close(taking)
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}}
+	c.holds(l)
+	if err := c.abandon(); !errors.Is(err, context.Canceled) {
+		t.Errorf("before any was taken: %v", err)
+	}
+	go func() { _ = l.Take(ctx, []string{"app-1", "web-1"}, func(error) {}) }()
+	<-taking
+	err := c.abandon()
+	if err == nil || err.Error() != "Interrupted\nNothing was changed. The lease on app-1 is not given back; it ends by itself within 30s, or with: shipctl force-unlock me" {
+		t.Errorf("%v", err)
+	}
+}
+
+// TestSecondInterruptNamesKeptJobs: while a stop is held, and no longer.
+func TestSecondInterruptNamesKeptJobs(t *testing.T) {
+	ref := config.Ref{Kind: "batch_window", Name: "night"}
+	rs := []providers.Resource{{
+		Ref: ref, Judge: func(providers.Case) providers.Verdict { return providers.Verdict{Open: true} },
+		Hold: []providers.Hold{{Host: "batch-1"}, {Host: "batch-2"}},
+	}}
+	r := &run{kept: map[string]int{}}
+	during := ""
+	gate := r.keeping(rs, func(context.Context, providers.Step, []config.Ref) ([]planner.Window, func(), error) {
+		during = r.waiting()
+		return nil, func() {}, nil
+	})
+	_, letGo, _ := gate(t.Context(), providers.Step{ID: "x/stop"}, []config.Ref{ref})
+	held := r.waiting()
+	letGo()
+	if !strings.Contains(during, "Jobs on batch-1, batch-2 are kept") || held != during || r.waiting() != "" {
+		t.Errorf("during %q, held %q, after %q", during, held, r.waiting())
+	}
+	if _, _, _ = gate(t.Context(), providers.Step{ID: "x/switch", Group: "g"}, []config.Ref{ref}); during != "" {
+		t.Errorf("a switch holds nothing: %q", during)
 	}
 }
 

@@ -2,6 +2,7 @@ package ssh
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -28,9 +29,9 @@ func (k *keys) close() {
 
 // offer collects the keys: those of the identity files first (through the agent where it has them, so that a
 // passphrase is not needed), then the agent's others.
-func offer(t target) (*keys, error) {
+func offer(ctx context.Context, t target) (*keys, error) {
 	k := &keys{}
-	held, err := k.fromAgent(t.agent)
+	held, err := k.fromAgent(ctx, t.agent)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", t.host, err)
 	}
@@ -63,17 +64,25 @@ func offer(t target) (*keys, error) {
 	return k, nil
 }
 
-func (k *keys) fromAgent(socket string) ([]ssh.Signer, error) {
+func (k *keys) fromAgent(ctx context.Context, socket string) ([]ssh.Signer, error) {
 	if socket == "" {
 		k.about = append(k.about, "no agent: SSH_AUTH_SOCK is not set")
 		return nil, nil
 	}
-	conn, err := net.Dial("unix", socket)
+	var dialer net.Dialer
+	conn, err := dialer.DialContext(ctx, "unix", socket)
+	if err != nil && ctx.Err() != nil {
+		return nil, silentAgent(ctx, socket)
+	}
 	if err != nil {
 		k.about = append(k.about, "the agent does not answer: "+err.Error())
 		return nil, nil
 	}
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	held, err := agent.NewClient(conn).Signers()
+	if !stop() {
+		return nil, silentAgent(ctx, socket)
+	}
 	if err != nil {
 		_ = conn.Close()
 		return nil, fmt.Errorf("asking the agent for its keys: %w", err)
@@ -81,6 +90,10 @@ func (k *keys) fromAgent(socket string) ([]ssh.Signer, error) {
 	k.agent = conn
 	k.about = append(k.about, fmt.Sprintf("the agent holds %d", len(held)))
 	return held, nil
+}
+
+func silentAgent(ctx context.Context, socket string) error {
+	return fmt.Errorf("the SSH agent at %s gave no answer (%w): is it locked, or does it wait for somebody? Try ssh-add -l; without it, unset SSH_AUTH_SOCK and set identity_file", socket, context.Cause(ctx))
 }
 
 // fromFile is nil where the file is one of ssh's defaults and can't be used.

@@ -135,8 +135,9 @@ func (c *conn) exchange(ctx context.Context, x remote.Exchange) (int, error) {
 		return int(s.status.Load()), err
 	case <-ctx.Done():
 		close(s.abandoned)
+		unsent := s.fate.CompareAndSwap(undecided, unsendable)
 		c.leave(true)
-		if !s.sent.Load() {
+		if unsent {
 			return -1, fmt.Errorf("%s: %w: no session in time: %w", c.host, remote.ErrNotStarted, context.Cause(ctx))
 		}
 		return -1, fmt.Errorf("%s: no answer in time: %w", c.host, context.Cause(ctx))
@@ -178,12 +179,19 @@ func (c *conn) open(ctx context.Context) (ssh.Channel, <-chan *ssh.Request, erro
 	}
 }
 
+// What is known of a session's command.
+const (
+	undecided int32 = iota
+	sent
+	unsendable
+)
+
 // session is one command.
 type session struct {
 	conn      *conn
 	x         remote.Exchange
 	abandoned chan struct{}
-	sent      atomic.Bool
+	fate      atomic.Int32 // of the command: who says first that it is not sent, or sends it, is right
 	status    atomic.Int32
 }
 
@@ -196,7 +204,9 @@ func (s *session) run(ctx context.Context) error {
 	defer ch.Close()
 	ended := make(chan struct{})
 	go s.requests(requests, ended)
-	s.sent.Store(true)
+	if !s.fate.CompareAndSwap(undecided, sent) {
+		return nil // nobody waits for it
+	}
 	ok, err := ch.SendRequest("exec", true, ssh.Marshal(struct{ Command string }{s.x.Command}))
 	if err != nil {
 		return fmt.Errorf("%s: the connection was lost", s.conn.host)

@@ -21,6 +21,8 @@ const (
 	keepaliveEvery = 30 * time.Second
 	// More at once and sshd begins to drop them (its MaxStartups).
 	dialsAtOnce = 4
+	// Of all machines together: each costs an ssh -G and a handshake here.
+	connectsAtOnce = 64
 	// A jump host may itself be behind others in the SSH configuration.
 	deepestJump = 8
 )
@@ -32,6 +34,8 @@ var ErrRefused = errors.New("not accepted")
 type Dialer struct {
 	setup     remote.Setup
 	keepalive time.Duration
+	connect   func(context.Context, Settings) (*link, error)
+	turns     *gate // of connecting
 
 	mu    sync.Mutex
 	gates map[string]*gate // by address
@@ -39,7 +43,9 @@ type Dialer struct {
 
 // NewDialer is ready to connect.
 func NewDialer(setup remote.Setup) *Dialer {
-	return &Dialer{setup: setup, keepalive: keepaliveEvery, gates: map[string]*gate{}}
+	d := &Dialer{setup: setup, keepalive: keepaliveEvery, turns: newGate(connectsAtOnce), gates: map[string]*gate{}}
+	d.connect = func(ctx context.Context, s Settings) (*link, error) { return d.hop(ctx, s, nil, 0) }
+	return d
 }
 
 // Dial connects to a machine; see Dialer for several.
@@ -72,10 +78,15 @@ func (l *link) close() {
 	}
 }
 
+// link's time begins when its turn comes: among thousands the last must not be late because of the first.
 func (d *Dialer) link(ctx context.Context, s Settings) (*link, error) {
+	if err := d.turns.acquire(ctx); err != nil {
+		return nil, fmt.Errorf("%s: waiting for connections to other machines: %w", s.Host, err)
+	}
+	defer d.turns.release()
 	ctx, cancel := context.WithTimeout(ctx, s.timeout())
 	defer cancel()
-	return d.hop(ctx, s, nil, 0)
+	return d.connect(ctx, s)
 }
 
 // hop connects to one machine, through via where there is one, else through its own jump hosts.
@@ -160,7 +171,7 @@ func (d *Dialer) client(ctx context.Context, s Settings, t target, via *link) (*
 	if err != nil {
 		return nil, err
 	}
-	offered, err := offer(t)
+	offered, err := offer(ctx, t)
 	if err != nil {
 		return nil, err
 	}
