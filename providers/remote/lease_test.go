@@ -48,8 +48,10 @@ func TestLeaseScript(t *testing.T) {
 				}
 			}
 			want("acquire", "one", "60000", "1", 0)
-			want("acquire", "one", "60000", "1", 0) // a lost reply: the same lease
+			want("acquire", "one", "59000", "1", 0) // a lost reply: the same lease
 			want("acquire", "two", "60000", "held by me@here since 2", 74)
+			// by the holder's own lease, not that of the one who is refused
+			want("acquire", "two", "2000", "s ago; without another it expires in 5", 74)
 			want("renew", "one", "60000", "", 0)
 			want("renew", "two", "60000", "this run had it before", 76)
 			if err := step(1); err != nil {
