@@ -55,6 +55,9 @@ func (c *cli) execute(ctx context.Context, m *made, l *executor.Lease, a applyAr
 		Run: l.ID, Epoch: l.Epoch, Dial: stops.dial(m.machines), Gate: c.gate(g, windows, r.progress.Note), Emit: stops.emit(r.emit), Now: c.now, Pause: pause,
 		Parallelism: a.parallelism, Forced: a.forceWindow,
 	})
+	for _, e := range out.Errors {
+		c.whence(e.Err)
+	}
 	b.entry.Forced, b.waited = out.Forced, windows.waited()-before
 	if err := b.end(context.WithoutCancel(ctx), out, r.traced()); err != nil {
 		r.progress.Note("What was done could not be written down everywhere; the next apply does that: " + err.Error())

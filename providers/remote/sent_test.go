@@ -179,3 +179,21 @@ func drip(to io.Writer, every time.Duration, ended <-chan struct{}) {
 		}
 	}
 }
+
+// TestReadingBug: a panic in what gives the payload is the reason of that step's failure, not the end of the process.
+func TestReadingBug(t *testing.T) {
+	lib := library(t, map[string]string{"all": `n=$(wc -c); die "only $((n)) arrived"`})
+	setup := remotetest.Setup(lib)
+	setup.Open = func(remote.Call) (io.ReadCloser, int64, error) {
+		return io.NopCloser(io.MultiReader(strings.NewReader("some"), blown{})), 100, nil
+	}
+	m := remotetest.With(t, "dash", setup, filepath.Join(t.TempDir(), "state"))
+	_, err := remotetest.Step(t, m, remote.Call{Script: "t/all", File: "app.jar"})
+	if err == nil || !strings.Contains(err.Error(), "only 4 arrived\nreading app.jar: this is a bug in shipctl: no such entry") {
+		t.Errorf("%v", err)
+	}
+}
+
+type blown struct{}
+
+func (blown) Read([]byte) (int, error) { panic("no such entry") }
