@@ -296,11 +296,16 @@ func (r *run) once(ctx context.Context, s providers.Step, c remote.Call, stop <-
 		t.Epoch = r.env.Epoch(s.Host)
 	}
 	out, err = m.Run(ctx, t, c)
+	return out, held(err)
+}
+
+// held marks a script's refusal after another run has taken the lease.
+func held(err error) error {
 	var said *remote.ScriptError
 	if errors.As(err, &said) && said.Status == takenOver {
-		err = fmt.Errorf("%w: %w", ErrHeld, err)
+		return fmt.Errorf("%w: %w", ErrHeld, err)
 	}
-	return out, err
+	return err
 }
 
 // takenOver is the status of a step, or of a renewal, after another run has taken the lease.

@@ -81,5 +81,5 @@ func (j Journal) once(ctx context.Context, host, what, input string) (err error)
 		t.Epoch = j.Epoch(host)
 	}
 	_, err = m.Run(ctx, t, remote.Call{Script: "remote/journal", Args: []string{what}, Stdin: []remote.Part{{Text: input}}})
-	return err
+	return held(err)
 }

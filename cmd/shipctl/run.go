@@ -46,6 +46,7 @@ func (c *cli) execute(ctx context.Context, m *made, l *executor.Lease, a applyAr
 		b.entry.Forced = a.forceWindow // unless they are open by then
 	}
 	if err := b.begin(ctx); err != nil {
+		b.abandon(context.WithoutCancel(ctx))
 		return fmt.Errorf("the run can't be written down, so nothing was begun\n%w", err)
 	}
 	g := m.gatekeeper(a.windowArgs)

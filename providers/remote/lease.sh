@@ -121,7 +121,10 @@ acquire)
 	printf '%s\n' "$has_epoch"
 	;;
 renew)
-	if [ "$has_id" != "$id" ]; then
+	if [ -z "$has_id" ]; then
+		printf 'another run took the lease of project %s over and gave it back since, or it was taken away by force-unlock' "$PROJECT" >&2
+		exit 76
+	elif [ "$has_id" != "$id" ]; then
 		describe 'this run had it before' >&2
 		exit 76
 	fi
