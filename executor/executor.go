@@ -180,17 +180,19 @@ func (r *run) interrupt(ctx context.Context) {
 		if r.out.States[s.ID] != Running || !s.Waits {
 			continue
 		}
-		go func() {
-			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
-			defer cancel()
-			if m, err := r.env.Dial(ctx, s.Host); err == nil {
-				t := remote.Ticket{Run: r.env.Run, Step: "interrupt"}
-				if r.env.Epoch != nil {
-					t.Epoch = r.env.Epoch(s.Host)
-				}
-				_, _ = m.Run(ctx, t, remote.Call{Script: "remote/interrupt", Unlocked: true})
-			}
-		}()
+		go func() { _ = remote.Guarded(func() { r.tell(ctx, s.Host) }) }()
+	}
+}
+
+func (r *run) tell(ctx context.Context, host string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
+	defer cancel()
+	if m, err := r.env.Dial(ctx, host); err == nil {
+		t := remote.Ticket{Run: r.env.Run, Step: "interrupt"}
+		if r.env.Epoch != nil {
+			t.Epoch = r.env.Epoch(host)
+		}
+		_, _ = m.Run(ctx, t, remote.Call{Script: "remote/interrupt", Unlocked: true})
 	}
 }
 
@@ -277,7 +279,8 @@ func (r *run) call(ctx context.Context, s providers.Step, c remote.Call, stop <-
 		}
 		out, err = r.once(ctx, s, c, stop)
 		var said *remote.ScriptError
-		if err == nil || errors.As(err, &said) || errors.Is(err, context.DeadlineExceeded) {
+		var bug *remote.Bug
+		if err == nil || errors.As(err, &said) || errors.As(err, &bug) || errors.Is(err, context.DeadlineExceeded) {
 			break
 		}
 		if !errors.Is(err, remote.ErrNotStarted) {
@@ -290,7 +293,8 @@ func (r *run) call(ctx context.Context, s providers.Step, c remote.Call, stop <-
 	return string(out), err
 }
 
-func (r *run) once(ctx context.Context, s providers.Step, c remote.Call, stop <-chan struct{}) ([]byte, error) {
+func (r *run) once(ctx context.Context, s providers.Step, c remote.Call, stop <-chan struct{}) (out []byte, err error) {
+	defer remote.Caught(&err)
 	deadline := r.env.Now().Add(s.Limit)
 	ctx, cancel := context.WithTimeout(ctx, s.Limit)
 	defer cancel()
@@ -302,12 +306,17 @@ func (r *run) once(ctx context.Context, s providers.Step, c remote.Call, stop <-
 	if r.env.Epoch != nil {
 		t.Epoch = r.env.Epoch(s.Host)
 	}
-	out, err := m.Run(ctx, t, c)
+	out, err = m.Run(ctx, t, c)
+	return out, held(err)
+}
+
+// held marks a script's refusal after another run has taken the lease.
+func held(err error) error {
 	var said *remote.ScriptError
 	if errors.As(err, &said) && said.Status == takenOver {
-		err = fmt.Errorf("%w: %w", ErrHeld, err)
+		return fmt.Errorf("%w: %w", ErrHeld, err)
 	}
-	return out, err
+	return err
 }
 
 // takenOver is the status of a step, or of a renewal, after another run has taken the lease.

@@ -11,6 +11,7 @@ import (
 	"github.com/shipctl/shipctl/config"
 	"github.com/shipctl/shipctl/planner"
 	"github.com/shipctl/shipctl/providers"
+	"github.com/shipctl/shipctl/providers/remote"
 )
 
 // ErrClosed says that a window is closed, or that nobody knows.
@@ -69,8 +70,9 @@ func (r *run) judging(s providers.Step) bool {
 	return len(s.Gates) > 0 && r.gate[groupOf(s)] == judging
 }
 
-func (r *run) judge(ctx context.Context, i int) result {
-	res := result{i: i, judged: true, err: fmt.Errorf("%w: nobody can judge it", ErrClosed)}
+func (r *run) judge(ctx context.Context, i int) (res result) {
+	defer remote.Caught(&res.err)
+	res = result{i: i, judged: true, err: fmt.Errorf("%w: nobody can judge it", ErrClosed)}
 	if r.env.Gate != nil {
 		res.windows, res.letGo, res.err = r.env.Gate(ctx, r.steps[i], r.steps[i].Gates)
 	}

@@ -68,7 +68,8 @@ func (j Journal) write(ctx context.Context, host, what, input string) (err error
 	return fmt.Errorf("%s: the history: %w", host, err)
 }
 
-func (j Journal) once(ctx context.Context, host, what, input string) error {
+func (j Journal) once(ctx context.Context, host, what, input string) (err error) {
+	defer remote.Caught(&err)
 	ctx, cancel := context.WithTimeout(ctx, journalLimit)
 	defer cancel()
 	m, err := j.Dial(ctx, host)
@@ -80,5 +81,5 @@ func (j Journal) once(ctx context.Context, host, what, input string) error {
 		t.Epoch = j.Epoch(host)
 	}
 	_, err = m.Run(ctx, t, remote.Call{Script: "remote/journal", Args: []string{what}, Stdin: []remote.Part{{Text: input}}})
-	return err
+	return held(err)
 }

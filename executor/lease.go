@@ -122,7 +122,8 @@ func (l *Lease) takeOne(ctx context.Context, host string) (int64, error) {
 	}
 }
 
-func (l *Lease) run(ctx context.Context, host, what string) (string, error) {
+func (l *Lease) run(ctx context.Context, host, what string) (said string, err error) {
+	defer remote.Caught(&err)
 	limit := 30 * time.Second
 	if what == "renew" { // one that hangs is given up in time for another try
 		limit = min(limit, l.Last/3)

@@ -84,12 +84,13 @@ func questions(rs []providers.Resource) map[string][]remote.Query {
 	return asked
 }
 
-func askOne(ctx context.Context, dial Dial, host string, qs []remote.Query) ([]remote.Answer, error) {
+func askOne(ctx context.Context, dial Dial, host string, qs []remote.Query) (answers []remote.Answer, err error) {
+	defer remote.Caught(&err)
 	m, err := dial(ctx, host)
 	if err != nil {
 		return nil, err
 	}
-	answers, err := m.Ask(ctx, qs)
+	answers, err = m.Ask(ctx, qs)
 	if err == nil && len(answers) != len(qs) {
 		err = fmt.Errorf("%s: %d answers to %d questions", host, len(answers), len(qs))
 	}

@@ -2,6 +2,8 @@ package planner
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -42,6 +44,8 @@ func Read(r io.Reader) (*Plan, error) {
 	if p.Project == "" {
 		return nil, notPlan("it names no project")
 	}
+	sum := sha256.Sum256(raw)
+	p.Digest = hex.EncodeToString(sum[:])
 	return p, p.check()
 }
 

@@ -42,6 +42,8 @@ type Plan struct {
 	Held      []HeldBack `json:"held,omitempty"`
 	ClearHold bool       `json:"clear_hold,omitempty"`
 	Orphans   []OrphanOn `json:"orphans,omitempty"`
+	// Digest is the SHA-256 (hex) of the file that it was read from.
+	Digest string `json:"-"`
 }
 
 // HeldBack is a resource that stays on what it was rolled back to.

@@ -74,7 +74,9 @@ type Entry struct {
 	Began     time.Time `json:"began"`
 	Ended     time.Time `json:"ended,omitzero"`
 	Outcome   string    `json:"outcome"`
-	Forced    string    `json:"forced,omitempty"` // why a closed window was not heeded
+	Forced    string    `json:"forced,omitempty"`  // why a closed window was not heeded
+	Plan      string    `json:"plan,omitempty"`    // SHA-256 (hex) of the saved plan that was carried out
+	CutOff    int       `json:"cut_off,omitempty"` // connections to this machine's programs that were cut off
 	Resources []Applied `json:"resources"`
 	Steps     []Trace   `json:"steps,omitempty"`
 }
@@ -86,6 +88,19 @@ type Trace struct {
 	State string           `json:"state"`
 	Took  float64          `json:"took"`           // seconds
 	Said  string           `json:"said,omitempty"` // what the script or the error said
+	// CutOff is how many connections it cut off.
+	CutOff int `json:"cut_off,omitempty"`
+}
+
+// CutOff is how many connections a step says that it has cut off.
+func CutOff(output string) (n int) {
+	for line := range strings.Lines(output) {
+		var one int
+		if _, err := fmt.Sscanf(strings.TrimSpace(line), "cut off %d connection", &one); err == nil && one > 0 {
+			n += one
+		}
+	}
+	return n
 }
 
 // RecordQuery asks a machine for its record, and for the run that began there and did not end.

@@ -257,3 +257,15 @@ func TestTook(t *testing.T) {
 		})
 	}
 }
+
+// TestCutOff: what steps say in words is a number in the history.
+func TestCutOff(t *testing.T) {
+	for said, want := range map[string]int{
+		"": 0, "stopped\n": 0, "nothing was cut off\n": 0, "cut off 1 connection (10.0.0.9)\nstopped\n": 1,
+		"stopped\n  cut off 12 connections (10.0.0.9, ::1)": 12, "cut off 2 connections\ncut off 1 connection\n": 3, "cut off -4 connections": 0,
+	} {
+		if got := CutOff(said); got != want {
+			t.Errorf("%q: %d, want %d", said, got, want)
+		}
+	}
+}

@@ -156,7 +156,24 @@ func (c *cli) fresh(ctx context.Context, m *made) error {
 		return diagnosed{diags: diags}
 	}
 	m.now, m.resources = now.plan, now.resources
-	return stale(m.plan, now.plan)
+	return c.already(ctx, m, stale(m.plan, now.plan))
+}
+
+// already says of a saved plan that is stale because it was carried out before that this is why. Machines that can't be
+// asked don't matter: it is refused in any case.
+func (c *cli) already(ctx context.Context, m *made, stale error) error {
+	if stale == nil || m.plan.Digest == "" {
+		return stale
+	}
+	hosts, _ := m.plan.Machines()
+	read, _ := askHistories(ctx, m.session, hosts)
+	for _, r := range slices.Backward(view.Runs(read.entries)) {
+		if r.Plan == m.plan.Digest {
+			return fmt.Errorf("%w\n\nThis plan was applied already, by run %s of %s at %s: %s.", stale,
+				printable(r.ID), printable(r.Who), r.Began.UTC().Format(time.RFC3339), printable(r.Outcome))
+		}
+	}
+	return stale
 }
 
 // again goes on with what the machines are like now, after another run has changed them.

@@ -31,7 +31,7 @@ func (c *cli) books(m *made, l *executor.Lease) *books {
 	}
 	b := &books{m: m, journal: executor.Journal{Run: l.ID, Dial: c.checkpoints().dial(m.machines), Epoch: l.Epoch}, now: c.now, began: c.now()}
 	b.was = planner.ReadRecords(b.seen().Facts)
-	b.entry = planner.Entry{Format: planner.RecordFormat, Run: l.ID, Command: command, Who: l.Who, URL: l.URL, Began: b.began.UTC().Truncate(time.Second)}
+	b.entry = planner.Entry{Format: planner.RecordFormat, Run: l.ID, Command: command, Who: l.Who, URL: l.URL, Began: b.began.UTC().Truncate(time.Second), Plan: m.plan.Digest}
 	return b
 }
 
@@ -52,6 +52,14 @@ func (b *books) begin(ctx context.Context) error {
 	e.Outcome = planner.Begun
 	entries, _ := b.entries(e, func(string) string { return planner.Begun }, nil)
 	return b.journal.Begin(ctx, entries)
+}
+
+// abandon says that nothing was begun after all, where that can be written.
+func (b *books) abandon(ctx context.Context) {
+	e := b.entry
+	e.Outcome, e.Ended = planner.NotBegun, b.now().UTC().Truncate(time.Second)
+	entries, _ := b.entries(e, func(string) string { return planner.NotBegun }, nil)
+	_ = b.journal.End(ctx, entries, nil)
 }
 
 // end says what became of it.
@@ -100,6 +108,7 @@ func (b *books) entries(e planner.Entry, outcome func(unit string) string, trace
 		for _, t := range traces {
 			if host[t.Step] == h {
 				mine.Steps = append(mine.Steps, t)
+				mine.CutOff += t.CutOff
 			}
 		}
 		out[h] = mine
@@ -147,12 +156,12 @@ func (r *run) trace(e executor.Event) {
 	if e.State == executor.Running || e.State == executor.Undoing || e.State == executor.Skipped {
 		return
 	}
-	t := planner.Trace{Step: e.Step.ID, Title: e.Step.Title, State: string(e.State), Took: e.Elapsed.Seconds(), Said: e.Output}
+	t := planner.Trace{Step: e.Step.ID, Title: e.Step.Title, State: string(e.State), Took: e.Elapsed.Seconds(), Said: e.Output, CutOff: planner.CutOff(e.Output)}
 	if e.Err != nil {
 		t.Said = e.Err.Error()
 	}
 	if was, ok := r.traces[e.Step.ID]; ok && was.Said != "" {
-		t.Said = was.Said + "\n" + t.Said
+		t.Said, t.CutOff = was.Said+"\n"+t.Said, was.CutOff+t.CutOff
 	}
 	const most = 2000
 	if len(t.Said) > most {

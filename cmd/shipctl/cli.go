@@ -20,6 +20,7 @@ import (
 
 	"github.com/shipctl/shipctl/cmd/view"
 	"github.com/shipctl/shipctl/executor"
+	"github.com/shipctl/shipctl/providers/remote"
 )
 
 // cli is one invocation.
@@ -277,8 +278,17 @@ func (c *cli) check(diags hcl.Diagnostics, files map[string]*hcl.File) error {
 	return nil
 }
 
+// whence logs where an error that was a panic came from.
+func (c *cli) whence(err error) {
+	var bug *remote.Bug
+	if errors.As(err, &bug) {
+		c.log.Trace("panic", "stack", bug.Stack)
+	}
+}
+
 // exit shows an error that nobody has shown yet.
 func (c *cli) exit(err error) int {
+	c.whence(err)
 	var d diagnosed
 	switch {
 	case err == nil || errors.Is(err, errQuiet):

@@ -43,6 +43,9 @@ func (c *cli) leased(ctx context.Context, m *made, a applyArgs, again func() err
 		err = f(ctx, l)
 	}
 	if why := context.Cause(ctx); errors.Is(why, executor.ErrHeld) {
+		if errors.Is(err, context.Canceled) && !errors.Is(err, errQuiet) { // by us, before a step was begun
+			err = errors.New("Nothing was changed.")
+		}
 		err = errors.Join(why, err)
 	}
 	if left := l.Release(context.WithoutCancel(ctx)); left != nil {

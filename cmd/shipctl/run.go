@@ -48,6 +48,7 @@ func (c *cli) execute(ctx context.Context, m *made, l *executor.Lease, a applyAr
 		b.entry.Forced = a.forceWindow // unless they are open by then
 	}
 	if err := b.begin(ctx); err != nil {
+		b.abandon(context.WithoutCancel(ctx))
 		return fmt.Errorf("the run can't be written down, so nothing was begun\n%w", err)
 	}
 	g := m.gatekeeper(a.windowArgs)
@@ -57,6 +58,9 @@ func (c *cli) execute(ctx context.Context, m *made, l *executor.Lease, a applyAr
 		Run: l.ID, Epoch: l.Epoch, Dial: stops.dial(m.machines), Gate: r.keeping(m.resources, c.gate(g, windows, r.progress.Note)), Emit: stops.emit(r.emit), Now: c.now, Pause: pause,
 		Parallelism: a.parallelism, Forced: a.forceWindow,
 	})
+	for _, e := range out.Errors {
+		c.whence(e.Err)
+	}
 	b.entry.Forced, b.waited = out.Forced, windows.waited()-before
 	if err := b.end(context.WithoutCancel(ctx), out, r.traced()); err != nil {
 		r.progress.Note("What was done could not be written down everywhere; the next apply does that: " + err.Error())

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/shipctl/shipctl/config"
 	"github.com/shipctl/shipctl/planner"
 )
 
@@ -21,9 +22,13 @@ type Run struct {
 	Ended     *time.Time        `json:"ended"` // null: nobody knows
 	Outcome   string            `json:"outcome"`
 	Forced    string            `json:"forced,omitempty"`
+	Plan      string            `json:"plan,omitempty"` // SHA-256 of the saved plan
+	CutOff    int               `json:"cut_off"`        // connections, on all machines
 	Machines  []string          `json:"machines"`
-	Resources []planner.Applied `json:"resources"`
+	Resources []planner.Applied `json:"resources"` // several of one, where it was not the same on all machines
 	Steps     []planner.Trace   `json:"steps"`
+
+	on map[config.Ref][]string // which machines a resource was about, those that say nothing now too
 }
 
 // worst first: what one machine says outweighs what the others say.
@@ -38,13 +43,18 @@ func Runs(histories planner.Histories) (out []Run) {
 		for _, e := range histories[host] {
 			r := by[e.Run]
 			if r == nil {
-				r = &Run{ID: e.Run, Command: e.Command, Who: e.Who, URL: e.URL, Began: e.Began, Outcome: e.Outcome, Forced: e.Forced}
+				r = &Run{ID: e.Run, Command: e.Command, Who: e.Who, URL: e.URL, Began: e.Began, Outcome: e.Outcome, Forced: e.Forced, Plan: e.Plan, on: map[config.Ref][]string{}}
 				by[e.Run] = r
 			}
 			r.add(host, e)
 		}
 	}
 	for _, r := range by {
+		for i, a := range r.Resources {
+			if !r.split(a) {
+				r.Resources[i].On = r.on[a.Ref]
+			}
+		}
 		out = append(out, *r)
 	}
 	slices.SortFunc(out, func(a, b Run) int {
@@ -65,15 +75,44 @@ func (r *Run) add(host string, e planner.Entry) {
 		r.Ended = &e.Ended
 	}
 	for _, a := range e.Resources {
-		if !slices.ContainsFunc(r.Resources, func(x planner.Applied) bool { return x.Ref == a.Ref }) {
-			r.Resources = append(r.Resources, a)
-		}
+		r.apply(host, a)
 	}
 	for _, t := range e.Steps {
 		if !slices.ContainsFunc(r.Steps, func(x planner.Trace) bool { return x.Step == t.Step }) {
 			r.Steps = append(r.Steps, t)
+			r.CutOff += t.CutOff
 		}
 	}
+}
+
+// apply adds what a machine says of a resource: to what others say, where it is the same.
+func (r *Run) apply(host string, a planner.Applied) {
+	r.on[a.Ref], a.On = a.On, []string{host}
+	i := slices.IndexFunc(r.Resources, func(x planner.Applied) bool {
+		return x.Ref == a.Ref && x.From == a.From && x.Release == a.Release && x.Outcome == a.Outcome
+	})
+	if i >= 0 {
+		r.Resources[i].On = append(r.Resources[i].On, host)
+		return
+	}
+	last := -1 // beside the others of it
+	for i, x := range r.Resources {
+		if x.Ref == a.Ref {
+			last = i
+		}
+	}
+	if last < 0 {
+		r.Resources = append(r.Resources, a)
+		return
+	}
+	r.Resources = slices.Insert(r.Resources, last+1, a)
+}
+
+// split says that the machines say different things of a resource.
+func (r *Run) split(a planner.Applied) bool {
+	return slices.ContainsFunc(r.Resources, func(x planner.Applied) bool {
+		return x.Ref == a.Ref && (x.From != a.From || x.Release != a.Release || x.Outcome != a.Outcome)
+	})
 }
 
 // HistoryDocument writes runs for programs, oldest first.
@@ -98,7 +137,11 @@ func (t Text) History(runs []Run) {
 	for _, r := range slices.Backward(runs) {
 		rows := shownApplied(r)
 		for i, a := range rows {
-			row := []string{"", "", line(a.Ref.String()), orDash(a.From), orDash(a.Release), line(a.Outcome), "", ""}
+			what := a.Ref.String()
+			if r.split(a) {
+				what += " on " + strings.Join(a.On, ", ")
+			}
+			row := []string{"", "", line(what), orDash(a.From), orDash(a.Release), line(a.Outcome), "", ""}
 			if i == 0 {
 				row[0], row[1], row[6], row[7] = r.Began.UTC().Format("2006-01-02T15:04:05Z"), line(r.ID), duration(r), line(r.Who)
 			}
@@ -109,6 +152,9 @@ func (t Text) History(runs []Run) {
 		}
 		if r.Forced != "" {
 			cells = append(cells, []string{"", "", "window forced: " + line(r.Forced), "", "", "", "", ""})
+		}
+		if r.CutOff > 0 {
+			cells = append(cells, []string{"", "", plural(r.CutOff, "connection") + " cut off", "", "", "", "", ""})
 		}
 	}
 	t.columns(cells)
@@ -177,6 +223,9 @@ func (t Text) RunDetails(runs []Run) {
 		}
 		if r.Forced != "" {
 			t.Say("  a closed window was not heeded: " + line(r.Forced))
+		}
+		if r.CutOff > 0 {
+			t.Say("  " + plural(r.CutOff, "connection") + " cut off")
 		}
 		for _, a := range r.Resources {
 			t.Say("  " + line(fmt.Sprintf("%s on %s: %s → %s: %s", a.Ref, strings.Join(a.On, ", "), orDash(a.From), orDash(a.Release), a.Outcome)))

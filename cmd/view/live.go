@@ -11,6 +11,7 @@ import (
 
 	"github.com/shipctl/shipctl/executor"
 	"github.com/shipctl/shipctl/planner"
+	"github.com/shipctl/shipctl/providers/remote"
 )
 
 // live shows what runs at the bottom of a terminal and lets what has ended scroll away above it.
@@ -30,7 +31,7 @@ func Live(h Human, p *planner.Plan) Progress {
 	v.program = tea.NewProgram(m, tea.WithOutput(h.Out.Out), tea.WithInput(nil), tea.WithEnvironment(h.Environ), tea.WithoutSignalHandler())
 	go func() {
 		// Without a screen there are no lines; the end is printed all the same.
-		_, _ = v.program.Run()
+		_ = remote.Guarded(func() { _, _ = v.program.Run() })
 	}()
 	return v
 }

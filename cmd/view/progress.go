@@ -9,6 +9,7 @@ import (
 	"github.com/shipctl/shipctl/executor"
 	"github.com/shipctl/shipctl/planner"
 	"github.com/shipctl/shipctl/providers"
+	"github.com/shipctl/shipctl/providers/remote"
 )
 
 // Progress follows an apply. Its methods may be called at once; after End the others do nothing.
@@ -63,7 +64,7 @@ func everySecond(f func(time.Time)) (stop func()) {
 			case <-quit:
 				return
 			case now := <-ticker.C:
-				f(now)
+				_ = remote.Guarded(func() { f(now) }) // a line less
 			}
 		}
 	}()

@@ -171,3 +171,19 @@ func TestLiveEnds(t *testing.T) {
 		t.Errorf("%q", out.String())
 	}
 }
+
+// TestTickBug: a panic in a line of progress costs that line, not the apply.
+func TestTickBug(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ticks := 0
+		stop := everySecond(func(time.Time) {
+			ticks++
+			panic("no such step")
+		})
+		time.Sleep(2500 * time.Millisecond)
+		stop()
+		if ticks != 2 {
+			t.Errorf("%d ticks", ticks)
+		}
+	})
+}

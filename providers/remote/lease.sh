@@ -30,7 +30,7 @@ number() {
 	esac
 }
 
-has_epoch=0 has_id='' has_who='' has_url='' has_boot='' has_until=0 has_since=''
+has_epoch=0 has_id='' has_who='' has_url='' has_boot='' has_until=0 has_since='' has_ttl=0
 if [ -e "$file" ]; then
 	[ -r "$file" ] || die "can't read $file as $(id -un)"
 	while read -r key value; do
@@ -42,9 +42,10 @@ if [ -e "$file" ]; then
 		boot) has_boot=$value ;;
 		until) has_until=$value ;;
 		since) has_since=$value ;;
+		ttl) has_ttl=$value ;;
 		esac
 	done <"$file"
-	if ! number "$has_epoch" || ! number "$has_until"; then
+	if ! number "$has_epoch" || ! number "$has_until" || ! number "$has_ttl"; then
 		die "$file can't be understood: have a look at it, and remove it when no deployment of $PROJECT runs"
 	fi
 fi
@@ -55,22 +56,34 @@ live() { [ -n "$has_id" ] && [ "$has_boot" = "$boot" ] && [ "$has_until" -gt "$n
 describe() {
 	printf 'the lease of project %s is held by %s since %s (ID %s%s); %s' "$PROJECT" "${has_who:-?}" "${has_since:-?}" "$has_id" "${has_url:+, $has_url}" "$1"
 }
+# sign: when the holder last gave a sign, by its own lease's length; one that an earlier shipctl wrote does not say that.
+sign() {
+	[ "$has_ttl" = 0 ] || printf 'its last sign was %s s ago; ' $(((now - has_until + has_ttl) / 1000))
+	printf 'without another it expires in %s s' $(((has_until - now + 999) / 1000))
+}
 # put EPOCH ID UNTIL
 put() {
-	printf 'epoch %s\nid %s\nwho %s\nurl %s\nboot %s\nuntil %s\nsince %s\n' "$1" "$2" "$who" "$url" "$boot" "$3" "$has_since" |
+	printf 'epoch %s\nid %s\nwho %s\nurl %s\nboot %s\nuntil %s\nsince %s\nttl %s\n' "$1" "$2" "$who" "$url" "$boot" "$3" "$has_since" "$ttl" |
 		write_atomic "$file" 644 || die "can't write $file"
 }
 
-# await_step: a step of the run before that has passed its check goes on to its end, whatever became of that run. Beside
-# it nothing may be planned or changed. What another project does here is no matter. The lease is kept alive meanwhile.
+# await_step: a step of the run before that has passed its check goes on to its end, whatever became of that run; one that
+# only waits is told to end, and one that is being sent something ends by itself (step.sh). Beside it nothing may be planned
+# or changed. What another project does here is no matter. The lease is kept alive meanwhile.
 await_step() {
 	(: >>"$STATE/step.lock") 2>/dev/null || die "can't write $STATE/step.lock as $(id -un)"
 	exec 7>>"$STATE/step.lock"
-	end=$((now + 20000)) # the controller waits for 30 s
+	end=$((now + 20000)) told='' # the controller waits for 30 s
 	until flock -n 7; do
 		holder=$(cat "$STATE/step.holder" 2>/dev/null)
 		case $holder in
-		"$PROJECT "* | '') ;;
+		"$PROJECT "*)
+			run=${holder#* }
+			run=${run%% *}
+			[ "$run" = "$told" ] || printf '%s\n' "$run" | write_atomic "$dir/interrupt" 644
+			told=$run
+			;;
+		'') ;;
 		*) break ;;
 		esac
 		flock -u 8
@@ -95,7 +108,7 @@ case $what in
 acquire)
 	if [ "$has_id" != "$id" ]; then
 		if live; then
-			describe "alive: it was renewed less than $((ttl / 1000)) s ago" >&2
+			describe "alive: $(sign)" >&2
 			exit 74
 		fi
 		has_epoch=$((has_epoch + 1)) has_since=$(date -u +%Y-%m-%dT%H:%M:%SZ)
@@ -108,7 +121,10 @@ acquire)
 	printf '%s\n' "$has_epoch"
 	;;
 renew)
-	if [ "$has_id" != "$id" ]; then
+	if [ -z "$has_id" ]; then
+		printf 'another run took the lease of project %s over and gave it back since, or it was taken away by force-unlock' "$PROJECT" >&2
+		exit 76
+	elif [ "$has_id" != "$id" ]; then
 		describe 'this run had it before' >&2
 		exit 76
 	fi

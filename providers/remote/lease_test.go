@@ -48,8 +48,10 @@ func TestLeaseScript(t *testing.T) {
 				}
 			}
 			want("acquire", "one", "60000", "1", 0)
-			want("acquire", "one", "60000", "1", 0) // a lost reply: the same lease
+			want("acquire", "one", "59000", "1", 0) // a lost reply: the same lease
 			want("acquire", "two", "60000", "held by me@here since 2", 74)
+			// by the holder's own lease, not that of the one who is refused
+			want("acquire", "two", "2000", "s ago; without another it expires in 5", 74)
 			want("renew", "one", "60000", "", 0)
 			want("renew", "two", "60000", "this run had it before", 76)
 			if err := step(1); err != nil {
@@ -58,6 +60,7 @@ func TestLeaseScript(t *testing.T) {
 			want("release", "two", "0", "", 0) // not its own: nothing
 			want("acquire", "two", "60000", "ID one, https://ci.example/1", 74)
 			want("release", "one", "0", "", 0)
+			want("renew", "one", "60000", "gave it back since", 76)
 			want("acquire", "two", "1", "2", 0)
 			if err := step(1); err == nil || !strings.Contains(err.Error(), "another run took over") {
 				t.Fatalf("a step of an earlier epoch: %v", err)
@@ -147,6 +150,49 @@ func TestLeaseAwaitsStep(t *testing.T) {
 			}
 			if err := errors.Join(<-stepped, <-took); err != nil {
 				t.Fatal(err)
+			}
+		})
+	}
+}
+
+// TestLeaseEndsWaiting: a step of the run before that only waits, as for a slot's health, is told to end by who takes the
+// lease over: its controller may be dead, and it may wait for minutes.
+func TestLeaseEndsWaiting(t *testing.T) {
+	lib, err := remote.Scripts(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lib["test/waits"] = `echo begun >"$1"; until interrupted; do nap; done; die "told to stop"`
+	for _, shell := range remotetest.Shells(t) {
+		t.Run(shell, func(t *testing.T) {
+			dir := t.TempDir()
+			note := filepath.Join(dir, "note")
+			m := remotetest.Under(t, shell, lib, filepath.Join(dir, "state"))
+			acquire := func(id, ttl string) error {
+				_, err := m.Run(t.Context(), remote.Ticket{Run: id, Step: "lease", Deadline: time.Now().Add(time.Minute)}, remote.Call{
+					Script: "remote/lease", Unlocked: true, Args: []string{"acquire", id, ttl, "me@here", ""},
+				})
+				return err
+			}
+			if err := acquire("one", "1"); err != nil {
+				t.Fatal(err)
+			}
+			stepped := make(chan error, 1)
+			go func() {
+				_, err := m.Run(t.Context(), remote.Ticket{Run: "one", Step: "s/health", Epoch: 1, Deadline: time.Now().Add(time.Minute)},
+					remote.Call{Script: "test/waits", Args: []string{note}})
+				stepped <- err
+			}()
+			await(t, note, "begun")
+			begin := time.Now()
+			if err := acquire("two", "60000"); err != nil {
+				t.Fatal(err)
+			}
+			if took := time.Since(begin); took > 10*time.Second {
+				t.Errorf("it took %s", took)
+			}
+			if err := <-stepped; err == nil || err.Error() != "told to stop" {
+				t.Errorf("the step: %v", err)
 			}
 		})
 	}

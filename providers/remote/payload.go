@@ -65,7 +65,9 @@ func (n *noting) Read(p []byte) (got int, err error) {
 	case <-n.stop:
 		err = errStopped
 	default:
-		got, err = n.r.Read(p)
+		if bug := Guarded(func() { got, err = n.r.Read(p) }); bug != nil {
+			got, err = 0, bug
+		}
 	}
 	n.left -= int64(got)
 	if errors.Is(err, io.EOF) && n.left > 0 {

@@ -167,10 +167,11 @@ func (l Library) StepScript(s Scene, t Ticket, c Call, input string, limit time.
 	b.set("INPUT", input)
 	b.function("__main", body)
 	b.WriteString(step)
-	from := " </dev/null"
+	from, sent := " </dev/null", ""
 	if c.File != "" {
-		from = ""
+		from, sent = "", "1"
 	}
+	b.set("SENT", sent)
 	b.line(fmt.Sprintf(`printf '\n@%s 0 begin\n'`, s.Nonce))
 	b.line(fmt.Sprintf(`printf '\n@%s 0 begin\n' >&2`, s.Nonce))
 	entry := "__step"

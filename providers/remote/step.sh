@@ -9,7 +9,7 @@ __step() {
 	__lock
 	printf '%s %s %s\n' "$PROJECT" "$RUN" "$STEP" 2>/dev/null >"$STATE/step.holder" # before the check: lease.sh waits for whoever may have passed it
 	__lease
-	__main "$@"
+	if [ -n "$SENT" ]; then __fed "$@"; else __main "$@"; fi
 }
 
 # __lock: descriptor 9 holds the lock until the step ends. The wait counts towards the step's time.
@@ -40,6 +40,61 @@ __lease() {
 	printf 'another run took over this machine (lease epoch %s, this run has %s): nothing was changed by %s. Plan again.\n' \
 		"$__epoch" "$EPOCH" "$STEP" >&2
 	exit 76
+}
+
+# __fed WORD...: a step that something is sent to reads it by way of a cat, which __watch can end: a sender that is frozen,
+# or whose link is dead, closes nothing, and would keep the machine's lock. To the step the sending just breaks off.
+__fed() {
+	exec 6<&0
+	__feed | (
+		exec 6<&-
+		read -r __cat __start
+		(__main "$@")
+		__status=$?
+		! proc_is "$__cat" "$__start" || kill "$__cat" # not all of it was wanted
+		[ "$__status" = 0 ] || __lease                # it may have failed because of that
+		exit "$__status"
+	)
+}
+
+# __feed: "pid start" of the cat, then what is on descriptor 6. Nothing here may hold the lock, or the pipe once cat is gone.
+__feed() {
+	exec 9>&-
+	(
+		read -r __cat _ </proc/self/stat
+		printf '%s %s\n' "$__cat" "$(proc_start "$__cat")"
+		exec cat <&6 6<&-
+	) &
+	__cat=$!
+	exec </dev/null >/dev/null 2>&1 6<&-
+	__watch "$__cat" "$(proc_start "$__cat")" &
+	__dog=$!
+	wait "$__cat"
+	kill "$__dog"
+	wait "$__dog"
+}
+
+# __watch PID START: ends that process once another run has the lease, the step's time is over, or it has read nothing for
+# a minute.
+__watch() {
+	__nap=''
+	trap '[ -z "$__nap" ] || kill "$__nap"; exit' TERM
+	__heard=$(now_ms)
+	__end=$((__heard + LIMIT * 1000)) __silence=60000 __got=''
+	while proc_is "$1" "$2"; do
+		__was=$__got
+		__got=$(sed -n 's/^rchar: //p' "/proc/$1/io")
+		__now=$(now_ms)
+		[ -n "$__got" ] && [ "$__got" = "$__was" ] || __heard=$__now
+		if [ "$__now" -ge "$__end" ] || [ $((__now - __heard)) -ge "$__silence" ] || ! (__lease); then
+			kill "$1"
+			return
+		fi
+		sleep 1 &
+		__nap=$!
+		wait "$__nap"
+		__nap=''
+	done
 }
 
 # once NAME COMMAND...: runs a function, but not again when this step of this run did so before: a reply that was lost

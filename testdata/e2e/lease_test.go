@@ -55,6 +55,7 @@ func TestLease(t *testing.T) {
 	}
 	t.Run("two at once", func(t *testing.T) {
 		s := s.with(t)
+		s.env = append(slices.Clone(s.env), "CI_JOB_URL=https://ci.example/jobs/7")
 		codes := make([]int, 2)
 		outs := make([]*bytes.Buffer, 2)
 		var wg sync.WaitGroup
@@ -72,7 +73,7 @@ func TestLease(t *testing.T) {
 		}
 		for i, c := range codes {
 			if c == 4 {
-				s.has(outs[i].String(), `held by \S+@\S+ since 20`, `force-unlock`)
+				s.has(outs[i].String(), `held by \S+@\S+ since 20\S+ \(ID \w+, https://ci\.example/jobs/7\); alive: its last sign was [0-2] s ago; without another it expires in [0-2] s`, `force-unlock`)
 			}
 		}
 		s.settled("2")
@@ -83,33 +84,57 @@ func TestLease(t *testing.T) {
 		s.leaseHeld("app-1")
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
-		if r := s.run(apply("3", "-lock-timeout=20s")...); r.code != 0 {
-			t.Errorf("the next one: exit %d", r.code)
+		dead, was := time.Now(), s.epoch("app-1")
+		next, out := s.begin(apply("3", "-lock-timeout=20s")...)
+		for s.epoch("app-1") == was && time.Since(dead) < 20*time.Second {
+			time.Sleep(20 * time.Millisecond)
+		}
+		// It was renewed up to 0.7 s before it died; who waits looks once a second.
+		if took := time.Since(dead); took < time.Second || took > 5*time.Second {
+			t.Errorf("a lease of 2 s was taken over %s after its holder was killed", took)
+		}
+		_ = next.Wait()
+		if code := next.ProcessState.ExitCode(); code != 0 {
+			t.Errorf("the next one: exit %d\n%s", code, out)
 		}
 		s.settled("3")
 	})
 	t.Run("frozen", func(t *testing.T) {
 		s := s.with(t)
 		cmd, out := s.begin(apply("1")...)
-		s.leaseHeld("app-1")
+		s.leaseHeld("web-1") // the last one
 		freeze(t, cmd, true)
 		if r := s.run(apply("2", "-lock-timeout=30s")...); r.code != 0 {
 			t.Errorf("the next one: exit %d", r.code)
 		}
-		before := s.m("app-1").Snapshot()
-		freeze(t, cmd, false)
-		_ = cmd.Wait()
-		if code := cmd.ProcessState.ExitCode(); code == 0 {
-			t.Errorf("the thawed one went on:\n%s", out)
-		}
-		t.Logf("the thawed one:\n%s", out)
-		s.has(out.String(), "took over|lease")
-		for _, d := range before.Diff(s.m("app-1").Snapshot()) {
-			if strings.Contains(d, "/srv/") || strings.Contains(d, "systemd/system") {
-				t.Errorf("the thawed one changed %s", d)
-			}
+		s.thaw(cmd, out, `another run (took over this machine \(lease epoch \d+, this run has \d+\)|holds the lease: (the lease of project teatime is held by|another run took the lease of project teatime over))`)
+		if strings.Contains(out.String(), "Interrupted") && !strings.Contains(out.String(), "Another run took over") {
+			t.Error("it says that it was interrupted, and nobody did that")
 		}
 		s.settled("2")
+	})
+	t.Run("unlocked", func(t *testing.T) {
+		s := s.with(t)
+		points := watch(t)
+		points.at(once(point{Step: `service.teatime["app-1"]/start`, Moment: "before"}, func() string {
+			id := s.m("app-1").Exec("sed -n 's/^id //p' /var/lib/shipctl/projects/teatime/lease")
+			said := s.ok("force-unlock", strings.TrimSpace(id))
+			s.has(said, `app-1: the lease of project teatime was held by \S+@`, `web-1: the lease of project teatime was held by \S+@`)
+			return ""
+		}))
+		s.env = append(slices.Clone(s.env), points.env)
+		// A long lease: it is the step that is refused, not the lease's renewal.
+		r := s.run("apply", "-auto-approve", "-detailed-exitcode", "-lease=5m", "-var", "version=3")
+		if r.code != 4 {
+			t.Errorf("the one that was unlocked: exit %d, want 4", r.code)
+		}
+		s.has(r.out, `start blue .*failed.*\n?.*another run took over this machine \(lease epoch \d+, this run has \d+\)`)
+		if pid := s.pid(8081); pid != "" {
+			t.Errorf("blue was started all the same: pid %s", pid)
+		}
+		s.env = s.env[:len(s.env)-1]
+		s.deploy("3")
+		s.deploy("2")
 	})
 	for i, at := range []point{
 		{Step: `service.teatime["app-1"]/start`, Moment: "effect"},
@@ -148,6 +173,18 @@ func (s *site) frozenAt(at point, version, other string) {
 	if r := s.run(args(other, "-lock-timeout=30s")...); r.code != 0 {
 		s.t.Errorf("the next one: exit %d", r.code)
 	}
+	s.thaw(cmd, out, `another run took over this machine \(lease epoch \d+, this run has \d+\)`)
+	s.settled(other)
+}
+
+// epoch is that of the project's lease on a machine.
+func (s *site) epoch(machine string) string {
+	return s.m(machine).Exec("sed -n 's/^epoch //p' /var/lib/shipctl/projects/teatime/lease")
+}
+
+// thaw lets a frozen apply go on, of which the lease was taken over: it ends with 4, says why, and changes nothing.
+func (s *site) thaw(cmd *exec.Cmd, out *bytes.Buffer, says string) {
+	s.t.Helper()
 	was := map[string]fleet.Snapshot{}
 	for _, m := range s.fleet.Machines {
 		was[m.Name] = m.Snapshot()
@@ -158,7 +195,7 @@ func (s *site) frozenAt(at point, version, other string) {
 	if code := cmd.ProcessState.ExitCode(); code != 4 {
 		s.t.Errorf("the thawed one: exit %d, want 4", code)
 	}
-	s.has(out.String(), `another run took over this machine \(lease epoch \d+, this run has \d+\)`)
+	s.has(out.String(), says)
 	for _, m := range s.fleet.Machines {
 		for _, d := range was[m.Name].Diff(m.Snapshot()) {
 			if !strings.Contains(d, "/var/lib/shipctl/step.") && !strings.Contains(d, "lease.lock") {
@@ -166,5 +203,4 @@ func (s *site) frozenAt(at point, version, other string) {
 			}
 		}
 	}
-	s.settled(other)
 }

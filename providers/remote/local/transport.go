@@ -79,12 +79,12 @@ func start(cmd *exec.Cmd, x remote.Exchange) (*pipes, error) {
 	err := errors.Join(files[0].Close(), files[3].Close(), files[5].Close())
 	p := &pipes{in: files[1], out: files[2], errs: files[4], ended: make(chan struct{}), printed: make(chan struct{})}
 	go func() {
-		_, _ = io.Copy(p.in, x.Stdin) // a script may end without reading all of it
+		_ = remote.Guarded(func() { _, _ = io.Copy(p.in, x.Stdin) }) // a script may end without reading all of it
 		_ = p.in.Close()
 	}()
 	var copying sync.WaitGroup
-	copying.Go(func() { _, _ = io.Copy(x.Stdout, p.out) })
-	copying.Go(func() { _, _ = io.Copy(x.Stderr, p.errs) })
+	copying.Go(func() { _ = remote.Guarded(func() { _, _ = io.Copy(x.Stdout, p.out) }) })
+	copying.Go(func() { _ = remote.Guarded(func() { _, _ = io.Copy(x.Stderr, p.errs) }) })
 	go func() {
 		copying.Wait()
 		close(p.printed)

@@ -118,8 +118,14 @@ func Local(t testing.TB, lib remote.Library, stateDir string) remote.Machine {
 // Under is this machine under one of Shells.
 func Under(t testing.TB, shell string, lib remote.Library, stateDir string) remote.Machine {
 	t.Helper()
+	return With(t, shell, Setup(lib), stateDir)
+}
+
+// With is Under with a setup of the test's own.
+func With(t testing.TB, shell string, setup remote.Setup, stateDir string) remote.Machine {
+	t.Helper()
 	argv, env := login(t, shell)
-	return local.New(local.Settings{Host: "here-" + shell, StateDir: stateDir, Shell: argv, Env: env}, Setup(lib))
+	return local.New(local.Settings{Host: "here-" + shell, StateDir: stateDir, Shell: argv, Env: env}, setup)
 }
 
 // Setup is one whose files are read as they are, and which knows a single sensitive variable, "password".

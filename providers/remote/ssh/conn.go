@@ -195,7 +195,8 @@ type session struct {
 	status    atomic.Int32
 }
 
-func (s *session) run(ctx context.Context) error {
+func (s *session) run(ctx context.Context) (err error) {
+	defer remote.Caught(&err)
 	s.status.Store(-1)
 	ch, requests, err := s.conn.open(ctx)
 	if err != nil {
@@ -215,12 +216,12 @@ func (s *session) run(ctx context.Context) error {
 		return fmt.Errorf("%s: %w: the server does not run commands for this user", s.conn.host, remote.ErrNotStarted)
 	}
 	go func() {
-		_, _ = io.Copy(ch, s.x.Stdin) // a script may end without reading all of it
+		_ = remote.Guarded(func() { _, _ = io.Copy(ch, s.x.Stdin) }) // a script may end without reading all of it
 		_ = ch.CloseWrite()
 	}()
 	var printing sync.WaitGroup
-	printing.Go(func() { _, _ = io.Copy(s.x.Stdout, ch) })
-	printing.Go(func() { _, _ = io.Copy(s.x.Stderr, ch.Stderr()) })
+	printing.Go(func() { _ = remote.Guarded(func() { _, _ = io.Copy(s.x.Stdout, ch) }) })
+	printing.Go(func() { _ = remote.Guarded(func() { _, _ = io.Copy(s.x.Stderr, ch.Stderr()) }) })
 	select {
 	case <-s.abandoned:
 		return nil

@@ -474,3 +474,23 @@ func serveAgent(t *testing.T, keyFile string) {
 	})
 	t.Setenv("SSH_AUTH_SOCK", socket)
 }
+
+// TestBug: a panic in what is sent, or in what takes the output, ends in a word, and not in the end of the process.
+func TestBug(t *testing.T) {
+	s := remotetest.StartSSHD(t, "")
+	m := dial(t, NewDialer(setup(t)), to(t, s)).(*remote.Shell)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	status, err := m.Over.Exchange(ctx, remote.Exchange{Command: "cat; exit 3", Stdin: blown{}, Stdout: io.Discard, Stderr: io.Discard})
+	if status != 3 || err != nil {
+		t.Errorf("what is sent: %d, %v", status, err)
+	}
+	if _, err := m.Over.Exchange(ctx, remote.Exchange{Command: "echo", Stdin: strings.NewReader(""), Stdout: blown{}, Stderr: io.Discard}); err != nil {
+		t.Errorf("what takes the output: %v", err)
+	}
+}
+
+type blown struct{}
+
+func (blown) Read([]byte) (int, error)  { panic("no such entry") }
+func (blown) Write([]byte) (int, error) { panic("no such frame") }
