@@ -314,7 +314,7 @@ func (s *vault) spill(runner string) {
 	s.has(s.discreet(0, "plan", "-var", "version=1"), `teatime`)
 	// The program's own log, of which shipctl knows no secret, and what it is started with.
 	const home = "app-1:/var/lib/shipctl/projects/teatime/services/teatime/"
-	allowed := []string{home + "*.log"}
+	allowed := []string{home + "*.log*"}
 	if runner == "systemd" {
 		allowed = []string{"app-1's journal", "app-1:/var/log/journal/", home + "*.env"}
 	}
