@@ -70,8 +70,8 @@ func hatch(t *testing.T, runner string) {
 	s.write("main.hcl", hcl[:from]+"    "+exec+"\n  }\n\n"+hcl[to:])
 	s.deploy("2")
 	s.hatched("2", all, "health-words")
-	for _, args := range [][]string{{"status"}, {"history"}, {"graph"}, {"drift"}, {"rollback", "-auto-approve"}, {"plan", "-destroy"}} {
-		s.run(args...)
+	for _, args := range [][]string{{"status"}, {"history"}, {"graph"}, {"drift"}, {"rollback", "-auto-approve", "service.teatime"}} {
+		s.ok(args...)
 	}
 	s.hatched("1", all)
 }
