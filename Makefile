@@ -4,9 +4,10 @@ VERSION ?= 0.1.0-dev
 PACKAGES = nginx-light openssh-server openssh-client busybox curl shellcheck procps iproute2 util-linux
 FLEET_PACKAGES = debootstrap systemd-container sudo tcsh
 E2E      = ./testdata/fleet/... ./testdata/seed/... ./testdata/e2e/...
-QUICK    = ./... ./testdata/lab/... ./testdata/load/... ./testdata/mutants/... ./testdata/sim/...
+QUICK    = ./... ./testdata/demo/... ./testdata/lab/... ./testdata/load/... ./testdata/mutants/... ./testdata/sim/...
 ALL      = ./... $(patsubst %,./%/...,$(wildcard testdata/*))
 RUN     ?= .
+FUZZTIME ?= 30s
 export CGO_ENABLED ?= 0
 
 .PHONY: build test race e2e matrix lint bench fuzz mutants demo packages fleet-packages golden
@@ -51,7 +52,7 @@ bench:
 	$(GO) test -run '^$$' -bench . -benchtime 20x ./testdata/bench/... ./providers/window/cron
 
 fuzz:
-	sh .ci/fuzz 30s
+	sh .ci/fuzz $(FUZZTIME)
 
 mutants: packages
 	$(GO) run ./testdata/mutants

@@ -111,7 +111,7 @@ const project = `shipctl {
 `
 
 func TestWrongConfigurations(t *testing.T) {
-	configtest.Check(t, "testdata/wrong", func(dir string) (hcl.Diagnostics, map[string]*hcl.File) {
+	configtest.Check(t, "testdata/wrong", 40, func(dir string) (hcl.Diagnostics, map[string]*hcl.File) {
 		src, err := os.ReadFile(filepath.Join(dir, "main.hcl"))
 		if err != nil || !strings.Contains(string(src), "shipctl {") && !strings.Contains(string(src), "whose it is") {
 			write(t, dir, map[string]string{"project.hcl": project})

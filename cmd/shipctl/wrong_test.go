@@ -11,7 +11,7 @@ import (
 // TestWrong holds whole configurations, through everything that validate does, to the diagnostics that are marked in
 // them.
 func TestWrong(t *testing.T) {
-	configtest.Check(t, "testdata/wrong", func(dir string) (hcl.Diagnostics, map[string]*hcl.File) {
+	configtest.Check(t, "testdata/wrong", 100, func(dir string) (hcl.Diagnostics, map[string]*hcl.File) {
 		o := (&cli{}).options(values{})
 		o.Dir = dir
 		p, diags := load(o)

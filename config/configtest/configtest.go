@@ -23,19 +23,25 @@ import (
 // Load loads and decodes the configuration in a directory, and returns what a user is shown with the files' texts.
 type Load = func(dir string) (hcl.Diagnostics, map[string]*hcl.File)
 
-// Check runs load on every NAME.hcl in dir, alone in a directory as main.hcl, and on every folder in dir.
-func Check(t *testing.T, dir string, load Load) {
+// Check runs load on every NAME.hcl in dir, alone in a directory as main.hcl, and on every folder in dir. There must be at
+// least so many: a folder that was emptied shows nothing.
+func Check(t *testing.T, dir string, least int, load Load) {
 	t.Helper()
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
+	cases := 0
 	for _, e := range entries {
 		name, isFile := strings.CutSuffix(e.Name(), ".hcl")
 		if !isFile && !e.IsDir() {
 			continue
 		}
+		cases++
 		t.Run(name, func(t *testing.T) { one(t, filepath.Join(dir, e.Name()), e.IsDir(), load) })
+	}
+	if cases < least {
+		t.Errorf("%s has %d cases, not %d", dir, cases, least)
 	}
 }
 

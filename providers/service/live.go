@@ -256,11 +256,10 @@ func (l *live) judge(s Spec, on string) {
 			if !s.expected(sl.with(l.hosts[h.Name].id)).matches(r.nginx.Probe.Status, r.nginx.Probe.Body) {
 				continue
 			}
-			if slices.ContainsFunc(addresses(on, h, sl.Port), func(a string) bool { return slices.Contains(r.file, a) }) {
-				inFile = true
-			} else {
-				elsewhere = true
-			}
+			is := slices.ContainsFunc(l.hosts[h.Name].ports(sl), func(port int) bool {
+				return slices.ContainsFunc(addresses(on, h, port), func(a string) bool { return slices.Contains(r.file, a) })
+			})
+			inFile, elsewhere = inFile || is, elsewhere || !is
 		}
 	}
 	switch {
@@ -270,6 +269,19 @@ func (l *live) judge(s Spec, on string) {
 		r.loaded, r.known = nil, false
 		r.nginx.Why = "its answer is not that of the slot that its files name"
 	}
+}
+
+// ports are where a slot's program listens, which may be other ones than it is to have; its own where none does.
+func (h *hostLive) ports(sl Slot) (out []int) {
+	for _, l := range h.seen.Listeners {
+		if l.Owner == sl.Name {
+			out = append(out, l.Port)
+		}
+	}
+	if len(out) == 0 {
+		return []int{sl.Port}
+	}
+	return out
 }
 
 // expect is the answer through nginx that shows a slot.

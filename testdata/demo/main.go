@@ -3,23 +3,28 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/shipctl/shipctl/testdata/lab"
 	"github.com/shipctl/shipctl/testdata/load"
 )
 
-// Requests that are made, and how many a second.
+// Requests that are made, and how many a second; how many it takes to show something, and how long all may last.
 const (
 	requests = 6000
 	rate     = 300
+	least    = 5000
+	limit    = 3 * time.Minute
 )
 
 func main() {
@@ -32,6 +37,7 @@ func main() {
 }
 
 func run(ctx context.Context) (err error) {
+	begin := time.Now()
 	say("Setting up: a machine with sshd and nginx on loopback ports, and two versions of a program.")
 	l, err := lab.New(lab.Options{NoNginx: true})
 	if err != nil {
@@ -75,16 +81,28 @@ func run(ctx context.Context) (err error) {
 		return err
 	}
 	say("And a plan once more.")
-	if err := d.run("plan"); err != nil {
-		return err
+	var said bytes.Buffer
+	if err := d.call(io.MultiWriter(os.Stdout, &said), "plan", "-detailed-exitcode"); err != nil {
+		return fmt.Errorf("the plan afterwards: %w", err)
 	}
 	fmt.Println()
 	fmt.Println(result)
-	if result.Versions()["2"] == 0 {
-		return errors.New("version 2 answered nothing")
-	}
-	if result.Lost() > 0 {
-		return fmt.Errorf("%d requests were lost", result.Lost())
+	return shown(result, said.String(), time.Since(begin))
+}
+
+// shown says what is missing from a demonstration: of the load, of what was printed, of the time.
+func shown(r load.Result, said string, took time.Duration) error {
+	switch {
+	case r.Versions()["1"] == 0 || r.Versions()["2"] == 0:
+		return fmt.Errorf("both versions were to answer: %v", r.Versions())
+	case r.Lost() > 0:
+		return fmt.Errorf("%d requests were lost", r.Lost())
+	case r.Requests() < least:
+		return fmt.Errorf("%d requests only, not %d", r.Requests(), least)
+	case !strings.Contains(said, "No changes."):
+		return errors.New("after the deployment there is still something to do")
+	case took > limit:
+		return fmt.Errorf("it took %s, more than %s", took.Round(time.Second), limit)
 	}
 	return nil
 }
@@ -141,7 +159,9 @@ func (d *demo) configure() error {
 }
 
 // run is shipctl as a user would call it, with its command line shown.
-func (d *demo) run(args ...string) error {
+func (d *demo) run(args ...string) error { return d.call(os.Stdout, args...) }
+
+func (d *demo) call(out io.Writer, args ...string) error {
 	fmt.Printf("$ shipctl")
 	for _, a := range args {
 		fmt.Printf(" %s", a)
@@ -151,6 +171,6 @@ func (d *demo) run(args ...string) error {
 	defer cancel()
 	cmd := exec.CommandContext(ctx, d.shipctl, append([]string{"-chdir=" + d.config}, args...)...)
 	cmd.Env = append(os.Environ(), "XDG_STATE_HOME="+filepath.Join(d.lab.Dir, "journals"))
-	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	cmd.Stdout, cmd.Stderr = out, os.Stderr
 	return cmd.Run()
 }

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -27,6 +28,7 @@ type planned struct {
 	Title string   `json:"title"`
 	After []string `json:"after"`
 	Final bool     `json:"final"`
+	Undo  bool     `json:"undo"` // there is a script that undoes it
 }
 
 // name is the step without the slot, which changes with every deployment.
@@ -73,7 +75,11 @@ type cell struct {
 
 	mu      sync.Mutex
 	cmd     *exec.Cmd
+	hung    atomic.Bool // the watchdog has ended it
 	booting chan struct{}
+	off     [2]time.Time // when its machine was switched off: from, and since
+	up      time.Time    // and when it was up again
+	again   *load.Meter  // on an nginx machine that is back
 }
 
 func (c *cell) proxy() *proxy.Proxy { return c.links[c.step.Host] }
@@ -137,14 +143,37 @@ func (c *cell) powerCut() string {
 	m, p := c.fleet.Machine(c.step.Host), c.proxy()
 	p.Refuse(true)
 	p.Reset()
+	c.off[0] = time.Now()
 	m.Kill()
+	c.off[1] = time.Now()
 	c.booting = make(chan struct{})
 	go func() {
 		defer close(c.booting)
 		m.Start()
+		c.up = time.Now()
 		p.Refuse(false)
+		if slices.Contains(c.webs, m.Name) {
+			c.loaded(m)
+		}
 	}()
 	return ""
+}
+
+// loaded puts the load on an nginx machine again as soon as it answers: from then on nothing may be lost there either.
+func (c *cell) loaded(m *fleet.Machine) {
+	target := "http://" + m.Addr
+	for time.Since(c.up) < servedAgain {
+		one, err := load.Run(context.Background(), load.Options{Targets: []string{target}, Count: 1, Timeout: time.Second})
+		if err == nil && one.Lost() == 0 {
+			c.again, err = load.Start(context.Background(), options(target))
+			if err != nil {
+				c.t.Error(err)
+			}
+			return
+		}
+		time.Sleep(50 * time.Millisecond) // nothing tells
+	}
+	c.t.Errorf("%s is up, and its nginx answers nothing for %s", m.Name, servedAgain)
 }
 
 // matrix is a fleet and where it stands.
@@ -204,22 +233,29 @@ func (x *matrix) next() {
 func (x *matrix) reference() {
 	x.t.Helper()
 	x.next()
-	x.ok("plan", "-out=plan.bin", "-var", x.flag())
-	var shown struct{ Steps []planned }
-	if err := json.Unmarshal([]byte(x.ok("show", "-json", "plan.bin")), &shown); err != nil || len(shown.Steps) == 0 {
-		x.t.Fatalf("show -json: %v", err)
-	}
+	steps := x.shown()
 	x.points.at(nil)
 	x.ok(x.apply()...)
 	seen := x.points.points()
-	for _, s := range shown.Steps {
+	for _, s := range steps {
 		for _, moment := range []string{"before", "effect", "after"} {
 			if !slices.Contains(seen, point{Step: s.ID, Moment: moment}) {
 				x.t.Errorf("%s: no checkpoint %s", s.ID, moment)
 			}
 		}
 	}
-	x.steps[x.version%2], x.want[x.version%2] = shown.Steps, x.state()
+	x.steps[x.version%2], x.want[x.version%2] = steps, x.state()
+}
+
+// shown are the steps of a plan for the version that is next.
+func (x *matrix) shown() []planned {
+	x.t.Helper()
+	x.ok("plan", "-out=plan.bin", "-var", x.flag())
+	var shown struct{ Steps []planned }
+	if err := json.Unmarshal([]byte(x.ok("show", "-json", "plan.bin")), &shown); err != nil || len(shown.Steps) == 0 {
+		x.t.Fatalf("show -json: %v", err)
+	}
+	return shown.Steps
 }
 
 // outcome of a cell, for the table.
@@ -282,7 +318,10 @@ func (c *cell) first() string {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	watchdog := time.AfterFunc(2*time.Minute, func() { _ = c.cmd.Process.Kill() })
+	watchdog := time.AfterFunc(2*time.Minute, func() {
+		c.hung.Store(true)
+		_ = c.cmd.Process.Kill()
+	})
 	_ = c.cmd.Wait()
 	watchdog.Stop()
 	c.asPlanned(c.apply(), result{c.cmd.ProcessState.ExitCode(), out.String()})
@@ -296,10 +335,19 @@ func (c *cell) first() string {
 	if c.booting != nil {
 		<-c.booting
 	}
-	switch code := c.cmd.ProcessState.ExitCode(); code {
+	return c.came(c.cmd.ProcessState.ExitCode())
+}
+
+// came is what an apply came to. Only where the fault is to kill the controller may it have been killed.
+func (c *cell) came(code int) string {
+	c.t.Helper()
+	switch code {
 	case 0:
 		return "done"
 	case -1:
+		if c.hung.Load() || !strings.HasPrefix(c.crash.name, "controller killed") {
+			c.t.Errorf("it hung, or was killed, which the fault is not: %s", c.crash.name)
+		}
 		return "killed"
 	case 6:
 		return "undone"
@@ -323,25 +371,71 @@ func (x *matrix) traffic(c *cell) (stop func() int) {
 	if len(targets) == 0 {
 		return func() int { return 0 }
 	}
-	m, err := load.Start(context.Background(), load.Options{Targets: targets, Paths: []string{"/?ms=20", "/?ms=20", "/?ms=300", "/?ms=300"}, Rate: 50 * len(targets), Timeout: 5 * time.Second})
+	m, err := load.Start(context.Background(), options(targets...))
 	if err != nil {
 		x.t.Fatal(err)
 	}
 	return func() int {
 		r := m.Stop()
-		was, is := fmt.Sprintf("v%d", x.version-1), fmt.Sprintf("v%d", x.version)
-		for v := range r.Versions() {
-			if v != was && v != is {
-				x.t.Errorf("version %s answered", v)
+		x.onlyTheTwo(r)
+		if c.again != nil {
+			again := c.again.Stop()
+			x.onlyTheTwo(again)
+			x.nothingLost(again)
+			if again.Requests() == 0 {
+				x.t.Errorf("%s had no load after it was back", c.step.Host)
 			}
 		}
 		if c.crash.dead && c.step.Host == "app-1" { // the only machine that the program runs on
 			x.t.Logf("%s", r)
+			for _, wrong := range lostElsewhere(r, c.off, c.up) {
+				x.t.Error(wrong)
+			}
 			return r.Lost()
 		}
 		x.nothingLost(r)
 		return r.Lost()
 	}
+}
+
+// options are a cell's load: 50 requests a second for each target.
+func options(targets ...string) load.Options {
+	return load.Options{Targets: targets, Paths: []string{"/?ms=20", "/?ms=20", "/?ms=300", "/?ms=300"}, Rate: 50 * len(targets), Timeout: 5 * time.Second}
+}
+
+// onlyTheTwo: nothing but the version before and the new one has answered.
+func (x *matrix) onlyTheTwo(r load.Result) {
+	x.t.Helper()
+	was, is := fmt.Sprintf("v%d", x.version-1), fmt.Sprintf("v%d", x.version)
+	for v := range r.Versions() {
+		if v != was && v != is {
+			x.t.Errorf("version %s answered", v)
+		}
+	}
+}
+
+// A program is served again so soon after its machine is up, and what was sent for so long after that may still be lost.
+const servedAgain, settling = 15 * time.Second, 3 * time.Second
+
+// lostElsewhere are the losses that a machine's being off does not explain: those that were over before it was switched
+// off, and those that were begun when it was up and served again.
+func lostElsewhere(r load.Result, off [2]time.Time, up time.Time) (wrong []string) {
+	var served time.Time
+	for _, s := range r.Samples {
+		if s.Good() && s.Sent.After(off[1]) && (served.IsZero() || s.Done.Before(served)) {
+			served = s.Done
+		}
+	}
+	if served.IsZero() || served.Sub(up) > servedAgain {
+		return []string{fmt.Sprintf("up at %s, and not served within %s: first answer at %s", up.Format("05.000"), servedAgain, served.Format("05.000"))}
+	}
+	for _, bad := range r.Bad() {
+		if bad.Done.Before(off[0]) || bad.Sent.After(served.Add(settling)) {
+			wrong = append(wrong, fmt.Sprintf("off from %s, served again from %s; lost: sent %s, done %s: %s",
+				off[0].Format("05.000"), served.Format("05.000"), bad.Sent.Format("05.000"), bad.Done.Format("05.000"), bad.Outcome()))
+		}
+	}
+	return wrong
 }
 
 // jobs starts one every 0.3 s, each of which lasts for a second, and judges them in the end: none fails, none sees another
@@ -574,7 +668,7 @@ func TestCrashMatrix(t *testing.T) {
 		all.WriteString(tb.String())
 	}
 	t.Logf("\n%s", all.String())
-	documented(t, all.String())
+	documented(t, tables, all.String())
 }
 
 // table is what came of a scene's cells.
@@ -640,7 +734,7 @@ func (tb *table) complete(t *testing.T) {
 // String is the table in Markdown.
 func (tb *table) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "## %s%s\n\n| step |", strings.ToUpper(tb.scene.name[:1]), tb.scene.name[1:])
+	b.WriteString(tb.title() + "\n| step |")
 	for _, k := range crashes() {
 		fmt.Fprintf(&b, " %s |", k.name)
 	}
@@ -663,8 +757,8 @@ func (tb *table) String() string {
 	return b.String() + "\n"
 }
 
-// documented compares the table's rows and columns with docs/crash-matrix.md.
-func documented(t *testing.T, tables string) {
+// documented compares the tables' rows and columns with docs/crash-matrix.md, and what each cell that was run came to.
+func documented(t *testing.T, cells []*table, tables string) {
 	t.Helper()
 	const doc, mark = "../../docs/crash-matrix.md", "<!-- the tables -->\n\n"
 	raw, err := os.ReadFile(doc)
@@ -684,6 +778,43 @@ func documented(t *testing.T, tables string) {
 	if got, want := frame(was), frame(tables); got != want {
 		t.Errorf("the steps and faults in %s are not those of the plan (SHIPCTL_MATRIX_DOC=1 make matrix writes them):\n%s", doc, difference(want, got))
 	}
+	for _, tb := range cells {
+		for _, wrong := range tb.unlike(was) {
+			t.Errorf("%s: %s", doc, wrong)
+		}
+	}
+}
+
+// unlike are the cells that came to something else than the document says. How many requests were lost may differ.
+func (tb *table) unlike(doc string) (wrong []string) {
+	_, section, _ := strings.Cut(doc, tb.title())
+	section, _, _ = strings.Cut(section, "\n## ")
+	said := map[string][]string{}
+	for line := range strings.Lines(section) {
+		if f := strings.Split(line, " | "); strings.HasPrefix(line, "| `") {
+			said[strings.Trim(f[0], "| `")] = f[1:]
+		}
+	}
+	for _, step := range tb.steps {
+		for j, k := range crashes() {
+			o, run := tb.cells[step.name()][k.name]
+			if !run {
+				continue
+			}
+			want := ""
+			if row := said[step.name()]; j < len(row) {
+				want, _, _ = strings.Cut(strings.Trim(row[j], " |\n"), ",")
+			}
+			if o.first != want {
+				wrong = append(wrong, fmt.Sprintf("%s, %s: %s, documented is %q", step.name(), k.name, o.first, want))
+			}
+		}
+	}
+	return wrong
+}
+
+func (tb *table) title() string {
+	return "## " + strings.ToUpper(tb.scene.name[:1]) + tb.scene.name[1:] + "\n"
 }
 
 // frame is a table without its cells.

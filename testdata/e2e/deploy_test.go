@@ -23,6 +23,9 @@ func through(t *testing.T, s *site, webs []string, path string, versions ...stri
 		deployed := timed(s, v)
 		r := settle(stop)
 		s.nothingLost(r)
+		if rate := r.Rate(); rate < 180 || rate > 220 {
+			t.Errorf("%.0f requests a second, not 200", rate)
+		}
 		if late := r.BegunAfter(before, deployed.verified); before != v && len(late) > 0 {
 			t.Errorf("%d requests begun after the last nginx had verified were answered by version %s, the last %s later", len(late), before, late[len(late)-1].Sent.Sub(deployed.verified))
 		}

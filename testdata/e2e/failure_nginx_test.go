@@ -259,7 +259,7 @@ func (s *site) reloadedBetween() {
 	}
 }
 
-// reloads reloads the nginx of all machines over and over until stop is called.
+// reloads reloads the nginx of all machines over and over until stop is called; some must have worked.
 func (s *site) reloads() (stop func()) {
 	s.t.Helper()
 	var all []<-chan ran
@@ -267,7 +267,7 @@ func (s *site) reloads() (stop func()) {
 		done := make(chan ran, 1)
 		m := s.m(w)
 		go func() {
-			out, err := m.Try("n=0; until [ -e /tmp/enough ] || [ $n -gt 100 ]; do nginx -s reload 2>/dev/null; n=$((n+1)); sleep 0.3; done; rm -f /tmp/enough; echo $n")
+			out, err := m.Try("n=0; k=0; until [ -e /tmp/enough ] || [ $n -gt 100 ]; do nginx -s reload 2>/dev/null && k=$((k+1)); n=$((n+1)); sleep 0.3; done; rm -f /tmp/enough; echo $k")
 			done <- ran{out, err}
 		}()
 		all = append(all, done)
@@ -275,7 +275,11 @@ func (s *site) reloads() (stop func()) {
 	return func() {
 		for i, w := range webs {
 			s.m(w).Exec("touch /tmp/enough")
-			s.t.Logf("%s: %s reloads", w, strings.TrimSpace(s.await(all[i])))
+			n := strings.TrimSpace(s.await(all[i]))
+			s.t.Logf("%s: %s reloads", w, n)
+			if n == "0" || n == "" {
+				s.t.Errorf("%s: nobody reloaded nginx", w)
+			}
 		}
 	}
 }

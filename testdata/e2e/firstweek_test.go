@@ -180,12 +180,20 @@ func firstWeekApps(t *testing.T) {
 	})
 	step("HostRemoved", func(s *site) {
 		s.write("hosts.hcl", without(hosts, "app-2"))
+		before := s.m("app-2").Snapshot()
 		s.carefully(webs, func() { s.ok("apply", "-auto-approve") })
 		s.onlyRoutesTo("web-1", "app-1")
 		s.settled("2")
 		s.carefully(webs, func() { s.deploy("3") })
 		s.serves("web-1", "3")
 		s.settled("3")
+		// Nobody has asked the machine that is not named any more: its program goes on, and nobody is sent there.
+		for _, line := range before.Diff(s.m("app-2").Snapshot()) {
+			s.t.Errorf("app-2: %s", line)
+		}
+		if p := s.programs("app-2"); p != "2" {
+			s.t.Errorf("app-2 runs %q, not 2", p)
+		}
 	})
 }
 

@@ -172,8 +172,9 @@ func TestInterrupts(t *testing.T) {
 func (x *matrix) interrupt(t *testing.T, name string, k interruption) {
 	x.next()
 	x = x.with(t)
-	at := slices.IndexFunc(x.steps[x.version%2], func(s planned) bool { return s.name() == name })
-	step := x.steps[x.version%2][at]
+	steps := x.shown()
+	step := steps[slices.IndexFunc(steps, func(s planned) bool { return s.name() == name })]
+	before := x.served()
 	stop := x.traffic(&cell{matrix: x, step: step})
 	reached, goOn := make(chan struct{}), make(chan struct{})
 	x.points.at(once(point{Step: step.ID, Moment: "effect"}, func() string {
@@ -197,19 +198,29 @@ func (x *matrix) interrupt(t *testing.T, name string, k interruption) {
 		time.Sleep(100 * time.Millisecond) // there is nothing to see
 	}
 	if k.again != nil {
+		begin = time.Now()
 		k.again(term)
 	} else {
 		proceed()
 	}
 	code := term.end(x.site)
-	t.Logf("exit %d, %s\n%s", code, time.Since(begin).Round(time.Millisecond), term.said())
-	x.ended(k, step, code, term.said())
+	took := time.Since(begin)
+	t.Logf("exit %d, %s\n%s", code, took.Round(time.Millisecond), term.said())
+	if k.again != nil && took > 5*time.Second {
+		t.Errorf("after the second one it went on for %s", took)
+	}
+	x.ended(k, steps, step, code, term.said())
 	proceed()
 	x.points.at(nil)
 	if k.again == nil {
 		x.released()
 	}
-	if r := x.site.run(x.apply()...); r.code != 0 {
+	if code == 6 {
+		x.asBefore(before)
+	}
+	next := x.apply()
+	next[slices.Index(next, "-lock-timeout=20s")] = "-lock-timeout=5s" // the lease lasts 2 s
+	if r := x.site.run(next...); r.code != 0 {
 		t.Errorf("the next apply: exit %d", r.code)
 	}
 	stop()
@@ -218,12 +229,31 @@ func (x *matrix) interrupt(t *testing.T, name string, k interruption) {
 	}
 }
 
-// ended checks what an interrupted apply came to, and what it said.
-func (x *matrix) ended(k interruption, step planned, code int, said string) {
+// served is the state without what does no harm: the release that was put beside the others, sent or published, what is
+// noted of it, and the link of the slot that nothing runs in.
+func (x *matrix) served() string {
+	out := regexp.MustCompile(`(?m)^\S+ \S*/(vNEW|\.ready-SHA256)(/\S*)? .*\n(\t.*\n)*`).ReplaceAllString(x.state(), "")
+	out = regexp.MustCompile(`(?m)^\S+ \S*/slots/\S+ L\S+ \S+ → \S*/releases/v(NEW|\d+)\n`).ReplaceAllString(out, "")
+	return regexp.MustCompile(`(?m)^\t.*vNEW.*\n`).ReplaceAllString(out, "")
+}
+
+// asBefore: an apply that was undone has left nothing: all is as it was, and the version before has nothing to do.
+func (x *matrix) asBefore(before string) {
 	x.t.Helper()
-	steps := x.steps[x.version%2]
+	if got := x.served(); got != before {
+		x.t.Errorf("it was undone, and the machines are not as before:\n%s", difference(before, got))
+	}
+	r := x.site.run("plan", "-detailed-exitcode", "-var", fmt.Sprintf("version=v%d", x.version-1))
+	if r.code != 0 || !strings.Contains(r.out, "No changes.") {
+		x.t.Errorf("it was undone, and a plan of the version before has exit %d", r.code)
+	}
+}
+
+// ended checks what an interrupted apply came to, and what it said.
+func (x *matrix) ended(k interruption, steps []planned, step planned, code int, said string) {
+	x.t.Helper()
 	last := step.ID == steps[len(steps)-1].ID
-	want, says := 6, []string{"Error: Interrupted", "undone", "steps? not begun", "was undone: what served before still serves"}
+	want, says := 6, []string{"Error: Interrupted", "was undone: what served before still serves"}
 	switch {
 	case k.again != nil:
 		want, says = 7, []string{"RUNNING +" + step.Host, "Left at once", "The lease ends by itself within 2s"}
@@ -231,13 +261,52 @@ func (x *matrix) ended(k interruption, step planned, code int, said string) {
 		want, says = 0, []string{"Apply complete!"}
 	case step.Final:
 		want, says = 7, []string{"Error: Interrupted", "STILL TO DO", "goes on from there"}
-	case !strings.Contains(said, "undone"): // nothing that was begun has to be undone
-		says = []string{"Error: Interrupted", "steps? not begun", "was undone: what served before still serves"}
 	}
 	if code != want {
 		x.t.Errorf("exit %d, want %d", code, want)
 	}
-	if !k.silent {
-		x.has(said, says...)
+	if k.silent {
+		return
 	}
+	x.has(said, says...)
+	x.asPlanned(x.apply(), result{code, said})
+	if want == 6 {
+		for _, wrong := range fates(steps, step, said) {
+			x.t.Error(wrong)
+		}
+	}
+}
+
+// fates compares what is said in the end of each step with the plan: of those that were begun, which the interrupted one
+// is among, each that can be undone was, and no other; the rest is counted as not begun.
+func fates(steps []planned, interrupted planned, said string) (wrong []string) {
+	c, begun := human(said), 0
+	for _, s := range steps {
+		name := s.Host + " " + s.Title
+		row := regexp.MustCompile(`(?m)^ +(\S.*\S) +` + regexp.QuoteMeta(s.Host) + ` +` + regexp.QuoteMeta(s.Title) + `$`)
+		word := ""
+		if _, end, ok := strings.Cut(said, "What became of the steps"); ok {
+			if m := row.FindStringSubmatch(end); m != nil {
+				word = m[1]
+			}
+		}
+		was := slices.Contains(c.done, name) || slices.Contains(c.failed, name)
+		switch {
+		case !was && s.ID == interrupted.ID:
+			wrong = append(wrong, name+" was interrupted, and nothing is said of it")
+		case !was && word != "":
+			wrong = append(wrong, name+" is "+word+", and was not begun")
+		case was && s.Undo != (word == "undone"):
+			wrong = append(wrong, fmt.Sprintf("%s was begun, and is %q; it can be undone: %v", name, word, s.Undo))
+		case was && s.Undo && !strings.Contains(said, s.Title+" … undone"):
+			wrong = append(wrong, name+" was undone, and nobody saw it")
+		}
+		if was {
+			begun++
+		}
+	}
+	if n := len(steps) - begun; !regexp.MustCompile(fmt.Sprintf(`(?m)^ +%d steps? not begun$`, n)).MatchString(said) {
+		wrong = append(wrong, fmt.Sprintf("%d steps were not begun, which is not said", n))
+	}
+	return wrong
 }

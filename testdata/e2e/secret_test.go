@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"net/url"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -115,14 +116,16 @@ func (s *vault) argv() (stop func()) {
 }
 
 // disks looks for the secrets in everything that is on the machines' disks, in their memory file systems and journals,
-// and beside the configuration. Only the slot's own file may have one.
+// beside the configuration, and in what the controller remembers. Only what is allowed may have one, and must: a file, by
+// its pattern, or all in a folder ("…/").
 func (s *vault) disks(allowed ...string) {
 	s.t.Helper()
-	found := map[string]bool{}
+	found, looked := map[string]bool{}, 0
 	look := func(name string, b []byte) {
 		l := s.leaks(b)
+		looked++
 		for _, a := range allowed {
-			if len(l) > 0 && a == name {
+			if is, _ := path.Match(a, name); len(l) > 0 && (is || strings.HasSuffix(a, "/") && strings.HasPrefix(name, a)) {
 				found[a] = true
 				return
 			}
@@ -152,6 +155,11 @@ func (s *vault) disks(allowed ...string) {
 		look(m.Name+"'s journal", []byte(m.Exec("journalctl --all -o export --no-pager")))
 	}
 	walk(s.dir, "")
+	looked = 0
+	walk(os.Getenv("XDG_STATE_HOME"), "controller:") // its journals
+	if looked == 0 {
+		s.t.Error("the controller has no journal; is the search blind?")
+	}
 	for _, a := range allowed {
 		if !found[a] {
 			s.t.Errorf("%s has no secret; is the search blind?", a)
@@ -182,13 +190,15 @@ func (s *site) environ(name string) (value, pid string) {
 	return "", pid
 }
 
-// given sets the secret for the calls that follow; "" takes it away.
+// given sets the secret for the calls that follow; "" takes it away. All that they do is traced.
 func (s *vault) given(secret string) {
-	s.env = nil
+	s.env = []string{"SHIPCTL_LOG=trace", "SHIPCTL_LOG_PATH=" + s.trace()}
 	if secret != "" {
-		s.env = []string{"SHIPCTL_VAR_token=" + secret}
+		s.env = append(s.env, "SHIPCTL_VAR_token="+secret)
 	}
 }
+
+func (s *vault) trace() string { return filepath.Join(s.dir, "trace.log") }
 
 // TestSecrets: the program gets a sensitive value, and nobody else does.
 func TestSecrets(t *testing.T) {
@@ -201,10 +211,9 @@ func TestSecrets(t *testing.T) {
 			}
 			stop := s.argv()
 			defer func() { stop() }()
-			s.has(s.discreet(1, "plan", "-var", "version=1"), `token`) // not given
+			s.given("")
+			s.has(s.discreet(1, "plan", "-var", "version=1"), `token`)
 			s.given(token)
-			trace := filepath.Join(s.dir, "trace.log")
-			s.env = append(s.env, "SHIPCTL_LOG=trace", "SHIPCTL_LOG_PATH="+trace)
 			s.discreet(0, "plan", "-var", "version=1", "-out=plan.json", "-markdown=plan.md")
 			s.discreet(0, "plan", "-var", "version=1", "-json")
 			s.discreet(0, "show", "plan.json")
@@ -217,7 +226,7 @@ func TestSecrets(t *testing.T) {
 			}
 			s.discreet(0, "status")
 			s.discreet(0, "status", "-json")
-			if info, err := os.Stat(trace); err != nil || info.Size() == 0 {
+			if info, err := os.Stat(s.trace()); err != nil || info.Size() == 0 {
 				t.Errorf("no trace was written: %v", err)
 			}
 			s.discreet(0, "plan", "-detailed-exitcode")
@@ -303,6 +312,13 @@ func (s *vault) spill(runner string) {
 	echo = strings.NewReplacer(`path = "/profile"`, `path = "/health"`, `, "--version=${slot.version}"`, "").Replace(echo)
 	applied(echo, "-json=false", `GET /health: 200 ok`)
 	s.has(s.discreet(0, "plan", "-var", "version=1"), `teatime`)
+	// The program's own log, of which shipctl knows no secret, and what it is started with.
+	const home = "app-1:/var/lib/shipctl/projects/teatime/services/teatime/"
+	allowed := []string{home + "*.log*"}
+	if runner == "systemd" {
+		allowed = []string{"app-1's journal", "app-1:/var/log/journal/", home + "*.env"}
+	}
+	s.disks(allowed...)
 }
 
 // TestSavedPlan: a plan file is applied once, and only to what it was made for.

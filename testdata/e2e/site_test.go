@@ -195,10 +195,16 @@ func (s *site) load(machines []string, paths ...string) (stop func() load.Result
 	return m.Stop
 }
 
-// nothingLost fails the test when a request was.
+// late is how far the load itself may fall behind: a client that waits for the machine hides what is lost meanwhile.
+const late = time.Second
+
+// nothingLost fails the test when a request was, or when the load did not keep its pace.
 func (s *site) nothingLost(r load.Result) {
 	s.t.Helper()
 	s.t.Logf("%s", r)
+	if r.Lag() > late {
+		s.t.Errorf("a request was sent %s too late: so slow a load proves nothing", r.Lag().Round(time.Millisecond))
+	}
 	if r.Lost() == 0 {
 		return
 	}

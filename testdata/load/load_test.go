@@ -150,6 +150,8 @@ func TestTimes(t *testing.T) {
 		{"first", r.FirstDone("2"), at(35)},
 		{"last", r.LastBegun("1"), at(20)},
 		{"gap counts a lost end", r.LongestGap(), 600 * time.Millisecond},
+		{"rate", fmt.Sprintf("%.2f", r.Rate()), "4.44"}, // four more in 0.9 s
+		{"rate of one", (Result{Samples: r.Samples[:1]}).Rate(), 0.0},
 		{"lost", r.Lost(), 2},
 		{"never", r.FirstDone("3").IsZero(), true},
 	} {

@@ -107,6 +107,23 @@ func (r Result) Lag() time.Duration {
 	return d
 }
 
+// Rate is how many requests a second were begun, from the first to the last; 0 of fewer than two.
+func (r Result) Rate() float64 {
+	if len(r.Samples) < 2 {
+		return 0
+	}
+	first, last := r.Samples[0].Sent, r.Samples[0].Sent
+	for _, s := range r.Samples {
+		if s.Sent.Before(first) {
+			first = s.Sent
+		}
+		if s.Sent.After(last) {
+			last = s.Sent
+		}
+	}
+	return float64(len(r.Samples)-1) / last.Sub(first).Seconds()
+}
+
 // WriteLog writes a line for each request: number, target and path, begun and done in milliseconds since the first was
 // due, outcome, version, slot.
 func (r Result) WriteLog(w io.Writer) error {
@@ -127,7 +144,7 @@ func (r Result) String() string {
 	if v := r.Versions(); len(v) > 1 || v[""] == 0 {
 		fmt.Fprintf(&b, "versions: %s\n", table(v))
 	}
-	fmt.Fprintf(&b, "longest gap: %s\n", r.LongestGap().Round(time.Millisecond))
+	fmt.Fprintf(&b, "longest gap: %s, %.0f a second, late by %s at most\n", r.LongestGap().Round(time.Millisecond), r.Rate(), r.Lag().Round(time.Millisecond))
 	if bad := r.Bad(); len(bad) > 0 {
 		s := bad[0]
 		fmt.Fprintf(&b, "first lost: request %d to %s%s, begun at %s: %s\n",

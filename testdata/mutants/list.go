@@ -56,6 +56,7 @@ func choosing() []mutant {
 		{"stranger started over", "providers/service/diff.go", "case mine && !routed:", "case mine && routed && li.PID < 0:", service, "TestDiffStrangers"},
 		{"taken over without consent", "providers/service/diff.go", "case routed && b.takeOver && !mine:", "case routed && !mine:", service, "TestDiffStrangers"},
 		{"one answer speaks for an upstream", "providers/service/live.go", `if s.Nginx.Variable == "" || r.why != "" ||`, `if r.why != "" ||`, service, "TestDiffUnknown"},
+		{"a slot answers for the port that it is to have", "providers/service/live.go", "l.hosts[h.Name].ports(sl), func", "[]int{sl.Port}, func", sim, "TestSwappedPorts"},
 		{"unknown workers send nowhere", "providers/service/live.go", "if !r.known || has(r.loaded) || s.unplaced", "if has(r.loaded) || s.unplaced", service, "TestDiffUnknown"},
 		{"settings don't matter", "providers/service/live.go", "p.Digest == s.digest(sl, h.id) &&", "p.Digest != \"\" &&", service, "TestDiff"},
 		{"a reboot is forgotten", "providers/service/live.go", `return s.Runner != "systemd" ||`, `return s.Runner != "" ||`, service, "TestDiffFirstWeek"},

@@ -183,14 +183,33 @@ func (b bench) one(ctx context.Context, i int, m mutant) (r result) {
 	if err != nil {
 		return result{verdict: invalid, output: err.Error()}
 	}
-	failed, output := b.test(ctx, m.pkg, m.test, overlay)
+	if out, err := b.parses(ctx, i, file); err != nil {
+		return result{verdict: invalid, output: string(out)}
+	}
+	_, output := b.test(ctx, m.pkg, m.test, overlay)
+	return result{verdict: judge(m, output), output: output}
+}
+
+// judge says what the test's output shows: killed is a mutant only by its own test, which failed and said so. One that
+// stands still until it is stopped, or that can't be built, shows nothing.
+func judge(m mutant, output string) verdict {
 	switch {
 	case strings.Contains(output, "[build failed]") || strings.Contains(output, "[setup failed]") || strings.Contains(output, "no tests to run"):
-		return result{verdict: invalid, output: output}
-	case !failed || ctx.Err() != nil:
-		return result{verdict: survived, output: output}
+		return invalid
+	case strings.Contains(output, "panic: test timed out"):
+		return survived
+	case regexp.MustCompile(`(?m)^--- FAIL: (` + tops([]string{"(" + m.test + ")"}) + `)[ /]`).MatchString(output):
+		return killed
 	}
-	return result{verdict: killed}
+	return survived
+}
+
+// parses: a script that is none fails every test.
+func (b bench) parses(ctx context.Context, i int, file string) ([]byte, error) {
+	if filepath.Ext(file) != ".sh" {
+		return nil, nil
+	}
+	return exec.CommandContext(ctx, "sh", "-n", filepath.Join(b.dir, fmt.Sprintf("%d.sh", i))).CombinedOutput()
 }
 
 func (b bench) overlay(i int, file, text string) (string, error) {

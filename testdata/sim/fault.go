@@ -68,7 +68,8 @@ type Fault struct {
 func (f Fault) String() string {
 	what := map[bool]string{true: "undoing "}[f.Undo] + f.Step
 	if f.Point != "" {
-		return fmt.Sprintf("%s: %s, at %q", what, f.Kind, f.Point)
+		on := map[bool]string{true: " (" + f.Host + ")"}[f.Host != ""]
+		return fmt.Sprintf("%s: %s%s, at %q", what, f.Kind, on, f.Point)
 	}
 	more := ""
 	if f.Seconds > 0 {

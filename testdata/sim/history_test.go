@@ -49,6 +49,16 @@ func TestHistories(t *testing.T) {
 	defer debug.SetGCPercent(debug.SetGCPercent(400))
 	table, ends := histories(t, s, *countFlag)
 	t.Logf("%d histories: %v\n%s", *countFlag, ends, table)
+	for c, n := range table.n {
+		if !slices.Contains(rows(), c.row) {
+			t.Errorf("%s was met %d times by steps %s, which have no row", c.kind, n, c.row)
+		}
+	}
+	for what, most := range helped() {
+		if n := ends[what]; n*1000 > *countFlag*most {
+			t.Errorf("%s in %d of %d histories, more than %d of 1,000: one apply is to converge", what, n, *countFlag, most)
+		}
+	}
 	if *countFlag < 10_000 {
 		return
 	}
@@ -145,12 +155,21 @@ func (x table) String() string {
 	return b.String()
 }
 
+// The ends that need more than one apply.
+const (
+	finished = "a take-over finished first"
+	evicted  = "what the plan left alone stopped by hand"
+)
+
+// helped are how many histories of 1,000 may end so.
+func helped() map[string]int { return map[string]int{finished: 5, evicted: 50} }
+
 // rows are the verbs of steps, and those that are undone.
 func rows() []string {
 	return []string{
 		"upload", "publish", "before", "start", "health", "check", "confirm", "switch", "activate", "drain", "stop", "prune",
 		"clear", "evict", "gather-check", "gather-switch", "gather-drain",
-		"undo start", "undo check", "undo switch", "undo activate",
+		"undo start", "undo check", "undo switch", "undo activate", "undo gather-check",
 	}
 }
 
@@ -233,7 +252,7 @@ type history struct {
 func newHistory(s shop, seed uint64) *history {
 	h := &history{seed: seed, rnd: rand.New(rand.NewPCG(seed, 1)), met: map[cell]int{}, ends: map[string]int{}}
 	h.c = base()
-	h.kind = pick(h.rnd, "plain", "plain", "plain", "clear", "evict", "evict", "gather", "gather")
+	h.kind = pick(h.rnd, "plain", "plain", "plain", "clear", "evict", "evict", "gather", "gather", "gather")
 	h.shape()
 	h.r = &run{tb: tell{}, shop: s, w: world(h.c)}
 	h.r.w.Seed(seed)
@@ -549,7 +568,7 @@ func draw(r *rand.Rand, of []target) target {
 		switch rowOf(string(t.step.ID), t.undo) {
 		case "evict":
 			return 80
-		case "gather-drain":
+		case "gather-drain", "undo gather-check":
 			return 40
 		case "gather-switch":
 			return 32
@@ -638,6 +657,7 @@ func (h *history) end() {
 func (h *history) finishTakeOver(c conf) {
 	p := h.r.plan(c)
 	if m := regexp.MustCompile(`Finish it first, with the version that runs beside it \((\d+)\)`).FindStringSubmatch(said(p)); m != nil {
+		h.ends[finished]++
 		c.Version = m[1]
 		h.r.w.Name(c.Version)
 		if out := h.last(c); !out.OK() {
@@ -645,6 +665,7 @@ func (h *history) finishTakeOver(c conf) {
 		}
 	}
 	if strings.Contains(said(p), "It was left alone: stop it") {
+		h.ends[evicted]++
 		h.r.w.StopStrangers()
 	}
 }

@@ -16,6 +16,9 @@ type load struct {
 	open   []request
 	// begun is what was bad when the watch began: an undoing may make it so again.
 	begun map[string]bool
+	// excused is what nobody is to blame for since something crashed by itself, until it answers well again; and again once the
+	// start that made it well is undone. By what is bad.
+	excused map[string]*excuse
 	// useless are nginx that answered nobody well when the watch began: undone may make them so again in another way.
 	useless map[string]bool
 	undone  bool // something was, since the watch began
@@ -44,6 +47,7 @@ func (w *World) Watch(routes []nginx.Route, drain int, consent bool) {
 	l := &w.load
 	l.routes, l.drain, l.consent = routes, drain, consent
 	clear(l.begun)
+	clear(l.excused)
 	clear(l.useless)
 	l.undone = false
 	for _, r := range routes {
@@ -63,6 +67,13 @@ func (w *World) Watch(routes []nginx.Route, drain int, consent bool) {
 			l.begun[w.names(h, a)] = status != 200
 		}
 		l.useless[r.Host] = !well
+		for _, a := range h.Nginx.Parse(r, h.Nginx.Disk[r.File]) { // where it will lead after a reboot
+			if app, port := w.at(h, a); app != nil {
+				if status, _ := w.answer(h, a); status != 200 {
+					l.excuse(app, port)
+				}
+			}
+		}
 	}
 }
 
@@ -85,6 +96,7 @@ func (w *World) Requests() int {
 func (l *load) tick() {
 	l.now++
 	l.finish()
+	l.blame()
 	for _, r := range l.routes {
 		h := l.w.hosts[r.Host]
 		l.check(h, r)
@@ -120,7 +132,7 @@ func (l *load) finish() {
 // check looks at every address that a serving worker may choose.
 func (l *load) check(h *Host, r nginx.Route) {
 	bad := func(what string, is bool) {
-		if is && !l.begun[what] && !(l.useless[h.Name] && l.undone) {
+		if is && !l.allowed(h, what) {
 			l.w.violation("%s", what)
 		}
 	}
@@ -184,12 +196,46 @@ func (l *load) peers(app *Host, port int) (out []string) {
 	return out
 }
 
-// excuse: from now on nobody is to blame for what a port answers; it crashed by itself.
+// excuse is an address that an nginx may lead to.
+type excuse struct {
+	nginx, app *Host
+	addr       string
+	port       int
+	over       bool
+	undoing    bool // the start that made it well
+}
+
+// excuse: nobody is to blame for what a port answers, which crashed by itself, until it answers well again.
 func (l *load) excuse(app *Host, port int) {
 	for _, r := range l.routes {
-		n := l.w.hosts[r.Host]
-		l.begun[l.w.names(n, fmt.Sprintf("%s:%d", app.IP, port))] = true
+		n, addr := l.w.hosts[r.Host], fmt.Sprintf("%s:%d", app.IP, port)
+		l.excused[l.w.names(n, addr)] = &excuse{nginx: n, app: app, addr: addr, port: port}
 	}
+}
+
+// blame ends the excuse of whatever answers well again.
+func (l *load) blame() {
+	for _, e := range l.excused {
+		switch status, _ := l.w.answer(e.nginx, e.addr); {
+		case status != 200 && e.undoing:
+			e.over, e.undoing = false, false
+		case status == 200:
+			e.over = true
+		}
+	}
+}
+
+// unstarted: a start is undone, and what was dead before it is dead again.
+func (l *load) unstarted(app *Host, port string) {
+	for _, e := range l.excused {
+		e.undoing = e.undoing || e.app == app && fmt.Sprint(e.port) == port
+	}
+}
+
+// allowed says that something bad about an nginx was so when the watch began, or came by itself.
+func (l *load) allowed(n *Host, what string) bool {
+	e := l.excused[what]
+	return l.begun[what] || l.useless[n.Name] && l.undone || e != nil && (!e.over || e.undoing)
 }
 
 // forget drops requests that nobody is to blame for.
@@ -231,7 +277,7 @@ func (l *load) ends(h *Host, pid int) {
 		}
 	}
 	for _, q := range l.open {
-		if q.app == h && q.pid == pid && !q.long && !l.begun[l.w.names(q.nginx, q.addr)] {
+		if q.app == h && q.pid == pid && !q.long && !l.allowed(q.nginx, l.w.names(q.nginx, q.addr)) {
 			l.Lost++
 			l.w.violation("a request on %s was lost: pid %d of %s was stopped %d s before its end", q.nginx.Name, pid, h.Name, q.ends-l.now)
 		}
@@ -253,7 +299,7 @@ func (l *load) served(h *Host, port int) {
 	for _, r := range l.routes {
 		n := l.w.hosts[r.Host]
 		for _, a := range serves(n.Nginx, r) {
-			if app, p := l.w.at(n, a); app == h && p == port && !l.begun[l.w.names(n, a)] {
+			if app, p := l.w.at(n, a); app == h && p == port && !l.allowed(n, l.w.names(n, a)) {
 				l.w.violation("%s: port %d was stopped while %s sends requests there", h.Name, port, n.Name)
 			}
 		}

@@ -84,7 +84,12 @@ func (m *machine) Run(_ context.Context, t remote.Ticket, c remote.Call) ([]byte
 		return m.lease(t, c)
 	}
 	f := m.c.fault(t, c)
-	w.load.undone = w.load.undone || Undoes(t, c)
+	if Undoes(t, c) {
+		w.load.undone = true
+		if c.Script == "service/stop" {
+			w.load.unstarted(m.h, c.Args[7]) // its port
+		}
+	}
 	w.ran = append(w.ran, t.Step+" ("+c.Script+")")
 	if f.Kind != "" {
 		w.note("  %s meets %s", m.c.name, f)
@@ -130,12 +135,23 @@ func (m *machine) act(t remote.Ticket, c remote.Call, f Fault) (string, error) {
 }
 
 func (m *machine) do(t remote.Ticket, c remote.Call, f Fault) (out string, err error) {
-	crash := func(point string) bool {
-		if f.Point != "" && f.Point == point && f.Kind.isEvent() {
+	point := c.Script + ": " + f.Point
+	if f.Point != "" {
+		m.c.w.points[point] = m.c.w.points[point]
+	}
+	crash := func(at string) bool {
+		if f.Point == "" || f.Point != at {
+			return false
+		}
+		m.c.w.points[point] = true
+		if f.Kind.isEvent() {
 			m.c.w.event(f)
 			return f.Kind == Rebooted && f.Host == m.h.Name
 		}
-		return f.half() && f.Point == point
+		return f.half()
+	}
+	if f.half() && f.Point == "half" { // told from the outside
+		m.c.w.points[point] = true
 	}
 	m.h.Nginx.Crash, m.h.Service.Crash = crash, crash
 	switch kind, _, _ := strings.Cut(c.Script, "/"); kind {

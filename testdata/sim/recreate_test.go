@@ -34,6 +34,7 @@ func TestFaultsInRecreate(t *testing.T) {
 	for name, c := range batchServers() {
 		t.Run(name, func(t *testing.T) { recreateMatrix(t, s, c) })
 	}
+	s.cameToAll(t)
 }
 
 func recreateMatrix(t *testing.T, s shop, c conf) {

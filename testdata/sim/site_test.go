@@ -45,6 +45,7 @@ type conf struct {
 	Jobs       bool   // a batch on the same release, whose command changes with each version
 	Command    string // of a job; "": it changes with each version
 	Recreate   bool   // one slot; without Webs no nginx either
+	Bare       bool   // a release that nothing runs
 }
 
 func base() conf {
@@ -147,7 +148,7 @@ func (c conf) hcl(build string) string {
 	if c.Recreate {
 		slots, strategy = slot(0), `strategy = "recreate"`
 	}
-	return fmt.Sprintf(`shipctl {
+	text := fmt.Sprintf(`shipctl {
   project = "teatime"
 }
 %s
@@ -182,6 +183,10 @@ service "teatime" {
 }
 %s
 `, c.hosts(), c.Root, build, version, version, more, c.Flag, c.Runner, hook, slots, route, c.Previous, strategy, jobs)
+	if c.Bare {
+		text, _, _ = strings.Cut(text, "service \"teatime\"")
+	}
+	return text
 }
 
 // tb is what rapid.T and testing.T have in common.
@@ -196,11 +201,12 @@ type tb interface {
 type shop struct {
 	dir    string
 	loaded *sync.Map // conf → []providers.Resource
+	points *sync.Map // at which scripts were to be killed → whether they came to them
 }
 
 func newShop(t testing.TB) shop {
 	t.Helper()
-	s := shop{t.TempDir(), &sync.Map{}}
+	s := shop{t.TempDir(), &sync.Map{}, &sync.Map{}}
 	for v := 40; v < 46; v++ {
 		if err := os.WriteFile(filepath.Join(s.dir, fmt.Sprintf("teatime-%d.jar", v)), []byte(fmt.Sprint("version ", v)), 0o600); err != nil {
 			t.Fatal(err)

@@ -70,16 +70,17 @@ type World struct {
 	gods        bool // what happens now is nobody's deployment
 	ran         []string
 	bad         []string
+	points      map[string]bool // of armed faults, by script: whether the script came to it
 }
 
 // New is machines on which nothing is, by name and IP address.
 func New(project string, ips map[string]string) *World {
 	w := &World{
 		hosts: map[string]*Host{}, byIP: map[netip.Addr]*Host{}, places: map[string]netip.AddrPort{}, now: time.Date(2026, 1, 1, 10, 0, 0, 0, time.UTC), rnd: rand.New(rand.NewPCG(1, 2)),
-		Boot: 2,
+		Boot: 2, points: map[string]bool{},
 	}
 	w.main = w.controller("main")
-	w.load = load{w: w, begun: map[string]bool{}, useless: map[string]bool{}}
+	w.load = load{w: w, begun: map[string]bool{}, excused: map[string]*excuse{}, useless: map[string]bool{}}
 	for name, ip := range ips {
 		h := &Host{Name: name, IP: ip, Release: releasemodel.New(), Service: servicemodel.New(project), Nginx: nginxmodel.New(project), Batch: batchmodel.New(), boot: 1}
 		w.hosts[name] = h
@@ -237,6 +238,13 @@ func (w *World) Break(fs ...Fault) { w.main.Break(fs...) }
 
 // Heal is the same controller's.
 func (w *World) Heal() (all bool) { return w.main.Heal() }
+
+// Points are those at which a fault was armed, "SCRIPT: POINT", and whether the script came to it.
+func (w *World) Points() map[string]bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return maps.Clone(w.points)
+}
 
 // Name says that a plan names a release.
 func (w *World) Name(release string) {
