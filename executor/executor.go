@@ -79,7 +79,18 @@ func (e StepError) Unwrap() error { return e.Err }
 func (o Outcome) OK() bool { return len(o.Errors) == 0 && !o.Interrupted }
 
 // unit: passed says that a gated step of it was let through, final that it only goes forward.
-type unit struct{ failed, final, passed bool }
+type unit struct {
+	failed, final, passed bool
+	asking                context.Context // in which its windows are asked; ends when it fails
+	stop                  context.CancelFunc
+}
+
+// fail: the unit goes back, unless it only goes forward. Going back waits for no window.
+func (u *unit) fail() {
+	if u.failed = true; !u.final {
+		u.stop()
+	}
+}
 
 type run struct {
 	plan  *planner.Plan
@@ -112,7 +123,11 @@ func Run(ctx context.Context, p *planner.Plan, env Env) Outcome {
 		out: Outcome{States: map[providers.StepID]State{}},
 	}
 	for _, id := range p.Order {
-		r.units[p.Units[id]] = &unit{}
+		if u := p.Units[id]; r.units[u] == nil {
+			asking, stop := context.WithCancel(ctx)
+			defer stop()
+			r.units[u] = &unit{asking: asking, stop: stop}
+		}
 	}
 	if r.open(ctx) {
 		r.forward(ctx)
@@ -160,7 +175,7 @@ func (r *run) forward(ctx context.Context) {
 			r.emit(s, Done, res)
 			continue
 		}
-		r.unitOf(s).failed = true
+		r.unitOf(s).fail()
 		if ctx.Err() != nil && breakable(s) {
 			r.out.Interrupted = true
 			r.emit(s, Cut, res)
@@ -210,7 +225,7 @@ func (r *run) begin(ctx context.Context, running int, results chan<- result) (be
 			r.busy[s.Host] = true
 			if r.gated(s) {
 				r.gate[groupOf(s)] = judging
-				go func() { results <- r.judge(ctx, i) }()
+				go func() { results <- r.judge(r.unitOf(s).asking, i) }()
 				continue
 			}
 			r.start(i)
@@ -232,7 +247,7 @@ func (r *run) ready(ctx context.Context, s providers.Step) (ready, dead bool) {
 	u := r.unitOf(s)
 	if ctx.Err() != nil {
 		if !u.final {
-			u.failed = true
+			u.fail()
 		}
 		r.out.Interrupted = true
 		return false, true

@@ -84,6 +84,10 @@ func (r *run) judge(ctx context.Context, i int) (res result) {
 func (r *run) pass(ctx context.Context, res *result) bool {
 	s := r.steps[res.i]
 	u := r.unitOf(s)
+	if u.failed && !u.final { // skipped by now, and its unit goes back, whatever the windows say
+		res.release()
+		return false
+	}
 	r.overridden(res.windows, res.err)
 	if len(res.windows) > 0 {
 		r.env.Emit(Event{Time: r.env.Now(), Step: s, State: Waiting, Windows: res.windows})
@@ -109,7 +113,7 @@ func (r *run) pass(ctx context.Context, res *result) bool {
 		u.final = true
 		r.hold(s)
 	} else {
-		u.failed = true
+		u.fail()
 	}
 	return false
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/shipctl/shipctl/config"
@@ -212,3 +213,80 @@ func TestInterruptedAtTheGate(t *testing.T) {
 
 func now() time.Time                         { return time.Unix(0, 0) }
 func noPause(context.Context, time.Duration) {}
+
+// TestGateOfAFailedUnit: what fails while a gate is asked for another step of its unit is undone at once, whatever the gate
+// says then; a unit that only goes forward waits for its gates.
+func TestGateOfAFailedUnit(t *testing.T) {
+	type verdict struct {
+		open     bool
+		stubborn bool // it answers although nobody waits any more
+	}
+	for _, c := range []struct {
+		name  string
+		steps []string // those called switch… and stop… are gated
+		slow  string   // its gate answers when health has failed
+		say   verdict
+		ran   string
+		left  string
+	}{
+		{name: "it is not waited for", steps: []string{"start", "health<start", "switch<start"}, slow: "switch", ran: "start health undo health undo start"},
+		{name: "open", steps: []string{"start", "health<start", "switch<start"}, slow: "switch", say: verdict{true, true}, ran: "start health undo health undo start"},
+		{name: "open, before a point of no return", steps: []string{"start", "health<start", "stop<start!"}, slow: "stop", say: verdict{true, true}, ran: "start health undo health undo start"},
+		{name: "closed", steps: []string{"start", "health<start", "switch<start"}, slow: "switch", say: verdict{false, true}, ran: "start health undo health undo start"},
+		{
+			name: "closed, and another was let through", steps: []string{"start", "switch1<start", "health<switch1", "switch2<switch1"}, slow: "switch2",
+			say: verdict{false, true}, ran: "start switch1 health undo health undo switch1 undo start",
+		},
+		{
+			name: "only forward", steps: []string{"start!", "health<start", "switch<start", "prune<switch"}, slow: "switch", say: verdict{true, true},
+			ran: "start health switch prune", left: "health",
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := plan(t, "u", c.steps...)
+				for i, s := range p.Changes[0].Steps {
+					if strings.HasPrefix(string(s.ID), "switch") || strings.HasPrefix(string(s.ID), "stop") {
+						p.Changes[0].Steps[i].Gates = []config.Ref{{Kind: "batch_window", Name: "night"}}
+					}
+				}
+				asked, failed := make(chan struct{}), make(chan struct{})
+				m := &machine{tries: map[string]int{}, at: map[string]func(int) error{"health": func(int) error {
+					<-asked
+					return errNo
+				}}}
+				held := 0
+				out := Run(t.Context(), p, Env{
+					Run: "r", Dial: func(context.Context, string) (remote.Machine, error) { return m, nil }, Now: now, Pause: noPause, Parallelism: 9,
+					Emit: func(e Event) {
+						if e.Step.ID == "health" && e.State == Failed {
+							close(failed)
+						}
+					},
+					Gate: func(ctx context.Context, s providers.Step, refs []config.Ref) ([]planner.Window, func(), error) {
+						w := []planner.Window{{Ref: refs[0], Verdict: providers.Verdict{Open: true}}}
+						if string(s.ID) == c.slow {
+							close(asked)
+							if <-failed; !c.say.stubborn {
+								<-ctx.Done()
+								return nil, nil, ctx.Err()
+							}
+							w[0].Open = c.say.open
+						}
+						held++
+						return w, func() { held-- }, Closed(w)
+					},
+				})
+				if got := strings.Join(m.ran, " "); got != c.ran {
+					t.Errorf("ran %q, want %q", got, c.ran)
+				}
+				if got := fmt.Sprint(out.Left); got != "["+c.left+"]" {
+					t.Errorf("left %s, want [%s]", got, c.left)
+				}
+				if len(out.Errors) != 1 || out.Closed || out.Interrupted || held != 0 {
+					t.Errorf("%v, closed %v, interrupted %v, %d held", out.Errors, out.Closed, out.Interrupted, held)
+				}
+			})
+		})
+	}
+}

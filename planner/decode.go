@@ -67,21 +67,26 @@ func claimedOnce(rs []providers.Resource) (diags hcl.Diagnostics) {
 	return diags
 }
 
-// Load makes resources from a plan's, or a machine's, records.
+// Load makes resources from a plan's records.
 func Load(recorded []Resource, kinds []providers.Kind) ([]providers.Resource, error) {
 	out := make([]providers.Resource, 0, len(recorded))
 	for _, rec := range recorded {
-		kind, ok := find(kinds, rec.Ref.Kind)
-		if !ok {
-			return nil, fmt.Errorf("%s: this shipctl knows no kind %q", rec.Ref, rec.Ref.Kind)
-		}
-		r, err := kind.Load(rec.Ref, rec.Needs, rec.Spec)
+		r, err := loadOne(rec, kinds)
 		if err != nil {
 			return nil, err
 		}
-		r.Gone = rec.Gone
 		out = append(out, r)
 	}
 	bindGates(out)
 	return out, nil
+}
+
+func loadOne(rec Resource, kinds []providers.Kind) (providers.Resource, error) {
+	kind, ok := find(kinds, rec.Ref.Kind)
+	if !ok {
+		return providers.Resource{}, fmt.Errorf("%s: this shipctl knows no kind %q", rec.Ref, rec.Ref.Kind)
+	}
+	r, err := kind.Load(rec.Ref, rec.Needs, rec.Spec)
+	r.Gone = rec.Gone
+	return r, err
 }

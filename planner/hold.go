@@ -29,16 +29,16 @@ func Holding(rs []providers.Resource, rec Records) (out []providers.Resource, he
 	u := units(slices.DeleteFunc(slices.Clone(rs), func(r providers.Resource) bool { return r.Gone }))
 	holds := map[string]bool{}
 	for _, r := range rs {
-		if !r.Gone && rec.held(r.Ref) {
+		if !r.Gone && rec.held(r) {
 			holds[u[r.Ref]] = true
 		}
 	}
 	for _, r := range rs {
-		if r.Gone || !holds[u[r.Ref]] || r.Judge != nil || len(rec.Hosts(r.Ref)) == 0 {
+		if r.Gone || !holds[u[r.Ref]] || r.Judge != nil || len(rec.on(r)) == 0 {
 			out = append(out, r)
 			continue
 		}
-		was, err := rec.Agreed(r.Ref)
+		was, err := rec.everywhere(r.Ref, Hosts(r))
 		if err != nil {
 			return nil, nil, fmt.Errorf("%s was rolled back, and what it is held at is not clear: %w\nRoll it back again, or go forward with -clear-hold.", r.Ref, err)
 		}
@@ -98,37 +98,15 @@ func withhold(cs []providers.Change, why map[string]string) []providers.Change {
 	return cs
 }
 
-func (r Records) held(ref config.Ref) bool {
-	for _, host := range r.Hosts(ref) {
-		if r.By[host].Resources[ref.String()].Hold != nil {
-			return true
-		}
-	}
-	return false
+// held says that one of the resource's machines has a hold on it; what others say of it does not count.
+func (r Records) held(res providers.Resource) bool {
+	return slices.ContainsFunc(r.on(res), func(host string) bool { return r.By[host].Resources[res.Ref.String()].Hold != nil })
 }
 
-// Orphans are what the records have and the configuration has not: resources that it dropped, and machines that it no
-// longer names for one.
-func Orphans(rs []providers.Resource, rec Records) (out []OrphanOn) {
-	known := map[config.Ref]providers.Resource{}
-	for _, r := range rs {
-		known[r.Ref] = r
-	}
-	for _, ref := range rec.Refs() {
-		r, there := known[ref]
-		_, unclear := rec.Agreed(ref)
-		for _, host := range rec.Hosts(ref) {
-			o := OrphanOn{Ref: ref, Host: host}
-			switch {
-			case there && slices.Contains(Hosts(r), host):
-				continue
-			case there:
-				o.Why = fmt.Sprintf("the configuration has %s no longer on this machine: to take it off, name the machine again, with state = \"retired\" in its host block", ref)
-			case unclear != nil:
-				o.Why = unclear.Error()
-			}
-			out = append(out, o)
-		}
-	}
-	return out
+// on are those of the resource's machines that have a record of it.
+func (r Records) on(res providers.Resource) []string {
+	return slices.DeleteFunc(Hosts(res), func(host string) bool {
+		_, ok := r.By[host].Resources[res.Ref.String()]
+		return !ok
+	})
 }

@@ -117,16 +117,20 @@ type Records struct {
 	By     map[string]Record
 	Open   map[string]Entry
 	Unread map[string]string
+
+	answered map[string]bool // whether a machine that was asked said anything
 }
 
 // ReadRecords reads the records among facts.
 func ReadRecords(f remote.Facts) Records {
-	out := Records{By: map[string]Record{}, Open: map[string]Entry{}, Unread: map[string]string{}}
+	out := Records{By: map[string]Record{}, Open: map[string]Entry{}, Unread: map[string]string{}, answered: map[string]bool{}}
 	for host := range f {
 		if host == remote.Controller {
 			continue
 		}
-		switch a := f.Get(RecordQuery(host)); a.Sight {
+		a := f.Get(RecordQuery(host))
+		out.answered[host] = a.Sight != remote.NotAsked && a.Sight != remote.Unreachable
+		switch a.Sight {
 		case remote.Seen:
 			if err := out.read(host, a.Text); err != nil {
 				out.Unread[host] = "the record there can't be understood: " + err.Error()
@@ -187,32 +191,6 @@ func (r Records) Hosts(ref config.Ref) (out []string) {
 	}
 	slices.Sort(out)
 	return out
-}
-
-// Agreed is the record of a resource on which all machines that it names agree. What one machine says about another
-// counts for nothing: whoever has taken over one must not be able to say what runs on the others.
-func (r Records) Agreed(ref config.Ref) (Recorded, error) {
-	hosts := r.Hosts(ref)
-	if len(hosts) == 0 {
-		return Recorded{}, fmt.Errorf("no machine has a record of %s", ref)
-	}
-	first := r.By[hosts[0]].Resources[ref.String()]
-	for _, on := range first.On {
-		rec, ok := r.By[on]
-		if !ok {
-			continue // not asked: it is not among the configuration's machines
-		}
-		a, ok := rec.Resources[ref.String()]
-		if !ok || string(a.Spec) != string(first.Spec) || a.Ref != ref {
-			return Recorded{}, fmt.Errorf("the records of %s on %s and %s differ (runs %s and %s)", ref, hosts[0], on, first.Run, orNone(a.Run))
-		}
-	}
-	for _, h := range hosts {
-		if !slices.Contains(first.On, h) || r.By[h].Resources[ref.String()].Run != first.Run && string(r.By[h].Resources[ref.String()].Spec) != string(first.Spec) {
-			return Recorded{}, fmt.Errorf("the records of %s on %s and %s differ", ref, hosts[0], h)
-		}
-	}
-	return first, nil
 }
 
 // ReadHistory reads a machine's history, oldest first. Lines that can't be understood, which a crash may leave, are

@@ -94,7 +94,7 @@ func TestAgreed(t *testing.T) {
 		{"nobody", nil, "no machine has a record"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			_, err := Records{By: c.by}.Agreed(shop)
+			_, err := Records{By: c.by}.Agreed(shop, nil)
 			if c.err == "" && err != nil || c.err != "" && (err == nil || !strings.Contains(err.Error(), c.err)) {
 				t.Errorf("got %v, want %q", err, c.err)
 			}
@@ -220,9 +220,9 @@ func FuzzRecords(f *testing.F) {
 		facts.Put(RecordQuery("a"), remote.Answer{Sight: remote.Seen, Text: text})
 		rec := ReadRecords(facts)
 		for _, ref := range rec.Refs() {
-			_, _ = rec.Agreed(ref)
+			_, _ = rec.Agreed(ref, nil)
 		}
-		Orphans(nil, rec)
+		Orphans(nil, rec, nil)
 		entries, _ := ReadHistory(text)
 		good(entries, shop)
 	})

@@ -162,9 +162,11 @@ type Def[Spec any] struct {
 	Record func(config.Ref, Spec, remote.Facts) (Spec, string)
 	// Rollback is now with the release, the command and the environment of then. Pure.
 	Rollback func(now, then Spec) Spec
-	Local    map[string]func(args []string) remote.Answer  // queries that the controller answers, by script name
-	Open     map[string]func(path string) (Payload, error) // payloads of Call.File, by script name
-	Adopt    Adopter
+	// Check says what of a spec that was read back, from a plan file or from a machine, Decode would have refused.
+	Check func(config.Ref, Spec) error
+	Local map[string]func(args []string) remote.Answer  // queries that the controller answers, by script name
+	Open  map[string]func(path string) (Payload, error) // payloads of Call.File, by script name
+	Adopt Adopter
 }
 
 // Claim is something on a machine that has one owner: "app-1 port 8081", "web-1 file /etc/nginx/conf.d/x.inc".
@@ -246,12 +248,24 @@ func Define[Spec any](d Def[Spec]) Kind {
 		},
 		Load: func(ref config.Ref, needs []config.Ref, raw json.RawMessage) (Resource, error) {
 			var s Spec
-			if err := strict(raw, &s); err != nil {
-				return Resource{}, fmt.Errorf("%s: %w", ref, err)
+			if err := d.read(ref, raw, &s); err != nil {
+				return Resource{}, err
 			}
 			return bind(d, ref, needs, s)
 		},
 	}
+}
+
+// read takes nothing that Decode would have refused.
+func (d Def[Spec]) read(ref config.Ref, raw json.RawMessage, into *Spec) error {
+	err := strict(raw, into)
+	if err == nil && d.Check != nil {
+		err = d.Check(ref, *into)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", ref, err)
+	}
+	return nil
 }
 
 func bind[Spec any](d Def[Spec], ref config.Ref, needs []config.Ref, s Spec) (Resource, error) {
@@ -298,8 +312,8 @@ func bind[Spec any](d Def[Spec], ref config.Ref, needs []config.Ref, s Spec) (Re
 	}
 	r.Rollback = func(raw json.RawMessage) (Resource, error) {
 		var then Spec
-		if err := strict(raw, &then); err != nil {
-			return Resource{}, fmt.Errorf("%s: %w", ref, err)
+		if err := d.read(ref, raw, &then); err != nil {
+			return Resource{}, err
 		}
 		if d.Rollback != nil {
 			then = d.Rollback(s, then)

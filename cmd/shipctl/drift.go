@@ -66,25 +66,32 @@ func (m *made) drift(ctx context.Context) (view.Drift, error) {
 	facts, failed := planner.Ask(ctx, m.wanted, m.dial())
 	m.failed = failed
 	m.everywhere(ctx, facts, failed)
+	dial := sparing(m.dial(), failed)
 	records := planner.ReadRecords(facts)
-	d := view.Drift{Orphans: planner.Orphans(m.wanted, records)}
+	d := view.Drift{}
+	d.Orphans, _ = planner.Orphans(m.wanted, records, all.Kinds())
 	for host, why := range records.Unread {
 		if failed[host] == nil {
 			failed[host] = unreadError{why}
 		}
 	}
-	left, unclear, err := lastLeft(records)
-	if err != nil {
-		return d, err
+	left, unclear := records.Left(m.wanted, all.Kinds())
+	for _, ref := range records.Refs() {
+		why, known := unclear[ref], slices.ContainsFunc(m.wanted, func(r providers.Resource) bool { return r.Ref == ref })
+		switch {
+		case why != nil && known:
+			d.Unclear = append(d.Unclear, why.Error()+": apply writes them anew")
+		case why != nil:
+			d.Unclear = append(d.Unclear, why.Error())
+		}
 	}
-	d.Unclear = unclear
 	wanted, held, err := planner.Holding(m.wanted, records)
 	if err != nil {
 		wanted = m.wanted
 		d.Unclear = append(d.Unclear, err.Error())
 	}
-	maps.Copy(failed, planner.AskMore(ctx, left, facts, m.dial()))
-	maps.Copy(failed, planner.AskMore(ctx, wanted, facts, m.dial()))
+	maps.Copy(failed, planner.AskMore(ctx, left, facts, dial))
+	maps.Copy(failed, planner.AskMore(ctx, wanted, facts, dial))
 	if err := ctx.Err(); err != nil {
 		return d, fmt.Errorf("asking the machines: %w", err)
 	}
@@ -98,7 +105,7 @@ func (m *made) drift(ctx context.Context) (view.Drift, error) {
 	}
 	delete(failed, "") // artifacts: drift needs none
 	d.Held, d.Missing, d.Nothing = held, slices.Sorted(maps.Keys(failed)), len(records.Refs()) == 0
-	d.Find(was, now, records, failed, specs(wanted, facts))
+	d.Find(was, now, records.Open, failed, specs(wanted, facts))
 	return d, nil
 }
 
@@ -106,21 +113,6 @@ func (m *made) drift(ctx context.Context) (view.Drift, error) {
 type unreadError struct{ why string }
 
 func (e unreadError) Error() string { return e.why }
-
-// lastLeft are the resources as the last runs left them. What the records don't agree on is said, and left out.
-func lastLeft(records planner.Records) (rs []providers.Resource, unclear []string, err error) {
-	var left []planner.Resource
-	for _, ref := range records.Refs() {
-		was, err := records.Agreed(ref)
-		if err != nil {
-			unclear = append(unclear, err.Error()+": apply writes them anew")
-			continue
-		}
-		left = append(left, was.Resource)
-	}
-	rs, err = planner.Load(left, all.Kinds())
-	return rs, unclear, err
-}
 
 // specs are the configuration's, as they would be recorded.
 func specs(rs []providers.Resource, f remote.Facts) map[config.Ref]string {

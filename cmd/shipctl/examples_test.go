@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/shipctl/shipctl/config"
+	"github.com/shipctl/shipctl/planner"
+	"github.com/shipctl/shipctl/providers/all"
 )
 
 // TestExamples: every configuration below examples/ is right and laid out as it stands, with no value given.
@@ -26,8 +28,14 @@ func TestExamples(t *testing.T) {
 			}
 			o := (&cli{}).options(values{})
 			o.Dir = filepath.Dir(name)
-			if _, diags := load(o); len(diags) > 0 {
-				t.Error(diags)
+			p, diags := load(o)
+			if len(diags) > 0 {
+				t.Fatal(diags)
+			}
+			for _, r := range p.resources { // what a run writes down can be read again
+				if _, err := planner.Load([]planner.Resource{{Ref: r.Ref, Spec: r.Spec}}, all.Kinds()); err != nil {
+					t.Error(err)
+				}
 			}
 		})
 	}

@@ -83,13 +83,12 @@ func (m *made) ask(ctx context.Context) error {
 		rs = records.Unheard(rs, failed)
 	}
 	var orphans []planner.OrphanOn
+	var gone []providers.Resource
 	if m.how.whole {
-		orphans = planner.Orphans(m.wanted, records)
+		orphans, gone = planner.Orphans(m.wanted, records, all.Kinds())
 	}
-	if rs, err = m.removing(rs, orphans, records); err != nil {
-		return err
-	}
-	maps.Copy(failed, planner.AskMore(ctx, rs, facts, m.dial()))
+	rs = m.removing(rs, gone)
+	maps.Copy(failed, planner.AskMore(ctx, rs, facts, sparing(m.dial(), failed)))
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("asking the machines: %w", err)
 	}
@@ -116,8 +115,20 @@ func (m *made) everywhere(ctx context.Context, facts remote.Facts, failed map[st
 	maps.Copy(failed, unasked)
 }
 
+// sparing dials no machine again that could not be asked: what it has written down is not known, so that what others say
+// of it must not be tried on it.
+func sparing(dial planner.Dial, failed map[string]error) planner.Dial {
+	failed = maps.Clone(failed)
+	return func(ctx context.Context, host string) (remote.Machine, error) {
+		if err := failed[host]; err != nil && host != remote.Controller {
+			return nil, err
+		}
+		return dial(ctx, host)
+	}
+}
+
 // removing marks what is to go: with -prune orphans, with -destroy everything. What was there is in the records.
-func (m *made) removing(rs []providers.Resource, orphans []planner.OrphanOn, records planner.Records) ([]providers.Resource, error) {
+func (m *made) removing(rs, orphans []providers.Resource) []providers.Resource {
 	out := slices.Clone(rs)
 	if m.how.destroy {
 		for i := range out {
@@ -126,17 +137,8 @@ func (m *made) removing(rs []providers.Resource, orphans []planner.OrphanOn, rec
 			}
 		}
 	}
-	if !m.how.prune {
-		return out, nil
+	if m.how.prune {
+		out = append(out, orphans...)
 	}
-	var gone []planner.Resource
-	for _, o := range orphans {
-		known := slices.ContainsFunc(gone, func(r planner.Resource) bool { return r.Ref == o.Ref })
-		if was, err := records.Agreed(o.Ref); o.Why == "" && !known && err == nil {
-			was.Resource.Gone = true
-			gone = append(gone, was.Resource)
-		}
-	}
-	more, err := planner.Load(gone, all.Kinds())
-	return append(out, more...), err
+	return out
 }

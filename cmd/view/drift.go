@@ -35,10 +35,10 @@ type Drift struct {
 
 // Find fills in what was changed (the plan of what was recorded has something to do) and what is pending (the plan of the
 // configuration has, where it is not what was recorded). spec is the configuration's spec of a resource, as it would be
-// recorded.
-func (d *Drift) Find(was, now *planner.Plan, rec planner.Records, failed map[string]error, spec map[config.Ref]string) {
-	for _, host := range slices.Sorted(maps.Keys(rec.Open)) {
-		e := rec.Open[host]
+// recorded. open are runs that began on a machine and did not end.
+func (d *Drift) Find(was, now *planner.Plan, open map[string]planner.Entry, failed map[string]error, spec map[config.Ref]string) {
+	for _, host := range slices.Sorted(maps.Keys(open)) {
+		e := open[host]
 		d.Unclear = append(d.Unclear, fmt.Sprintf("%s: run %s (%s by %s, began %s) is under way, or was cut off: apply finishes what it left", host, e.Run, e.Command, e.Who, e.Began.UTC().Format(time.RFC3339)))
 	}
 	told := map[config.Ref]bool{}
@@ -57,9 +57,12 @@ func (d *Drift) Find(was, now *planner.Plan, rec planner.Records, failed map[str
 			d.Changed = append(d.Changed, Difference{Addr: c.Addr, Text: c.Line})
 		}
 	}
+	last := map[config.Ref]string{}
+	for _, r := range was.Resources {
+		last[r.Ref] = string(r.Spec)
+	}
 	for _, c := range now.Changes {
-		last, err := rec.Agreed(c.Addr.Ref)
-		asRecorded := err == nil && string(last.Spec) == spec[c.Addr.Ref]
+		asRecorded := last[c.Addr.Ref] != "" && last[c.Addr.Ref] == spec[c.Addr.Ref]
 		if (c.Action != providers.NoOp || len(c.Steps) > 0) && !asRecorded {
 			d.Pending = append(d.Pending, Difference{Addr: c.Addr, Text: c.Line})
 		}

@@ -19,7 +19,7 @@ var scripts embed.FS
 var Kind = providers.Define(providers.Def[Spec]{
 	Kind: "batch", Scripts: scripts,
 	Decode: decode, Value: value, Claims: claims, Facts: facts, Diff: diff, Status: status, Remove: remove,
-	Record: record, Rollback: rollback,
+	Record: record, Rollback: rollback, Check: check,
 })
 
 // Names of our scripts. Hold and unhold are for others' steps: see hold.sh.

@@ -95,26 +95,26 @@ func (c *checker) hosts(in []config.HostValue) (out, retired []config.HostValue)
 }
 
 func (c *checker) root(root string) {
-	const summary = "Unsuitable root"
-	at := c.b.At("root")
-	switch {
+	if why := unsuitable(root, c.b.Name); why != "" {
+		c.wrong(c.b.At("root"), "Unsuitable root", "%s", why)
+	}
+}
+
+// unsuitable says why a directory can't hold the releases of that name; "" where it can.
+func unsuitable(root, name string) string {
+	switch d := systemDirectory(root); {
 	case !strings.HasPrefix(root, "/"):
-		c.wrong(at, summary, "%q is not an absolute path; give one that begins with a slash.", root)
-		return
+		return fmt.Sprintf("%q is not an absolute path; give one that begins with a slash.", root)
 	case path.Clean(root) != root:
-		c.wrong(at, summary, "%q is not written plainly; did you mean %q?", root, path.Clean(root))
-		return
+		return fmt.Sprintf("%q is not written plainly; did you mean %q?", root, path.Clean(root))
 	case root == "/":
-		c.wrong(at, summary, "The root directory of the machine can't hold releases; give a directory of its own, such as /srv/%s.", c.b.Name)
-		return
+		return fmt.Sprintf("The root directory of the machine can't hold releases; give a directory of its own, such as /srv/%s.", name)
+	case !plain(root[1:]):
+		return fmt.Sprintf("%q may hold letters, digits and . _ @ + = , ~ - only, and no name in it may begin with a dash.", root)
+	case d != "":
+		return fmt.Sprintf("%q belongs to the system (%s); give a directory of its own, such as /srv/%s.", root, d, name)
 	}
-	if !plain(root[1:]) {
-		c.wrong(at, summary, "%q may hold letters, digits and . _ @ + = , ~ - only, and no name in it may begin with a dash.", root)
-		return
-	}
-	if d := systemDirectory(root); d != "" {
-		c.wrong(at, summary, "%q belongs to the system (%s); give a directory of its own, such as /srv/%s.", root, d, c.b.Name)
-	}
+	return ""
 }
 
 // systemDirectory names the directory that keeps root from being used, or is "".

@@ -22,6 +22,7 @@ var Kind = providers.Define(providers.Def[Spec]{
 	Remove:  Remove,
 	Places:  places,
 	Record:  record, Rollback: rollback,
+	Check: check,
 	Local: map[string]func([]string) remote.Answer{scriptArtifact: answer},
 	Open:  map[string]func(string) (providers.Payload, error){scriptUpload: downloads{fetch.New()}.open},
 	Adopt: adopter(),

@@ -97,7 +97,7 @@ func decode(b config.Block) (Spec, hcl.Diagnostics) {
 	if d.diags = b.Decode(&d.in); d.diags.HasErrors() {
 		return Spec{}, d.diags
 	}
-	d.s = Spec{Project: b.Project, Name: strings.NewReplacer(`["`, ".", `"]`, "").Replace(b.Name), RunAs: d.in.RunAs, Runner: orElse(d.in.Runner, "systemd")}
+	d.s = Spec{Project: b.Project, Name: nameOf(b.Name), RunAs: d.in.RunAs, Runner: orElse(d.in.Runner, "systemd")}
 	if !d.release() {
 		if !d.diags.HasErrors() { // the release has some, which are reported there
 			d.diags = append(d.diags, config.Skipped(b.Range)...)

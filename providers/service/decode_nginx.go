@@ -162,7 +162,7 @@ func (d *decoder) stop() {
 	if in := d.in.Stop; in != nil {
 		s.Signal = orElse(strings.TrimPrefix(in.Signal, "SIG"), "TERM")
 		s.Grace, s.Disconnect = d.duration(in.Grace, "30s", "stop", "grace"), in.Disconnect
-		if !slices.Contains([]string{"TERM", "INT", "QUIT", "HUP", "USR1", "USR2"}, s.Signal) {
+		if !slices.Contains(stopSignals(), s.Signal) {
 			d.wrong(d.b.At("stop", "signal"), "Not a signal to stop with", "%q: TERM, INT, QUIT, HUP, USR1 or USR2 is expected; KILL follows after the grace.", in.Signal)
 		}
 	}

@@ -14,8 +14,8 @@ var Kind = providers.Define(providers.Def[Spec]{
 	Kind: "service", Scripts: scripts{files},
 	Decode: decode, Value: value, Claims: claims, Facts: facts, Diff: diff, Status: status,
 	Record: record, Rollback: rollback, Remove: remove,
-	Places: places,
-	Adopt:  adopter(),
+	Places: places, Check: check,
+	Adopt: adopter(),
 })
 
 // places are where windows that the service names are asked: every slot's port, since the old one may be on either.
