@@ -32,38 +32,50 @@ sight() {
 	if flock -n -x 9; then printf 'idle\n'; else printf 'running\n'; fi 2>/dev/null 9<"$jobs/$1.lock"
 }
 
-# records FILE: the last of what is in it, each line behind ">". It lies in a directory of the job's user: what is no
-# plain file is not read, and no more than that; what becomes a pipe in this moment keeps us for a moment only.
+# Records lie in directories of the jobs' users. Only plain files of a reasonable size are read; what becomes a pipe in this
+# very moment keeps us for some seconds at most.
+plain=$(
+	for name in "$@"; do
+		shift
+		set -- "$@" "$jobs/$name/runs.1" "$jobs/$name/runs"
+	done
+	find "$@" -maxdepth 0 -type f -size -1000k 2>/dev/null
+)
 soon=
-have timeout && soon='timeout 5'
-records() {
-	if [ ! -f "$1" ] || [ -L "$1" ] || [ ! -r "$1" ]; then return 0; fi
-	# shellcheck disable=SC2086
-	$soon tail -c 200000 "$1" 2>/dev/null | sed 's/^/> /'
-	printf '\n' # the last line may be half
-}
+have timeout && soon='timeout 10'
 
+# shellcheck disable=SC2016 # for awk
 for name in "$@"; do
 	case $name in '' | -* | *[!A-Za-z0-9_-]*) die "$name is not the name of a job" ;; esac
-	records "$jobs/$name/runs.1"
-	records "$jobs/$name/runs"
 	printf 'job %s %s\n' "$name" "$(sight "$name")"
-done | awk '
+done | dir="$jobs" plain="$plain" $soon awk '
 	function number(s) { return s ~ /^[0-9]+$/ && length(s) < 12 }
 	function word(s) { return s ~ /^[A-Za-z0-9._+-]+$/ && length(s) < 65 }
 	function lives(pid,  l, f) { f = "/proc/" pid "/stat"; l = (getline l < f) > 0; close(f); return l }
-	function forget() { split("", open); split("", order); split("", ended); opened = ends = shown = 0 }
-	BEGIN { forget() }
-	$1 == ">" && $2 == "start" && NF == 5 && number($3) && number($4) && word($5) {
-		open[$3 " " $4] = $5
-		order[++opened] = $3 " " $4
+	function read(file,  l, f, n) {
+		if (!(file in plain)) return
+		while ((getline l < file) > 0) {
+			n = split(l, f, " ")
+			if (f[1] == "start" && n == 4 && number(f[2]) && number(f[3]) && word(f[4])) {
+				open[f[2] " " f[3]] = f[4]
+				order[++opened] = f[2] " " f[3]
+			} else if (f[1] == "end" && n == 6 && number(f[2]) && number(f[3]) && number(f[4]) && number(f[5]) && word(f[6])) {
+				delete open[f[2] " " f[5]]
+				ended[++ends] = f[2] " " f[3] " " f[4] " " f[6]
+			}
+		}
+		close(file)
 	}
-	$1 == ">" && $2 == "end" && NF == 7 && number($3) && number($4) && number($5) && number($6) && word($7) {
-		delete open[$3 " " $6]
-		ended[++ends] = $3 " " $4 " " $5 " " $7
+	BEGIN {
+		n = split(ENVIRON["plain"], f, "\n")
+		for (i = 1; i <= n; i++) plain[f[i]]
 	}
-	$1 == "job" {
+	{
 		name = $2
+		split("", open); split("", order); split("", ended)
+		opened = ends = shown = 0
+		read(ENVIRON["dir"] "/" name "/runs.1")
+		read(ENVIRON["dir"] "/" name "/runs")
 		if ($3 != "running") print
 		for (i = 1; i <= opened; i++) {
 			if (!(order[i] in open)) continue
@@ -81,6 +93,5 @@ done | awk '
 		# By their beginning, a few at the end.
 		for (i = 2; i <= ends; i++) for (j = i; j > 1 && ended[j - 1] + 0 > ended[j] + 0 && i - j < 50; j--) { t = ended[j]; ended[j] = ended[j - 1]; ended[j - 1] = t }
 		for (i = (ends > 10 ? ends - 9 : 1); i <= ends; i++) print "run", name, ended[i]
-		forget()
 	}'
 printf 'now %s\n' "$(date +%s)"

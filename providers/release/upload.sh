@@ -31,7 +31,7 @@ broke() {
 	left=$(free)
 	rm -f artifact
 	[ "${left:-9999}" -ge 4096 ] ||
-		die "${PWD%/*} is full: $(room $(((size + 1023) / 1024))) were to be written, there was room for $(room $(($1 / 1024))) (for all until it is published, $(room $(((need + 1023) / 1024))) are needed). What had arrived was removed. Make room and run again."
+		die "${PWD%/*} is full: $(room $(((size + 1023) / 1024))) were to be written, there was room for $(($1 / 1000000)) MB (for all until it is published, $(room $(((need + 1023) / 1024))) are needed). What had arrived was removed. Make room and run again."
 	die "the upload broke off: $1 of $size bytes arrived. What had arrived was removed; run again."
 }
 

@@ -121,13 +121,13 @@ func awaitFile(t *testing.T, m *fleet.Machine, name string, limit time.Duration)
 // which goes with the first deployment after it.
 func TestBatch(t *testing.T) {
 	t.Parallel()
-	s, m := newBatch(t, 11)
+	s, m := newBatch(t, 12)
 	s.deploy("1")
 	s.settled("1")
 	m.Exec(`nohup sh -c '/srv/settlement/jobs/long >/tmp/long.out 2>/tmp/long.err; echo $? >/tmp/long.status' >/dev/null 2>&1 </dev/null &`)
 	begun := time.Now()
 	m.Exec(every)
-	for v := 2; v <= 10; v++ {
+	for v := 2; v <= 11; v++ {
 		out := s.deploy(strconv.Itoa(v))
 		if v > 4 && !strings.Contains(out, "kept 1: in use by process") {
 			t.Errorf("deployment %d does not say that release 1 stays", v)
@@ -135,7 +135,7 @@ func TestBatch(t *testing.T) {
 	}
 	t.Logf("ten deployments took %s", time.Since(begun))
 	if _, err := m.Try("test -e /tmp/long.status"); err == nil {
-		t.Fatalf("the long job ended before the tenth deployment")
+		t.Fatalf("the long job ended before the last of ten deployments")
 	}
 	s.has(s.ok("status"), `batch\.settlement +batch-1 +long +running +1 `)
 	m.Exec("test -d /srv/settlement/releases/1")
@@ -149,9 +149,9 @@ func TestBatch(t *testing.T) {
 		t.Errorf("the long job: %q", got)
 	}
 	m.Exec("test -d /srv/settlement/releases/1")
-	s.has(s.deploy("11"), `removed 1\b`)
+	s.has(s.deploy("12"), `removed 1\b`)
 	m.Exec("test ! -e /srv/settlement/releases/1")
-	s.settled("11")
+	s.settled("12")
 	s.has(s.ok("status"), `every-second +idle.* exit 0 \(5`, `long +idle .* exit 0 \(3m`)
 }
 
@@ -192,6 +192,13 @@ func TestLauncherOnMachine(t *testing.T) {
 		s := s.with(t)
 		m.Exec(edit)
 		s.has(s.ok("plan"), `~ job long \(its launcher was edited by hand\)`)
+		s.has(s.fails(2, "drift"), `batch\.settlement\["batch-1"\]: .*job long \(its launcher was edited by hand\)`)
+	})
+	t.Run("streams", func(t *testing.T) {
+		got := m.Exec("rm -f /tmp/o /tmp/e; " + launcher + " >/tmp/o 2>/tmp/e; echo exit $?; cat /tmp/o; echo --; cat /tmp/e")
+		if got != "exit 7\nbatch\n/home/batch\n--\noops\n" {
+			t.Errorf("%q", got)
+		}
 	})
 	for _, tt := range []struct{ name, as, want string }{
 		{"as root", "sh -c", "batch\n/home/batch\noops\nexit 7\n"},
@@ -207,7 +214,7 @@ func TestLauncherOnMachine(t *testing.T) {
 	t.Run("full", func(t *testing.T) {
 		m.Exec("cp -a /srv/settlement/jobs/.state/. /tmp/state && mount -t tmpfs -o size=64k tmpfs /srv/settlement/jobs/.state && cp -a /tmp/state/. /srv/settlement/jobs/.state && rm -f /srv/settlement/jobs/.state/long/runs && install -o batch /dev/null /srv/settlement/jobs/.state/long/runs; cat /dev/zero >/srv/settlement/jobs/.state/fill 2>/dev/null; :")
 		defer m.Exec("umount /srv/settlement/jobs/.state")
-		if got := m.Exec(launcher + " 2>&1; echo exit $?"); !strings.Contains(got, "could not record") || !strings.Contains(got, "batch\n/home/batch\n") || !strings.Contains(got, "exit 7") {
+		if got := m.Exec(launcher + " 2>/tmp/e; echo exit $?; cat /tmp/e"); !strings.HasPrefix(got, "batch\n/home/batch\nexit 7\n") || !strings.Contains(got, "could not record") {
 			t.Errorf("%q\n%s", got, m.Exec("df /srv/settlement/jobs/.state; ls -laR /srv/settlement/jobs/.state"))
 		}
 	})
@@ -223,18 +230,40 @@ func TestLauncherOnMachine(t *testing.T) {
 		s.deploy("1")
 		s.settled("1")
 	})
-	t.Run("killed", func(t *testing.T) {
+	t.Run("removed by hand", func(t *testing.T) {
 		s := s.with(t)
-		m.Exec("nohup " + launcher + " >/tmp/killed.out 2>&1 </dev/null &")
-		pid := ""
-		for range 50 {
-			out, _ := m.Try("cat /srv/settlement/jobs/.state/long/runs | tail -n 1")
+		m.Exec("rm " + launcher)
+		s.has(s.fails(2, "drift"), `batch\.settlement\["batch-1"\]: .*job long \(its launcher was removed by hand\)`)
+		s.deploy("1")
+		s.settled("1")
+	})
+	begun := func(t *testing.T) (pid string) {
+		t.Helper()
+		// What an earlier one has left behind still counts as that run.
+		m.Exec("flock -w 20 -x /srv/settlement/jobs/.state/long.turn true; rm -f /tmp/begun.status; nohup sh -c '" + launcher + " >/tmp/begun.out 2>&1 </dev/null; echo $? >/tmp/begun.status' >/dev/null 2>&1 </dev/null &")
+		for range 100 {
+			out, _ := m.Try("tail -n 1 /srv/settlement/jobs/.state/long/runs")
 			if f := strings.Fields(out); len(f) == 4 && f[0] == "start" {
-				pid = f[2]
-				break
+				return f[2]
 			}
 			time.Sleep(100 * time.Millisecond)
 		}
+		t.Fatal("the job did not begin")
+		return ""
+	}
+	t.Run("told to end", func(t *testing.T) {
+		pid := begun(t)
+		m.Exec("kill -TERM $(ps -o ppid= -p " + pid + ")")
+		if got := awaitFile(t, m, "/tmp/begun.status", 20*time.Second); got != "143" {
+			t.Errorf("the launcher ended with %s", got)
+		}
+		if out, err := m.Try("ps -o stat=,args= -p " + pid); err == nil {
+			t.Errorf("the job goes on: %s", out)
+		}
+	})
+	t.Run("killed", func(t *testing.T) {
+		s := s.with(t)
+		pid := begun(t)
 		m.Exec("kill -9 $(ps -o ppid= -p " + pid + ")")
 		s.has(s.ok("status"), `long +running +1 +`+pid+` `)
 		if got := m.Exec(launcher + " 2>&1; echo exit $?"); !strings.Contains(got, "runs already") || !strings.Contains(got, "exit 75") {

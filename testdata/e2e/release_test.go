@@ -8,10 +8,13 @@ import (
 	"compress/gzip"
 	"fmt"
 	"hash/crc32"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // siteAlone is a static site: a release by itself, behind an nginx whose root is current.
@@ -130,6 +133,108 @@ func TestReleaseAlone(t *testing.T) {
 	s.has(s.fails(1, "plan", "-var", "version=5"), `is a directory, not a symbolic link: it was made by hand`)
 }
 
+// TestRetentionOnMachine: what stays follows what was published and what became of it, whatever the directories are called
+// and whenever they seem to have been changed; back on the oldest release, the live one stays.
+func TestRetentionOnMachine(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, []string{"web-1"}, siteAlone("build/site-${coalesce(var.version, \"live\")}", `
+  before_activate "check" {
+    command = ["sh", "-c", "! test -e /tmp/refuse"]
+  }
+  retention {
+    keep        = 2
+    keep_failed = 1
+  }`))
+	m := s.m("web-1")
+	m.WriteSite(rootIsCurrent)
+	m.Exec("mkdir -p /srv/site && systemctl reload-or-restart nginx")
+	random := rand.New(rand.NewPCG(7, 11))
+	left := func(live string, want ...string) {
+		t.Helper()
+		if got := strings.Fields(m.Exec("ls /srv/site/releases")); !slices.Equal(got, want) {
+			t.Errorf("with %s live there are %v, want %v", live, got, want)
+		}
+		s.reads("web-1", "version "+live)
+		for _, id := range want { // nothing may follow from these
+			m.Exec(fmt.Sprintf("touch -d @%d /srv/site/releases/%s", random.IntN(2_000_000_000), id))
+		}
+	}
+	for _, v := range []string{"zulu", "10", "9", "bad", "worse", "alpha", "M"} {
+		s.page(v)
+	}
+	s.deploy("zulu")
+	left("zulu", "zulu")
+	s.deploy("10")
+	left("10", "10", "zulu")
+	s.deploy("9")
+	left("9", "10", "9")
+	s.ok("rollback", "-auto-approve")
+	left("10", "10", "9") // the oldest that is there
+	m.Exec("touch /tmp/refuse")
+	for _, bad := range []string{"bad", "worse"} {
+		s.fails(6, "apply", "-auto-approve", "-detailed-exitcode", "-clear-hold", "-var", "version="+bad)
+	}
+	left("10", "10", "9", "bad", "worse")
+	m.Exec("rm /tmp/refuse")
+	out := s.ok("apply", "-auto-approve", "-clear-hold", "-var", "version=alpha")
+	s.has(out, `removed bad`)
+	left("alpha", "10", "9", "alpha", "worse") // 10 was live before, 9 is one of the newest two that worked
+	s.has(s.deploy("M"), `removed 10`, `removed 9`)
+	left("M", "M", "alpha", "worse")
+	s.settled("M")
+}
+
+// reader reads current a hundred thousand times at least, and until it is told to stop: through the link and the link itself.
+const reader = `import os, sys
+n = 0
+while n < 100000 or not os.path.exists("/tmp/stop"):
+    n += 1
+    try:
+        if n % 2:
+            got = open("/srv/site/current/index.html").read()
+            good = got in ("version 1\n", "version 2\n")
+        else:
+            got = os.readlink("/srv/site/current")
+            good = got in ("/srv/site/releases/1", "/srv/site/releases/2")
+    except OSError as e:
+        got, good = str(e), False
+    if not good:
+        print("read", n, repr(got), flush=True)
+        sys.exit(1)
+print("good", n)
+`
+
+// TestCurrentOnMachine: current is there and a release in each of 100,000 reads during 50 deployments, with GNU's tools
+// and with busybox' in front of them.
+func TestCurrentOnMachine(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, []string{"web-1"}, siteAlone("build/site-${coalesce(var.version, \"live\")}", ""))
+	m := s.m("web-1")
+	for _, v := range []string{"1", "2"} {
+		s.page(v)
+		s.deploy(v)
+	}
+	m.WriteFile("/tmp/reader.py", reader, 0o644)
+	for _, tools := range []string{"GNU", "busybox"} {
+		if tools == "busybox" {
+			m.Exec("busybox --install -s /usr/local/bin && rm -f /usr/local/bin/ip /usr/local/bin/ps")
+			if out := m.Exec("readlink -f $(command -v mv) $(command -v sh)"); strings.Count(out, "busybox") != 2 {
+				t.Fatalf("the tools are %s", out)
+			}
+		}
+		m.Exec("rm -f /tmp/stop /tmp/said; nohup sh -c 'python3 /tmp/reader.py >/tmp/said.part 2>&1; mv /tmp/said.part /tmp/said' >/dev/null 2>&1 </dev/null &")
+		for i := range 50 {
+			s.deploy(fmt.Sprint(1 + i%2))
+		}
+		m.Exec("touch /tmp/stop")
+		said := awaitFile(t, m, "/tmp/said", time.Minute)
+		t.Logf("%s: %s", tools, said)
+		if !strings.HasPrefix(said, "good ") {
+			t.Errorf("%s: %s", tools, said)
+		}
+	}
+}
+
 // TestDiskFull: refused with the room needed and had before anything is written; a disk that is read-only; and one that
 // fills up all the same. The release that was live is served all the while.
 func TestDiskFull(t *testing.T) {
@@ -145,6 +250,7 @@ func TestDiskFull(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(s.dir, "build", "site-2", "big"), bytes.Repeat([]byte("0123456789"), 1_200_000), 0o644); err != nil {
 		t.Fatal(err)
 	}
+	m.Exec("nohup sh -c 'while [ ! -e /tmp/enough ]; do curl -sS -m 5 http://127.0.0.1/index.html || echo failed; sleep 0.05; done >/tmp/seen 2>&1; wc -l </tmp/seen >/tmp/reads' >/dev/null 2>&1 </dev/null &")
 	clean := func() {
 		t.Helper()
 		s.reads("web-1", "version 1")
@@ -157,7 +263,7 @@ func TestDiskFull(t *testing.T) {
 	// The machine says that there is room, and there is none.
 	m.Exec(`mv /usr/bin/df /usr/bin/df.real; printf '#!/bin/sh\nn=$(cat /tmp/n 2>/dev/null)\necho 1 >/tmp/n\n[ -n "$n" ] && exec df.real "$@"\nprintf "a\\nb 9 9 99999999 9 /\\n"\n' >/usr/bin/df; chmod 755 /usr/bin/df`)
 	out = s.fails(6, "apply", "-auto-approve", "-detailed-exitcode", "-var", "version=2")
-	s.has(out, `/srv/site/releases is full: 13 MB were to be written, .* What had arrived was removed`)
+	s.has(out, `/srv/site/releases is full: 13 MB were to be written, there was room for [78] MB \(for all until it is published, 25 MB are needed\)\. What had arrived was removed`)
 	clean()
 	m.Exec("mv /usr/bin/df.real /usr/bin/df")
 
@@ -165,7 +271,12 @@ func TestDiskFull(t *testing.T) {
 	s.has(s.fails(6, "apply", "-auto-approve", "-detailed-exitcode", "-var", "version=2"), `could not write to /srv/site/releases: Read-only file system. Nothing was written`)
 	clean()
 
-	m.Exec("mount -o remount,rw,size=64m /srv/site")
+	m.Exec("mount -o remount,rw,size=64m /srv/site; touch /tmp/enough")
+	reads := awaitFile(t, m, "/tmp/reads", 20*time.Second)
+	if seen := strings.TrimSpace(m.Exec("sort -u /tmp/seen")); seen != "version 1" {
+		t.Errorf("all the while was read: %s", seen)
+	}
+	t.Logf("%s reads meanwhile", reads)
 	s.deploy("2")
 	s.reads("web-1", "version 2")
 }
