@@ -18,6 +18,12 @@ keep() {
 	printf '%s\n' "$1" >>"$dir/history" && sync_path "$dir/history"
 }
 
+# run_of LINE: the run that an entry is of.
+run_of() {
+	rest=${1#*'"run":"'}
+	[ "$rest" = "$1" ] || printf '%s\n' "${rest%%'"'*}"
+}
+
 mkdir -p "$dir" || die "can't make $dir as $(id -un)"
 case $what in
 begin)
@@ -32,6 +38,13 @@ begin)
 	;;
 end)
 	[ "$record" = - ] || printf '%s\n' "$record" | write_atomic "$dir/record" 600 || die "can't write $dir/record as $(id -un)"
+	# A run that had no step did not begin here: what another one began and could not end goes to the history as it is, once.
+	old=
+	[ ! -s "$dir/running" ] || IFS= read -r old <"$dir/running" || :
+	if [ -n "$old" ] && [ "$(run_of "$old")" != "$(run_of "$entry")" ]; then
+		keep "$old" || die "can't write $dir/history as $(id -un)"
+		printf '%s\n' "$entry" | write_atomic "$dir/running" 600 || die "can't write $dir/running as $(id -un)"
+	fi
 	keep "$entry" || die "can't write $dir/history as $(id -un)"
 	rm -f "$dir/running"
 	;;

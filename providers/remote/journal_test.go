@@ -67,6 +67,11 @@ func TestJournal(t *testing.T) {
 			if info, err := os.Stat(filepath.Join(dir, "history")); err != nil || info.Mode().Perm() != 0o600 {
 				t.Errorf("%v %v", info.Mode(), err)
 			}
+			before := `{"a":2}` + "\n" + `{"b":1}` + "\n" + `{"c":2}` + "\n" + `{"half` + "\n" + `{"d":1}` + "\n"
+			write("begin", `{"format":1,"run":"one"}`+"\n-") // and its end can't be written; the next one has no step
+			write("end", `{"format":1,"run":"two","o":"done"}`+"\n-")
+			write("end", `{"format":1,"run":"two","o":"done"}`+"\n-")
+			says("remote/history", before+`{"format":1,"run":"one"}`+"\n"+`{"format":1,"run":"two","o":"done"}`)
 			long := strings.Repeat(`{"x":"0123456789"}`+"\n", 230_000) // more than 4 MB
 			if err := os.WriteFile(filepath.Join(dir, "history"), []byte(long), 0o600); err != nil {
 				t.Fatal(err)

@@ -95,7 +95,8 @@ func stream(out string) (c course) {
 // and where all went well none left out. Every apply of a test comes here.
 func (s *site) asPlanned(args []string, r result) {
 	s.t.Helper()
-	if len(args) == 0 || args[0] != "apply" && args[0] != "rollback" {
+	saves := func(arg string) bool { return strings.HasPrefix(arg, "-out=") }
+	if len(args) == 0 || args[0] != "apply" && args[0] != "rollback" || slices.ContainsFunc(args, saves) {
 		return
 	}
 	c := stream(r.out)

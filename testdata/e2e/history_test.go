@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -81,6 +82,87 @@ func (s *site) runs(t *testing.T, releases ...string) {
 	}
 	if strings.Join(got, " ") != strings.Join(releases, " ") {
 		t.Errorf("the history has releases %v, want %v", got, releases)
+	}
+}
+
+// TestRollbackPlan: a rollback is reviewed and applied as any plan is. The command and the environment of then come back with
+// it; a closed window refuses it, as it refuses what goes forward.
+func TestRollbackPlan(t *testing.T) {
+	t.Parallel()
+	const closed = `
+batch_window "day" {
+  before = "20m"
+
+  cron "report" {
+    schedule  = "* * * * *"
+    time_zone = "UTC"
+  }
+}
+`
+	then := program("--boot=300ms")
+	now := program("--boot=400ms")
+	hcl := s3env(service(`variable = "service_url"`, then), "then")
+	s := newSite(t, []string{"app-1", "web-1"}, hcl)
+	s.m("web-1").WriteSite(fleet.SiteVariable(include, "service_url"))
+	s.deploy("1")
+	s.write("main.hcl", s3env(service(`variable = "service_url"`, now+"\n  windows = [batch_window.day]"), "now")+closed)
+	s.deploy("2", "-force-window=the test's")
+	runs := func(want ...string) {
+		t.Helper()
+		got := s.m("app-1").Exec(fmt.Sprintf(`tr '\0' ' ' </proc/%[1]s/cmdline; echo; tr '\0' '\n' </proc/%[1]s/environ`, s.pid(map[string]int{"1": 8081, "2": 8082}[live(s, "web-1")])))
+		s.has(got, want...)
+	}
+	runs(`--version=2 --boot=400ms`, `(?m)^ERA=now$`)
+
+	s.ok("rollback", "-out=back.plan")
+	before := s.m("app-1").Snapshot()
+	s.has(s.ok("show", "back.plan"), `service\.teatime: 2 → 1`, `(?m)^ +\d+  web-1  switch to blue`)
+	s.has(s.fails(3, "apply", "-detailed-exitcode", "back.plan"), `batch_window\.day`, `closed`)
+	s.has(s.fails(3, "rollback", "-auto-approve", "-detailed-exitcode"), `batch_window\.day`, `closed`)
+	for _, d := range before.Diff(s.m("app-1").Snapshot()) {
+		if !strings.Contains(d, "/var/lib/shipctl/") {
+			t.Errorf("a rollback that a window refuses changed %s", d)
+		}
+	}
+	if v := live(s, "web-1"); v != "2" {
+		t.Fatalf("version %s answers", v)
+	}
+	s.ok("apply", "-force-window=the test's", "back.plan")
+	if v := live(s, "web-1"); v != "1" {
+		t.Errorf("version %s answers after the rollback", v)
+	}
+	runs(`--version=1 --boot=300ms`, `(?m)^ERA=then$`)
+	s.has(s.ok("plan"), `service\.teatime is held at release 1`)
+	s.has(s.ok("history", "-limit=1"), `rollback: done`, `window forced: the test's`)
+}
+
+// s3env is the configuration with one more variable in the slots' environment.
+func s3env(hcl, era string) string {
+	return strings.NewReplacer(`{ SLOT = "blue" }`, fmt.Sprintf(`{ SLOT = "blue", ERA = %q }`, era), `{ SLOT = "green" }`, fmt.Sprintf(`{ SLOT = "green", ERA = %q }`, era)).Replace(hcl)
+}
+
+// TestRollbackCommon: the application machines have had different releases. The one that both have had is gone back to, and
+// the history says what each of them came from.
+func TestRollbackCommon(t *testing.T) {
+	t.Parallel()
+	hcl := service(`upstream = "teatime"`, program("--boot=300ms"))
+	s := newSite(t, []string{"app-1", "app-2", "web-1"}, hcl)
+	s.m("web-1").WriteSite(fleet.SiteUpstream(include, "teatime"))
+	both := s.hosts(`user = "deploy"`, `sudo = true`)
+	s.deploy("1")
+	s.write("hosts.hcl", without(both, "app-2"))
+	s.deploy("2") // app-1 alone
+	s.write("hosts.hcl", both)
+	s.deploy("3")
+	s.has(s.ok("history", "-limit=1"), `service\.teatime on app-1, web-1 +2 +3 +done`, `service\.teatime on app-2 +1 +3 +done`)
+	s.has(s.ok("rollback", "-auto-approve"), `service\.teatime: .*→ 1`)
+	for _, app := range []string{"app-1", "app-2"} {
+		if got := s.programs(app); got != "1" {
+			t.Errorf("%s runs %s", app, got)
+		}
+	}
+	for range 4 { // in turn
+		s.serves("web-1", "1")
 	}
 }
 

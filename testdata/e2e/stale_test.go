@@ -71,7 +71,7 @@ func staleCases() []staleCase {
 		},
 		{
 			"artifact", version("other\n"),
-			`this machine|content of \S*build/teatime-2: [0-9a-f]{12} → [0-9a-f]{12}`, version("2\n"),
+			`app-1: release\.teatime: content of build/teatime-2: [0-9a-f]{12} → [0-9a-f]{12}`, version("2\n"),
 		},
 	}
 }
@@ -116,5 +116,6 @@ until [ -n "$(ss -Hltn 'sport = :9100')" ]; do sleep 0.02; done`) // another pro
 		}
 		s.m("app-1").Exec(`[ -n "$(ss -Hltn 'sport = :9100')" ]`)
 		s.settled("2")
+		s.has(s.fails(5, "apply", "-detailed-exitcode", "the.plan"), `This plan was applied already, by run \d{8}T\d{6}Z\w+ of \S+@\S+ at 20\S+Z: done\.`)
 	})
 }

@@ -2,11 +2,13 @@ package e2e
 
 import (
 	"bufio"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -90,6 +92,38 @@ func TestDiskTrouble(t *testing.T) {
 	s.settled("2")
 }
 
+// TestStateFills: the state directory's disk fills up in the middle, so that neither the record nor the history can be written.
+// The deployment is no worse for that: nothing is lost, the new version serves, and it says what could not be written down. With room
+// again, applying once more finishes and writes it.
+func TestStateFills(t *testing.T) {
+	t.Parallel()
+	s := trouble(t, "systemd")
+	free, _ := s.onSmallDisk("app-1", "/var/lib/shipctl")
+	free()
+	points := watch(t)
+	points.at(once(point{Step: `service.teatime["app-1"]/stop-blue`, Moment: "after"}, func() string {
+		s.m("app-1").Exec("dd if=/dev/zero of=/var/lib/shipctl/filler bs=4k 2>/dev/null; true")
+		return ""
+	}))
+	s.env = append(s.env, points.env)
+	stop := s.load(web, "/?ms=100")
+	r := s.run("apply", "-auto-approve", "-detailed-exitcode", "-lease=5s", "-var", "version=2")
+	s.nothingLost(stop())
+	s.env = nil
+	if r.code != 0 {
+		t.Errorf("exit %d", r.code)
+	}
+	s.has(r.out, `stop blue .* done`, `could not be written down everywhere; the next apply does that: .*app-1: the history: .*(can't write|No space left)`)
+	if v := live(s, "web-1"); v != "2" {
+		t.Errorf("version %s answers", v)
+	}
+	free()
+	s.deploy("2")
+	s.settled("2")
+	// What the machine could not write is not made up afterwards.
+	s.has(s.ok("history"), `service\.teatime on app-1 +1 +2 +begun`, `service\.teatime on web-1 +1 +2 +done`, `service\.teatime on app-1 +1 +2 +done`)
+}
+
 // TestClockSetBack: the machines' clocks go back an hour while a dead run holds the lease. Expiry counts uptime, so the next
 // run proceeds at the usual time. nginx's files, written within that hour, look newer than its workers: whether a reload
 // would bring something to life can't be told, so that is refused and named, until the operator says that it may.
@@ -140,38 +174,39 @@ func TestLinkTrouble(t *testing.T) {
 	})
 }
 
-// TestRebootInTheMiddle: the nginx machine, then the application machine, is rebooted in the middle of a deployment. However
-// that one ends, applying again finishes, and the plan is empty.
+// TestRebootInTheMiddle: the nginx machine, then the application machine, is rebooted right after one of its steps. The
+// deployment goes on when it is up again, and ends well: what runs is started by the boot. A reboot that a step runs into is in the
+// crash matrix.
 func TestRebootInTheMiddle(t *testing.T) {
 	t.Parallel()
 	s := trouble(t, "systemd")
 	s.m("web-1").Exec("systemctl -q enable nginx")
-	for _, c := range []struct{ machine, after, version string }{
-		{"web-1", "check", "2"}, {"app-1", "start", "3"}, {"web-1", "switch", "2"}, {"app-1", "activate", "3"},
+	points := watch(t)
+	s.env = append(s.env, points.env)
+	for _, c := range []struct{ machine, step, version string }{
+		{"web-1", `service.teatime["web-1"]/check`, "2"}, {"app-1", `service.teatime["app-1"]/start`, "3"},
+		{"web-1", `service.teatime["web-1"]/switch`, "2"}, {"app-1", `release.teatime["app-1"]/activate`, "3"},
 	} {
-		t.Run(c.machine+" after "+c.after, func(t *testing.T) {
+		t.Run("after "+strings.ReplaceAll(c.step, "/", " "), func(t *testing.T) {
 			s := s.with(t)
-			now, up := s.between(c.machine, c.after, "true"), make(chan struct{})
-			go func() {
-				defer close(up)
-				<-now
+			var rebooted atomic.Bool
+			points.at(once(point{Step: c.step, Moment: "after"}, func() string {
 				s.m(c.machine).Reboot()
-			}()
+				rebooted.Store(true)
+				return ""
+			}))
 			r := s.run("apply", "-auto-approve", "-detailed-exitcode", "-lease=2s", "-var", "version="+c.version)
-			if r.code != 0 && r.code != 6 && r.code != 7 {
-				t.Errorf("exit %d", r.code)
+			points.at(nil)
+			if r.code != 0 || !rebooted.Load() {
+				t.Errorf("exit %d, rebooted: %t", r.code, rebooted.Load())
 			}
-			<-up
-			if err := s.m(c.machine).AwaitSSH(t.Context()); err != nil {
-				t.Fatal(err)
+			if v := live(s, "web-1"); v != c.version {
+				t.Errorf("version %s answers", v)
 			}
 			if r = s.run("apply", "-auto-approve", "-lock-timeout=20s", "-var", "version="+c.version); r.code != 0 {
 				t.Fatalf("applied again: exit %d", r.code)
 			}
 			s.settled(c.version)
-			if v := live(s, "web-1"); v != c.version {
-				t.Errorf("version %s answers", v)
-			}
 		})
 	}
 }
@@ -208,6 +243,24 @@ func TestHeldOpen(t *testing.T) {
 		t.Error("it is still open")
 	}
 	s.settled("2")
+	s.has(s.ok("history", "-limit=1"), `service\.teatime +1 +2 +done\n +1 connection cut off`)
+	var h struct {
+		Runs []struct {
+			CutOff int `json:"cut_off"`
+			Steps  []struct {
+				Step   string
+				CutOff int `json:"cut_off"`
+			}
+		}
+	}
+	if err := json.Unmarshal([]byte(s.ok("history", "-json", "-limit=1")), &h); err != nil || len(h.Runs) != 1 || h.Runs[0].CutOff != 1 {
+		t.Fatalf("%v, %+v", err, h)
+	}
+	for _, step := range h.Runs[0].Steps {
+		if want := map[bool]int{true: 1}[strings.HasSuffix(step.Step, "/stop-blue")]; step.CutOff != want {
+			t.Errorf("%s cut off %d, want %d", step.Step, step.CutOff, want)
+		}
+	}
 }
 
 // TestWebSocket: one that is open through nginx goes on with the old version while requests go to the new one, for as
