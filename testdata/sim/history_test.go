@@ -62,6 +62,7 @@ func TestHistories(t *testing.T) {
 	if *countFlag < 10_000 {
 		return
 	}
+	s.cameToAll(t)
 	for _, row := range rows() {
 		for _, kind := range sim.All() {
 			if n := table.n[cell{row, kind}]; n < 50 {
@@ -113,6 +114,7 @@ func histories(t *testing.T, s shop, count int) (table, map[string]int) {
 				for what, n := range h.ends {
 					ends[what] += n
 				}
+				h.r.met()
 				mu.Unlock()
 				if err != nil {
 					t.Errorf("-sim.seed=%d: %v", seed, err)
