@@ -136,9 +136,14 @@ func (c *cli) earlier(ctx context.Context, s *session, rs []providers.Resource, 
 		return nil, fmt.Errorf("there is nothing to go back to\n%w", err)
 	}
 	if !c.global.json {
-		c.text(c.out).Say(fmt.Sprintf("Going back with %s to release %s.", ref, release))
+		c.text(c.out).Say(goingBack(ref, release))
 	}
 	return back, nil
+}
+
+// goingBack names a release that a machine's history names.
+func goingBack(ref config.Ref, release string) string {
+	return fmt.Sprintf("Going back with %s to release %s.", ref, strings.ReplaceAll(printable(release), "\n", "?"))
 }
 
 type histories struct {
