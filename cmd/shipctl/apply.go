@@ -45,6 +45,7 @@ func (c *cli) applyCommand() *cobra.Command {
 	}
 	f := cmd.Flags()
 	a.add(f)
+	c.offerAddresses(cmd, &a.planning)
 	a.running(c, f)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if len(args) == 0 {

@@ -31,6 +31,14 @@ func (c *cli) rollbackCommand() *cobra.Command {
 		Annotations: speaks(jsonStream),
 		Args:        oneArgument("address", false),
 	}
+	cmd.ValidArgsFunction = c.offering(&a.values, func(rs []providers.Resource) (out []config.Ref) {
+		for _, r := range rs {
+			if r.Record != nil {
+				out = append(out, r.Ref)
+			}
+		}
+		return out
+	})
 	f := cmd.Flags()
 	a.values.add(f)
 	f.StringVar(&a.to, "to", "", "the `RELEASE` to go back to; default: the last good one before what is live")
