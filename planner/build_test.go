@@ -260,6 +260,7 @@ func TestReadRefuses(t *testing.T) {
 		{good, `{"format": 1}`, "not a plan file of shipctl (it is a JSON document of something else)"},
 		{good, `{"format": 1, "tool": "0.1.0"}`, "not a plan file of shipctl (it names no project)"},
 		{good, good[:len(good)/2], "not a plan file of shipctl (it ends in the middle"},
+		{`"facts": null`, `"facts": {"app-1": {"service/look blue": {"sight": 9}}}`, `facts["app-1"]["service/look blue"].sight is 9: from 0 to 4`},
 		{good, good + "{}", "not a plan file of shipctl (it is damaged"},
 	} {
 		bad := strings.Replace(good, c.old, c.new, 1)
@@ -274,6 +275,7 @@ func TestReadRefuses(t *testing.T) {
 
 func FuzzRead(f *testing.F) {
 	f.Add(`{"format":1,"tool":"0.1.0","project":"shop","order":["a"],"changes":[{"addr":{"kind":"k","name":"x","host":"h"},"steps":[{"id":"a"}]}]}`)
+	f.Add(`{"format":1,"tool":"0.1.0","project":"shop","facts":{"a":{"b":{"sight":9}}}}`)
 	f.Fuzz(func(t *testing.T, text string) {
 		if p, err := Read(strings.NewReader(text)); err == nil {
 			if len(p.Steps()) != len(p.Order) {
@@ -314,8 +316,21 @@ func TestOneMachine(t *testing.T) {
 	}
 }
 
+func TestReadFactsRefuses(t *testing.T) {
+	for text, want := range map[string]string{
+		`{"format":1,"facts":{}}`:                                "has format 1, this shipctl reads format 2: make it again",
+		`{"format":2,"facts":{"app-1":{"k/look":{"sight":9}}}}`:  `facts["app-1"]["k/look"].sight is 9`,
+		`{"format":2,"facts":{"app-1":{"k/look":{"sight":-1}}}}`: `facts["app-1"]["k/look"].sight is -1`,
+	} {
+		if _, err := ReadFacts(strings.NewReader(text)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v, want %q", text, err, want)
+		}
+	}
+}
+
 func FuzzReadFacts(f *testing.F) {
-	f.Add(`{"format":1,"facts":{"app-1":{"remote/identity":{"sight":1,"text":"machine 1"}}}}`)
+	f.Add(`{"format":2,"facts":{"app-1":{"remote/identity":{"sight":1,"text":"machine 1"}}}}`)
+	f.Add(`{"format":2,"facts":{"app-1":{"remote/identity":{"sight":9}}}}`)
 	f.Fuzz(func(t *testing.T, text string) {
 		facts, err := ReadFacts(strings.NewReader(text))
 		if err != nil {

@@ -78,8 +78,11 @@ func readHead(raw []byte) (tool string, err error) {
 	return head.Tool, nil
 }
 
-// check refuses what no planner writes: a step that is missing, a wait for what is not there.
+// check refuses what no planner writes: a step that is missing, a wait for what is not there, an answer that is none.
 func (p *Plan) check() error {
+	if err := p.Facts.Check(); err != nil {
+		return notPlan("%s", err)
+	}
 	known := map[string]bool{}
 	for _, c := range p.Changes {
 		for _, s := range c.Steps {

@@ -12,7 +12,7 @@ import (
 )
 
 // FactsFormat is the format number of a file of facts.
-const FactsFormat = 1
+const FactsFormat = 2
 
 type factsFile struct {
 	Format int          `json:"format"`
@@ -40,6 +40,9 @@ func ReadFacts(r io.Reader) (remote.Facts, error) {
 		return nil, fmt.Errorf("not a file of facts: %w", err)
 	case f.Format != FactsFormat:
 		return nil, fmt.Errorf("the file of facts has format %d, this shipctl reads format %d: make it again (shipctl facts -out=FILE)", f.Format, FactsFormat)
+	}
+	if err := f.Facts.Check(); err != nil {
+		return nil, fmt.Errorf("not a file of facts: %w", err)
 	}
 	return f.Facts, nil
 }

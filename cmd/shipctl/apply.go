@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -44,6 +45,7 @@ func (c *cli) applyCommand() *cobra.Command {
 	}
 	f := cmd.Flags()
 	a.add(f)
+	c.offerAddresses(cmd, &a.planning)
 	a.running(c, f)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if len(args) == 0 {
@@ -383,6 +385,9 @@ func agreed(f remote.Facts) planner.Consents {
 	for key, a := range f[remote.Controller] {
 		rest, is := strings.CutPrefix(key, "consent/")
 		if name, addr, ok := strings.Cut(rest, " "); is && ok && a.Sight == remote.Seen {
+			if plain, err := strconv.Unquote(addr); err == nil {
+				addr = plain
+			}
 			out[name] = append(out[name], addr)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -94,6 +95,23 @@ func (w *walker) step(a string) string {
 		}
 	}
 	return a
+}
+
+// foresee finds -json, and what it means for the command, before flags are read: who reads JSON is told in JSON, too, that a
+// flag is wrong.
+func (c *cli) foresee(root *cobra.Command, args []string) {
+	w, asked := walker{cmd: root}, false
+	for _, a := range args {
+		name, value, given := strings.Cut(strings.TrimLeft(a, "-"), "=")
+		if !w.value && !w.over && name == "json" && strings.HasPrefix(a, "-") {
+			on, err := strconv.ParseBool(value)
+			asked = !given || err == nil && on
+		}
+		w.step(a)
+	}
+	if format := w.cmd.Annotations[annotationJSON]; asked && format != "" {
+		c.global.json, c.format = true, format
+	}
 }
 
 func lookup(cmd *cobra.Command, name string) *pflag.Flag {

@@ -55,8 +55,10 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer, environ []st
 	root := c.root()
 	words, err := prepare(root, args, c.env("SHIPCTL_CLI_ARGS"))
 	if err != nil {
+		c.foresee(root, args)
 		return c.exit(err)
 	}
+	c.foresee(root, words)
 	if completes(args) {
 		plainUsage(root)
 	}

@@ -50,6 +50,7 @@ func (c *cli) drift(ctx context.Context, v values) error {
 	if err != nil {
 		return err
 	}
+	d.Project = p.config.Project
 	d.Ignore(p.config.Ignored, c.now())
 	c.view(false).Drift(d)
 	if diags := unreachable(m.failed); len(diags) > 0 {
@@ -105,6 +106,7 @@ func (m *made) drift(ctx context.Context) (view.Drift, error) {
 	}
 	delete(failed, "") // artifacts: drift needs none
 	d.Held, d.Missing, d.Nothing = held, slices.Sorted(maps.Keys(failed)), len(records.Refs()) == 0
+	d.Unrecorded = len(records.By)+len(records.Open)+len(failed) == 0
 	d.Find(was, now, records.Open, failed, specs(wanted, facts))
 	return d, nil
 }

@@ -117,24 +117,24 @@ func chosen(rs []providers.Resource, names []string) ([]config.Ref, error) {
 	return out, nil
 }
 
-// serveGate answers until it is interrupted. One request asks at a time: a crowd of them must not become one of
-// connections to the machines.
-func (c *cli) serveGate(ctx context.Context, a gateArgs, ask func(context.Context) []planner.Window) error {
+// answering lets one request ask at a time: a crowd of them must not become one of connections to the machines.
+func answering(ask func(context.Context) []planner.Window) http.Handler {
 	turn := make(chan struct{}, 1)
-	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
 			w.Header().Set("Allow", "GET, HEAD")
 			http.Error(w, "GET or HEAD", http.StatusMethodNotAllowed)
 			return
 		}
-		var windows []planner.Window
 		select {
 		case turn <- struct{}{}:
-			windows = ask(r.Context())
-			<-turn
 		case <-r.Context().Done():
 			return
 		}
+		windows := func() []planner.Window {
+			defer func() { <-turn }() // net/http goes on after a panic
+			return ask(r.Context())
+		}()
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("Cache-Control", "no-store")
 		if executor.Closed(windows) != nil {
@@ -144,6 +144,11 @@ func (c *cli) serveGate(ctx context.Context, a gateArgs, ask func(context.Contex
 			_ = view.GateDocument(w, windows) // who asked is gone
 		}
 	})
+}
+
+// serveGate answers until it is interrupted.
+func (c *cli) serveGate(ctx context.Context, a gateArgs, ask func(context.Context) []planner.Window) error {
+	handler := answering(ask)
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", a.listen)
 	if err != nil {
 		return fmt.Errorf("-listen=%s: %w", a.listen, err)

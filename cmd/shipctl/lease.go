@@ -149,7 +149,7 @@ func env(environ []string) func(string) string {
 // printable is text of a machine's for a terminal.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) && r != '\n' {
+		if unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp) && r != '\n' {
 			return '?'
 		}
 		return r

@@ -95,6 +95,7 @@ func (c *cli) planCommand() *cobra.Command {
 	}
 	f := cmd.Flags()
 	a.add(f)
+	c.offerAddresses(cmd, &a.planning)
 	f.StringVar(&a.out, "out", "", "save the plan to `FILE`, for apply")
 	f.StringVar(&a.markdown, "markdown", "", "write the plan as Markdown to `FILE`, for a review")
 	f.StringVar(&a.facts, "facts", "", "plan on what shipctl facts wrote to `FILE`; no machine is asked")

@@ -31,6 +31,14 @@ func (c *cli) rollbackCommand() *cobra.Command {
 		Annotations: speaks(jsonStream),
 		Args:        oneArgument("address", false),
 	}
+	cmd.ValidArgsFunction = c.offering(&a.values, func(rs []providers.Resource) (out []config.Ref) {
+		for _, r := range rs {
+			if r.Record != nil {
+				out = append(out, r.Ref)
+			}
+		}
+		return out
+	})
 	f := cmd.Flags()
 	a.values.add(f)
 	f.StringVar(&a.to, "to", "", "the `RELEASE` to go back to; default: the last good one before what is live")
@@ -136,9 +144,14 @@ func (c *cli) earlier(ctx context.Context, s *session, rs []providers.Resource, 
 		return nil, fmt.Errorf("there is nothing to go back to\n%w", err)
 	}
 	if !c.global.json {
-		c.text(c.out).Say(fmt.Sprintf("Going back with %s to release %s.", ref, release))
+		c.text(c.out).Say(goingBack(ref, release))
 	}
 	return back, nil
+}
+
+// goingBack names a release that a machine's history names.
+func goingBack(ref config.Ref, release string) string {
+	return fmt.Sprintf("Going back with %s to release %s.", ref, strings.ReplaceAll(printable(release), "\n", "?"))
 }
 
 type histories struct {

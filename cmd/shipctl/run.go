@@ -186,7 +186,7 @@ func (r *run) waiting() string {
 	if len(hosts) == 0 {
 		return ""
 	}
-	return fmt.Sprintf(" Jobs on %s are kept from starting for a while yet: that ends by itself, within an hour (docs/windows.md).", strings.Join(hosts, ", "))
+	return fmt.Sprintf(" Jobs on %s are kept from starting for a while yet: that ends by itself, within ten minutes (docs/windows.md).", strings.Join(hosts, ", "))
 }
 
 // snapshot is the outcome if nobody came back: in a unit that is not complete, all that was begun and not undone is left.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -188,9 +189,9 @@ func TestSnapshot(t *testing.T) {
 
 func TestAgreedIsReadBackFromThePlan(t *testing.T) {
 	f := remote.Facts{}
-	want := planner.Consents{"take-over": {"service.a"}, "pending-nginx": {"*"}}
+	want := planner.Consents{"take-over": {"service.a", `service.c["x y"]`}, "pending-nginx": {"*"}}
 	machine := planner.NewController(nil, want)
-	queries := []remote.Query{providers.Consent("take-over", "service.a"), providers.Consent("take-over", "service.b"), providers.Consent("pending-nginx", "*")}
+	queries := []remote.Query{providers.Consent("take-over", "service.a"), providers.Consent("take-over", `service.c["x y"]`), providers.Consent("take-over", "service.b"), providers.Consent("pending-nginx", "*")}
 	answers, err := machine.Ask(t.Context(), queries)
 	if err != nil {
 		t.Fatal(err)
@@ -198,7 +199,9 @@ func TestAgreedIsReadBackFromThePlan(t *testing.T) {
 	for i, q := range queries {
 		f.Put(q, answers[i])
 	}
-	if d := cmp.Diff(want, agreed(f)); d != "" {
+	got := agreed(f)
+	slices.Sort(got["take-over"])
+	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
 	}
 }

@@ -73,7 +73,7 @@ func (o opening) session() (*session, error) {
 	}
 	known := secrets(o.variables)
 	setup := remote.Setup{
-		Library: lib, Project: o.project, Open: payload, Log: o.log, Sensitive: sensitive(o.variables),
+		Library: lib, Project: o.project, Open: payload, Log: o.log, Redact: remote.NewRedactor(sensitive(o.variables)...),
 		Secret: func(name string) (string, bool) {
 			v, ok := known[name]
 			return v, ok

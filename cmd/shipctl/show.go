@@ -113,6 +113,9 @@ func (c *cli) graphCommand() *cobra.Command {
 		Long:  "graph prints which resource refers to which, or with -plan the steps of a saved plan and what each waits for, as text\nfor Graphviz (dot) or Mermaid, or as a picture (svg). It asks no machine.",
 		Args:  noArguments,
 		RunE: func(*cobra.Command, []string) error {
+			if !slices.Contains([]string{"dot", "mermaid", "svg"}, format) {
+				return fmt.Errorf("-format=%s: dot, mermaid or svg", format)
+			}
 			g, err := c.graph(v, plan)
 			if err != nil {
 				return err
@@ -122,10 +125,8 @@ func (c *cli) graphCommand() *cobra.Command {
 				return g.DOT(c.out)
 			case "mermaid":
 				return g.Mermaid(c.out)
-			case "svg":
-				return g.SVG(c.out)
 			}
-			return fmt.Errorf("-format=%s: dot, mermaid or svg", format)
+			return g.SVG(c.out)
 		},
 	}
 	v.add(cmd.Flags())

@@ -31,6 +31,9 @@ type Drift struct {
 	Expired []config.Ignore
 	Missing []string // machines of which it is not known, in part or at all
 	Nothing bool     // no record has anything that is deployed: there is nothing to compare with
+	// Project, and that no machine has a record of it.
+	Project    string
+	Unrecorded bool
 }
 
 // Find fills in what was changed (the plan of what was recorded has something to do) and what is pending (the plan of the
@@ -94,6 +97,9 @@ func (d *Drift) Any() bool {
 
 func (d *Drift) notes() []string {
 	out := Notes(&planner.Plan{Held: d.Held})
+	if d.Unrecorded {
+		out = append(out, fmt.Sprintf("No machine has a record of project %s: nothing was ever applied under this name, or everything was removed.", d.Project))
+	}
 	for _, r := range d.Expired {
 		out = append(out, fmt.Sprintf("%s: the ignore_drift of %s ended with %s (its reason was: %s)", r.Range, r.Addr, r.Until.AddDate(0, 0, -1).Format(time.DateOnly), r.Reason))
 	}

@@ -53,7 +53,7 @@ func (v *live) Event(e executor.Event) {
 }
 
 // Note implements Progress.
-func (v *live) Note(s string) { v.above(v.Out.paint(yellow, s)) }
+func (v *live) Note(s string) { v.above(v.Out.paint(yellow, block(s))) }
 
 // above prints in the order of the calls, and before End's last word: commands of a model would race.
 func (v *live) above(text string) { v.program.Send(tea.Println(text)()) }

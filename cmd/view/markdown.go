@@ -41,6 +41,9 @@ func markdownChanges(p *planner.Plan) string {
 		fmt.Fprintf(&b, "**No changes.** %s\n", text)
 	} else {
 		fmt.Fprintf(&b, "**%s**\n", Summary(p))
+		if n := uncounted(p); n != "" {
+			fmt.Fprintf(&b, "%s\n", n)
+		}
 	}
 	for _, n := range Notes(p) {
 		fmt.Fprintf(&b, "\n:warning: %s\n", code(n))

@@ -18,6 +18,20 @@ func Summary(p *planner.Plan) string {
 	return fmt.Sprintf("Plan: %d to add, %d to change, %d to destroy.", a, c, d)
 }
 
+// uncounted says what the summary leaves out; "" for nothing.
+func uncounted(p *planner.Plan) string {
+	hosts := map[string]bool{}
+	for _, c := range p.Changes {
+		if c.Problem == planner.Unasked {
+			hosts[c.Addr.Host] = true
+		}
+	}
+	if len(hosts) == 0 {
+		return ""
+	}
+	return plural(len(hosts), "machine") + " could not be asked: nothing of theirs is counted."
+}
+
 const noChanges = "No changes. The machines are as the configuration describes them."
 
 // unchanged says that there is nothing to do. What is held is not what the configuration describes, so that is said.
@@ -75,6 +89,9 @@ func (t Text) Plan(p *planner.Plan, compact bool) {
 		}
 	}
 	t.printf("\n%s\n", t.paint(bold, Summary(p)))
+	if n := uncounted(p); n != "" {
+		t.printf("%s\n", t.paint(yellow, n))
+	}
 }
 
 // Notes prints them.

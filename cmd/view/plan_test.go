@@ -75,6 +75,7 @@ Plan: 1 to add, 0 to change, 1 to destroy.
   No steps: nothing of this can be applied before what is marked with "!" is solved.
 
 Plan: 1 to add, 0 to change, 0 to destroy.
+1 machine could not be asked: nothing of theirs is counted.
 `},
 		{"Korean names align", made([]providers.Change{
 			{Addr: addr("service", "teatime", "서버-1"), Action: providers.Update, Line: "가"},

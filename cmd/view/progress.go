@@ -159,7 +159,7 @@ func (v *plain) Note(s string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.stop != nil {
-		v.Out.Say(v.Out.paint(yellow, s))
+		v.Out.Say(v.Out.paint(yellow, block(s)))
 	}
 }
 

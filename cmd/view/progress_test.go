@@ -187,3 +187,20 @@ func TestTickBug(t *testing.T) {
 		}
 	})
 }
+
+// TestNotesAreNoEscapes: what is remarked may quote a machine.
+func TestNotesAreNoEscapes(t *testing.T) {
+	const evil = "Waiting: cron \x1b]0;x\x07 runs"
+	for name, start := range map[string]func(Human, *planner.Plan) Progress{"plain": Plain, "live": Live} {
+		t.Run(name, func(t *testing.T) {
+			var out, errs strings.Builder
+			p := teatime()
+			v := start(Human{Out: Text{Out: &out}, Err: Text{Out: &errs}, Environ: []string{"TERM=xterm"}}, p)
+			v.Note(evil)
+			v.End(executor.Outcome{})
+			if !strings.Contains(out.String(), `Waiting: cron \x1b]0;x\x07 runs`) || strings.Contains(out.String(), "\x1b]0;x") {
+				t.Errorf("%q", out.String())
+			}
+		})
+	}
+}

@@ -25,6 +25,7 @@ func adoptQuery(host string) remote.Query { return remote.Query{Host: host, Scri
 // laid is a directory of releases as Capistrano lays out, on the machines that have it.
 type laid struct {
 	root, id, count, revision string
+	project                   string // of shipctl's that published it; "": none did
 	shared, hosts             []string
 }
 
@@ -102,6 +103,11 @@ func parseAdopt(a *providers.Adoption, host, text string, roots []*laid, dates [
 			} else if !slices.Contains(roots[i].hosts, host) {
 				roots[i].hosts = append(roots[i].hosts, host)
 			}
+		case f[0] == "ours" && len(f) == 3:
+			i := slices.IndexFunc(roots, func(l *laid) bool { return l.root == f[1] })
+			if i >= 0 && plain(f[2]) {
+				roots[i].project = f[2]
+			}
 		case f[0] == "shared" && len(f) == 3 && at[f[1]] != nil:
 			at[f[1]].shared = append(at[f[1]].shared, f[2])
 		case f[0] == "dated" && len(f) == 5:
@@ -130,8 +136,14 @@ func (l *laid) block(v versions, name string, hosts []string) {
 	}
 	block := hclwrite.NewBlock("release", []string{name})
 	b := block.Body()
-	providers.Comment(b, "As Capistrano left it: %s releases, current is %s%s. shipctl goes on in the same directory;", l.count, l.id, revision(l.revision))
-	providers.Comment(b, "the releases that are there stay, and it removes only its own.")
+	if l.project == "" {
+		providers.Comment(b, "As Capistrano left it: %s releases, current is %s%s. shipctl goes on in the same directory;", l.count, l.id, revision(l.revision))
+		providers.Comment(b, "the releases that are there stay, and it removes only its own.")
+	} else {
+		providers.Comment(b, "shipctl's own, of project %s: %s releases, current is %s. Go on with that project's configuration:", l.project, l.count, l.id)
+		providers.Comment(b, "another project can't have the same root.")
+		v.Note("%s: %s is shipctl's own, of project %s: its configuration describes it already", strings.Join(l.hosts, ", "), l.root, l.project)
+	}
 	b.SetAttributeRaw("hosts", providers.HostRefs(hosts))
 	b.SetAttributeValue("root", cty.StringVal(l.root))
 	v.source(b, name)

@@ -2,6 +2,7 @@
 # Directories of releases on this machine that other tools made, for whoever writes them down: adopt [DIR...] looks into
 # those DIRs too. Separated by tabs; a path with a control character is left out.
 #   root     ROOT CURRENT RELEASES REVISION   as Capistrano lays out: ROOT/current is a link to ROOT/releases/CURRENT
+#   ours     ROOT PROJECT                     CURRENT was published by shipctl, for PROJECT
 #   shared   ROOT NAME                        CURRENT's NAME is a link into ROOT/shared
 #   dated    DIR LINK TARGET COUNT            LINK leads to TARGET, one of COUNT directories of DIR that are named after a time
 #   denied   DIR                              may not be looked into
@@ -39,12 +40,23 @@ capistrano() {
 	fi
 	case $rev in *[!0-9a-zA-Z._-]*) rev= ;; esac
 	printf 'root\t%s\t%s\t%s\t%s\n' "$root" "$id" "$n" "${rev:--}"
+	ours "$root" "$id"
 	find "$now" -maxdepth 4 -type l 2>/dev/null | head -n 500 | while IFS= read -r l; do
 		to=$(readlink "$l")
 		case $to in /*) ;; *) to=$(readlink -f "$l") ;; esac
 		case $to in "$root/shared/"* | "$1/shared/"*) ;; *) continue ;; esac
 		case $l in *[[:cntrl:]]*) continue ;; esac
 		printf 'shared\t%s\t%s\n' "$root" "${l#"$now"/}"
+	done
+}
+
+# ours ROOT ID: whose record has it. Names that are none are left to who reads this.
+ours() {
+	key=$(printf %s "$1" | sha256sum 2>/dev/null | cut -c1-16)
+	for f in "${STATE:-/nowhere}"/projects/*/releases/"$key/$2"; do
+		if [ -z "$key" ] || [ ! -f "$f" ]; then continue; fi
+		f=${f#"$STATE/projects/"}
+		printf 'ours\t%s\t%s\n' "$1" "${f%%/*}"
 	done
 }
 

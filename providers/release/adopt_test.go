@@ -50,7 +50,14 @@ func TestAdoptLook(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			r := remotetest.Run(t, shell, string(script), []string{shop, data, top + "/real", top + "/odd", top + "/out", top + "/none", top + "/pipe", top + "/zero"})
+			ours := top + "/state/projects/teatime/releases/" + (Spec{Root: top + "/zero"}).key()
+			if err := os.MkdirAll(ours, 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(ours+"/1", nil, 0o644); err != nil {
+				t.Fatal(err)
+			}
+			r := remotetest.Run(t, shell, string(script), []string{shop, data, top + "/real", top + "/odd", top + "/out", top + "/none", top + "/pipe", top + "/zero"}, "STATE="+top+"/state")
 			var lines []string
 			for line := range strings.Lines(r.Stdout) {
 				if strings.Contains(line, top) || line == "end\n" {
@@ -59,7 +66,7 @@ func TestAdoptLook(t *testing.T) {
 			}
 			want := []string{
 				"dated\tT/data\tT/data/batch\tbatch_20240102030405\t2", "dated\tT/data\tT/data/deploy\tbatch_20240101000000\t2",
-				"root\tT/pipe\t1\t1\t-", "root\tT/shop\t20240102030405\t2\t8f3c0de", "root\tT/zero\t1\t1\t-", "shared\tT/shop\tconfig/db.yml", "shared\tT/shop\tlog", "end",
+				"ours\tT/zero\tteatime", "root\tT/pipe\t1\t1\t-", "root\tT/shop\t20240102030405\t2\t8f3c0de", "root\tT/zero\t1\t1\t-", "shared\tT/shop\tconfig/db.yml", "shared\tT/shop\tlog", "end",
 			}
 			if got := strings.Join(lines, "\n"); r.Status != 0 || got != strings.Join(want, "\n") {
 				t.Errorf("status %d, %s\n%s\nwant\n%s", r.Status, r.Stderr, got, strings.Join(want, "\n"))

@@ -34,9 +34,9 @@ type Setup struct {
 	Open func(Call) (io.ReadCloser, int64, error)
 	// Secret gives the value of a sensitive variable.
 	Secret func(name string) (string, bool)
-	// Sensitive are the values of all sensitive variables: they are taken out of everything that machines send.
-	Sensitive []string
-	Log       hclog.Logger // nil: nobody reads it
+	// Redact takes the values of all sensitive variables out of everything that machines send. Made once, for it is dear.
+	Redact Redactor
+	Log    hclog.Logger // nil: nobody reads it
 }
 
 // Exchange is one command on a machine: a constant command line, the script on standard input.
@@ -123,7 +123,7 @@ func (m *Shell) Ask(ctx context.Context, queries []Query) ([]Answer, error) {
 		Command: m.command(false), Stdin: strings.NewReader(text), Stdout: out, Stderr: noise, Done: out.done,
 	})
 	m.log().Debug("asked", "host", m.Host, "queries", len(distinct), "took", time.Since(begun), "status", status, "error", err)
-	redact := NewRedactor(m.Setup.Sensitive...)
+	redact := m.Setup.Redact
 	why := m.whyCut(status, err, out, noise, redact)
 	if out.get(0) == nil {
 		return nil, why
@@ -183,7 +183,7 @@ func (m *Shell) Run(ctx context.Context, t Ticket, c Call) ([]byte, error) {
 	if err != nil {
 		return nil, m.notStarted(err)
 	}
-	redact := NewRedactor(append(secrets, m.Setup.Sensitive...)...)
+	redact := m.Setup.Redact.With(secrets...)
 	scene, err := m.scene()
 	if err != nil {
 		return nil, m.notStarted(err)

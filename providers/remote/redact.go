@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -18,7 +19,10 @@ const shortestSecret = 4
 const Hidden = "(sensitive)"
 
 // Redactor replaces sensitive values, in the encodings in which they commonly turn up.
-type Redactor struct{ replacer *strings.Replacer }
+type Redactor struct {
+	replacer *strings.Replacer
+	values   []string
+}
 
 // NewRedactor looks for each of the values, and for each longer line of those that have several.
 func NewRedactor(values ...string) Redactor {
@@ -51,7 +55,17 @@ func NewRedactor(values ...string) Redactor {
 	for _, form := range all {
 		pairs = append(pairs, form, Hidden)
 	}
-	return Redactor{strings.NewReplacer(pairs...)}
+	return Redactor{strings.NewReplacer(pairs...), slices.Clone(values)}
+}
+
+// With looks for these values too; it is the same Redactor where it does already.
+func (r Redactor) With(values ...string) Redactor {
+	for _, v := range values {
+		if len(v) >= shortestSecret && !slices.Contains(r.values, v) {
+			return NewRedactor(append(slices.Clone(r.values), values...)...)
+		}
+	}
+	return r
 }
 
 // Text is s without the values.

@@ -1,6 +1,7 @@
 package remote_test
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
@@ -70,3 +71,41 @@ func TestRedactWrapped(t *testing.T) {
 		}
 	}
 }
+
+// TestRedactorIsMadeOnce: thousands of machines share one; what it knows is not worked out again for a step.
+func TestRedactorIsMadeOnce(t *testing.T) {
+	all := remote.NewRedactor("hunter2hunter2", "another secret")
+	if n := testing.AllocsPerRun(10, func() { all.With("another secret", "abc") }); n > 0 {
+		t.Errorf("%.0f allocations for what it looks for already", n)
+	}
+	more := all.With("a third secret")
+	for _, secret := range []string{"hunter2hunter2", "another secret", "a third secret"} {
+		if got := more.Text("x " + secret); got != "x "+remote.Hidden {
+			t.Error(got)
+		}
+	}
+	if got := all.Text("a third secret"); got != "a third secret" {
+		t.Error(got)
+	}
+	key := strings.Repeat("0123456789abcdef", 100)
+	made := testing.AllocsPerRun(3, func() { remote.NewRedactor(key) })
+	all = remote.NewRedactor(key)
+	lib, err := remote.Scripts(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := &remote.Shell{Host: "a", Setup: remote.Setup{Project: "shop", Redact: all, Library: lib}, Over: mute{}}
+	if _, err := m.Ask(t.Context(), nil); err == nil || !strings.Contains(err.Error(), "status 1 and no word") {
+		t.Fatal(err)
+	}
+	asked := testing.AllocsPerRun(3, func() { _, _ = m.Ask(t.Context(), nil) })
+	if asked > made/10 {
+		t.Errorf("a question costs %.0f allocations, a redactor %.0f", asked, made)
+	}
+}
+
+// mute is a machine that says nothing.
+type mute struct{}
+
+func (mute) Exchange(context.Context, remote.Exchange) (int, error) { return 1, nil }
+func (mute) Close() error                                           { return nil }

@@ -4,6 +4,10 @@ package remote
 
 import (
 	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -19,12 +23,16 @@ type Query struct {
 	Args   []string `json:"args,omitempty"`
 }
 
-// Key identifies a query on its machine.
+// Key identifies a query on its machine: the script and its arguments, those quoted that could be taken for several.
 func (q Query) Key() string {
-	if len(q.Args) == 0 {
-		return q.Script
+	key := q.Script
+	for _, a := range q.Args {
+		if a == "" || a[0] == '"' || strings.Contains(a, " ") {
+			a = strconv.Quote(a)
+		}
+		key += " " + a
 	}
-	return q.Script + " " + strings.Join(q.Args, " ")
+	return key
 }
 
 // Sight tells apart what a diff must never confuse. The zero value is "nobody asked" and never reads as Absent.
@@ -41,7 +49,11 @@ const (
 )
 
 func (s Sight) String() string {
-	return [...]string{"not asked", "seen", "absent", "not permitted to look", "could not ask"}[s]
+	names := [...]string{"not asked", "seen", "absent", "not permitted to look", "could not ask"}
+	if s < 0 || int(s) >= len(names) {
+		return fmt.Sprintf("sight %d", int(s))
+	}
+	return names[s]
 }
 
 // Answer is what a query's script printed, or why there is nothing. The text comes from a machine: untrusted input.
@@ -64,6 +76,18 @@ func (f Facts) Put(q Query, a Answer) {
 
 // Get returns the answer to a query; the zero Answer (NotAsked) when there is none.
 func (f Facts) Get(q Query) Answer { return f[q.Host][q.Key()] }
+
+// Check refuses facts, read from a file, that no machine's answer can have come to.
+func (f Facts) Check() error {
+	for _, host := range slices.Sorted(maps.Keys(f)) {
+		for _, key := range slices.Sorted(maps.Keys(f[host])) {
+			if s := f[host][key].Sight; s < NotAsked || s > Unreachable {
+				return fmt.Errorf("facts[%q][%q].sight is %d: from %d to %d is expected", host, key, int(s), int(NotAsked), int(Unreachable))
+			}
+		}
+	}
+	return nil
+}
 
 // Identity is the query that every machine answers first: who it is and what it has (identity.sh).
 func Identity(host string) Query { return Query{Host: host, Script: "remote/identity"} }

@@ -143,8 +143,8 @@ func Setup(lib remote.Library) remote.Setup {
 			}
 			return f, info.Size(), nil
 		},
-		Secret:    func(name string) (string, bool) { return Password, name == "password" },
-		Sensitive: []string{Password},
+		Secret: func(name string) (string, bool) { return Password, name == "password" },
+		Redact: remote.NewRedactor(Password),
 	}
 }
 

@@ -68,7 +68,7 @@ func TestSilentAgent(t *testing.T) {
 }
 
 // slowServer accepts each session when the test says so, and tells what was wanted in it: "exec COMMAND" or "closed".
-func slowServer(t *testing.T, c net.Conn, accept <-chan struct{}) <-chan string {
+func slowServer(t *testing.T, c net.Conn, accept <-chan struct{}) (<-chan string, ssh.PublicKey) {
 	t.Helper()
 	_, key, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
@@ -105,7 +105,7 @@ func slowServer(t *testing.T, c net.Conn, accept <-chan struct{}) <-chan string 
 			}()
 		}
 	}()
-	return said
+	return said, signer.PublicKey()
 }
 
 // TestNotStartedIsNotSent: a session that opens after it was said that nothing was started stays without a command.
@@ -128,8 +128,8 @@ func TestNotStartedIsNotSent(t *testing.T) {
 		t.Fatal(err)
 	}
 	accept := make(chan struct{})
-	said := slowServer(t, <-theirs, accept)
-	sc, channels, requests, err := ssh.NewClientConn(ours, "x", &ssh.ClientConfig{HostKeyCallback: ssh.InsecureIgnoreHostKey()})
+	said, key := slowServer(t, <-theirs, accept)
+	sc, channels, requests, err := ssh.NewClientConn(ours, "x", &ssh.ClientConfig{HostKeyCallback: ssh.FixedHostKey(key)})
 	if err != nil {
 		t.Fatal(err)
 	}
