@@ -171,17 +171,29 @@ func TestUnits(t *testing.T) {
 
 func TestSelect(t *testing.T) {
 	a := config.Ref{Kind: "release", Name: "a"}
-	rs := []providers.Resource{fixed("release", "a", nil), fixed("service", "a", []config.Ref{a}), fixed("service", "b", nil)}
+	shared := config.Ref{Kind: "release", Name: "shared"}
+	window := fixed("batch_window", "w", []config.Ref{{Kind: "service", Name: "b"}})
+	window.Judge = func(providers.Case) providers.Verdict { return providers.Verdict{} }
+	rs := []providers.Resource{
+		fixed("release", "a", nil), fixed("service", "a", []config.Ref{a}), fixed("service", "b", nil), window, fixed("release", "alone", nil),
+		fixed("release", "shared", nil), fixed("service", "c", []config.Ref{shared}), fixed("service", "d", []config.Ref{shared}),
+	}
 	for _, c := range []struct{ targets, want, err string }{
-		{"", "release.a service.a service.b", ""},
+		{"", "release.a service.a service.b batch_window.w release.alone release.shared service.c service.d", ""},
 		{"service.a", "release.a service.a", ""},
-		{"release.a", "release.a", ""},
+		{"service.b", "service.b", ""},
+		{"release.alone", "release.alone", ""},
+		{"release.a", "", "-target=release.a is half of service.a, which uses it: use -target=service.a"},
+		{"release.a service.a", "release.a service.a", ""},
+		{"service.c", "release.shared service.c", ""},
+		{"release.shared service.c", "", "-target=release.shared is half of service.d, which uses it: use -target=service.d"},
+		{"release.shared", "", "-target=release.shared is half of service.c, service.d, which uses it: use -target=service.c -target=service.d"},
 		{`service.a["app-1"]`, "", "a resource is planned as a whole; use -target=service.a"},
-		{"service.z", "", "there is no such resource; the configuration has release.a, service.a, service.b"},
+		{"service.z", "", "there is no such resource; the configuration has release.a, service.a, service.b, batch_window.w"},
 	} {
 		var targets []string
 		if c.targets != "" {
-			targets = []string{c.targets}
+			targets = strings.Fields(c.targets)
 		}
 		got, err := Select(rs, targets)
 		if c.err != "" {

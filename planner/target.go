@@ -2,6 +2,7 @@ package planner
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/shipctl/shipctl/config"
@@ -9,7 +10,7 @@ import (
 )
 
 // Select keeps the resources that targets name ("service.teatime") and those that they refer to. A part of a resource
-// is refused: half a service is not a state that anybody wants.
+// is refused, and one without those that are deployed with it: half a service is not a state that anybody wants.
 func Select(rs []providers.Resource, targets []string) ([]providers.Resource, error) {
 	if len(targets) == 0 {
 		return rs, nil
@@ -42,6 +43,11 @@ func Select(rs []providers.Resource, targets []string) ([]providers.Resource, er
 		}
 		take(r)
 	}
+	for _, t := range targets {
+		if users := without(rs, by[t].Ref, keep); len(users) > 0 {
+			return nil, fmt.Errorf("-target=%s is half of %s, which uses it: use %s", t, names(users), flags(users))
+		}
+	}
 	var out []providers.Resource
 	for _, r := range rs {
 		if keep[r.Ref] {
@@ -49,6 +55,24 @@ func Select(rs []providers.Resource, targets []string) ([]providers.Resource, er
 		}
 	}
 	return out, nil
+}
+
+// without are the resources that refer to one, and are not kept with it. A window is only asked.
+func without(rs []providers.Resource, ref config.Ref, keep map[config.Ref]bool) (out []providers.Resource) {
+	for _, r := range rs {
+		if r.Judge == nil && !keep[r.Ref] && slices.Contains(r.Needs, ref) {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+func flags(rs []providers.Resource) string {
+	var s []string
+	for _, r := range rs {
+		s = append(s, "-target="+r.Ref.String())
+	}
+	return strings.Join(s, " ")
 }
 
 func names(rs []providers.Resource) string {

@@ -215,6 +215,7 @@ func each(t *testing.T, f func(t *testing.T, b *bench)) {
 func TestShellcheck(t *testing.T) {
 	remotetest.Shellcheck(t, ".")
 	remotetest.Shellcheck(t, "launcher")
+	remotetest.Joined(t, "batch", scripts)
 }
 
 // What a scheduler sees is the job's own: exit status, both streams, standard input, arguments.

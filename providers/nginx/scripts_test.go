@@ -14,6 +14,7 @@ import (
 
 	"github.com/shipctl/shipctl/providers/nginx"
 	"github.com/shipctl/shipctl/providers/remote"
+	"github.com/shipctl/shipctl/providers/remote/remotetest"
 )
 
 func equal(t *testing.T, what string, got, want any) {
@@ -621,19 +622,5 @@ func TestCrashOfAnotherRun(t *testing.T) {
 	})
 }
 
-func TestShellcheck(t *testing.T) {
-	if _, err := exec.LookPath("shellcheck"); err != nil {
-		t.Fatal("shellcheck is needed: apt-get install shellcheck")
-	}
-	for _, g := range []string{"*.sh", "common/*.sh"} {
-		names, err := filepath.Glob(g)
-		if err != nil || len(names) == 0 {
-			t.Fatal(g, err)
-		}
-		for _, n := range names {
-			if out, err := exec.Command("shellcheck", "-e", "SC2034,SC2154", n).CombinedOutput(); err != nil {
-				t.Errorf("%s", out)
-			}
-		}
-	}
-}
+// TestShellcheck: what is sent is clean, under no exclusions.
+func TestShellcheck(t *testing.T) { remotetest.Joined(t, "nginx", nginx.Scripts()) }

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/shipctl/shipctl/providers/remote/remotetest"
 )
 
 // shell is one of the environments that scripts have to work in.
@@ -679,14 +681,8 @@ func TestLookDenied(t *testing.T) {
 }
 
 func TestShellcheck(t *testing.T) {
-	names, err := filepath.Glob("*.sh")
-	if err != nil || len(names) == 0 {
-		t.Fatal(names, err)
-	}
-	names = append(names, "common/private.sh")
-	if out, err := exec.Command("shellcheck", names...).CombinedOutput(); err != nil {
-		t.Errorf("%v\n%s", err, out)
-	}
+	remotetest.Shellcheck(t, ".")
+	remotetest.Joined(t, "release", scripts{files})
 }
 
 // The questions of a plan must stay cheap: a machine with many releases costs no more forks than one with none.

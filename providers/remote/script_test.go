@@ -376,4 +376,7 @@ func TestUser(t *testing.T) {
 	})
 }
 
-func TestShellcheck(t *testing.T) { remotetest.Shellcheck(t, ".") }
+func TestShellcheck(t *testing.T) {
+	remotetest.Shellcheck(t, ".")
+	remotetest.Joined(t, "remote", nil)
+}

@@ -686,19 +686,5 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-func TestShellcheck(t *testing.T) {
-	if _, err := exec.LookPath("shellcheck"); err != nil {
-		t.Fatal("shellcheck is needed: apt-get install shellcheck")
-	}
-	for _, g := range []string{"*.sh", "common/*.sh"} {
-		names, err := filepath.Glob(g)
-		if err != nil || len(names) == 0 {
-			t.Fatal(g, err)
-		}
-		for _, n := range names {
-			if out, err := exec.Command("shellcheck", "-e", "SC2034,SC2154", n).CombinedOutput(); err != nil {
-				t.Errorf("%s", out)
-			}
-		}
-	}
-}
+// TestShellcheck: what is sent is clean, under no exclusions.
+func TestShellcheck(t *testing.T) { remotetest.Joined(t, "service", scripts{files}) }

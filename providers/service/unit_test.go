@@ -18,10 +18,10 @@ import (
 // moved is the bench's machine with its units in a folder of the test's own.
 func (b *bench) moved(shell, units string) { b.with(shell, "/etc/systemd/system", units) }
 
-// with replaces one text by another in every script.
-func (b *bench) with(shell, text, by string) {
+// with replaces texts by others in every script.
+func (b *bench) with(shell string, pairs ...string) {
 	b.t.Helper()
-	lib := fstest.MapFS{}
+	lib, changed := fstest.MapFS{}, strings.NewReplacer(pairs...)
 	names, err := fs.Glob(files, "*.sh")
 	if err != nil {
 		b.t.Fatal(err)
@@ -31,7 +31,7 @@ func (b *bench) with(shell, text, by string) {
 		if err != nil {
 			b.t.Fatal(err)
 		}
-		lib[name] = &fstest.MapFile{Data: []byte(strings.ReplaceAll(string(script), text, by))}
+		lib[name] = &fstest.MapFile{Data: []byte(changed.Replace(string(script)))}
 	}
 	library, err := remote.Scripts(map[string]fs.FS{"service": lib})
 	if err != nil {
@@ -160,4 +160,133 @@ func TestStopUnseen(t *testing.T) {
 			b.m = seeing
 		})
 	}
+}
+
+// systemctl is a stand-in: it notes what it is told, says what is in the files beside it, and fails, or lets the program be
+// started again, where it reads its configuration.
+const systemctl = `#!/bin/sh
+cd "${0%/*}" || exit 1
+echo "$*" >>told
+case $1 in
+is-enabled) cat enabled ;;
+show) echo "MainPID=$(cat main)" ;;
+enable) echo enabled >enabled ;;
+daemon-reload)
+	[ ! -e fails ] || exit 1
+	[ ! -e again ] || cat again >main
+	;;
+esac
+`
+
+// TestUnit: a unit that somebody changed is written again as it was, read and enabled; not where its program may have been
+// started with the change; and what was not finished is not taken for done.
+func TestUnit(t *testing.T) {
+	eachShell(t, func(t *testing.T, b *bench) {
+		shell := filepath.Base(t.Name())
+		units, tools := t.TempDir(), t.TempDir()
+		b.with(shell, "/etc/systemd/system", units, "systemctl", filepath.Join(tools, "systemctl"))
+		home := filepath.Join(b.root, "state", "projects", remotetest.Project, "services", b.name)
+		file := filepath.Join(units, "shipctl-"+remotetest.Project+"-"+b.name+"-green.service")
+		copied := filepath.Join(home, "green.unit")
+		write := func(name, text string) {
+			t.Helper()
+			if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(name, []byte(text), 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
+		read := func(name string) string {
+			raw, _ := os.ReadFile(name) // "" where it is not
+			return string(raw)
+		}
+		const ours, edited = "[Service]\nExecStart=ours\n", "[Service]\nExecStart=edited\n"
+		write(filepath.Join(tools, "systemctl"), systemctl)
+		boot := strings.TrimSpace(read("/proc/sys/kernel/random/boot_id"))
+		me, err := startOf(os.Getpid())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, tt := range []struct {
+			name, copied, file, enabled, main, started string
+			due, fails                                 bool
+			again                                      string // what is the main process once systemd has read the unit
+			says, err                                  string
+			after                                      string
+			dueAfter                                   bool
+		}{
+			{name: "no copy", file: edited, enabled: "enabled", main: "0", err: "is not recorded", after: edited},
+			{name: "as it was", copied: ours, file: ours, enabled: "enabled", main: "7", says: "it is as it was written", after: ours},
+			{name: "edited, nothing runs", copied: ours, file: edited, enabled: "enabled", main: "0", after: ours},
+			{name: "gone", copied: ours, enabled: "disabled", main: "0", after: ours},
+			{name: "not enabled", copied: ours, file: ours, enabled: "disabled", main: "0", after: ours},
+			{name: "not read", copied: ours, file: ours, enabled: "enabled", main: "0", due: true, after: ours},
+			{name: "edited, ours runs", copied: ours, file: edited, enabled: "enabled", main: fmt.Sprint(os.Getpid()), started: fmt.Sprintf("%s %d %s mark\n", boot, os.Getpid(), me), after: ours},
+			{name: "edited, another runs", copied: ours, file: edited, enabled: "enabled", main: "7", started: fmt.Sprintf("%s %d %s mark\n", boot, os.Getpid(), me), err: "was started again meanwhile", after: edited},
+			{name: "edited, of another boot", copied: ours, file: edited, enabled: "enabled", main: fmt.Sprint(os.Getpid()), started: fmt.Sprintf("other %d %s mark\n", os.Getpid(), me), err: "was started again meanwhile", after: edited},
+			{name: "it can't be read", copied: ours, file: edited, enabled: "enabled", main: "0", fails: true, err: "daemon-reload failed", after: ours, dueAfter: true},
+			{name: "started again while it is read", copied: ours, file: edited, enabled: "enabled", main: "0", again: "7", err: "was started again meanwhile", after: ours, dueAfter: true},
+		} {
+			for _, dir := range []string{home, units} {
+				if err := os.RemoveAll(dir); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for _, f := range []string{"told", "fails", "again"} {
+				_ = os.Remove(filepath.Join(tools, f))
+			}
+			for name, text := range map[string]string{copied: tt.copied, file: tt.file, filepath.Join(home, "green.started"): tt.started, filepath.Join(tools, "again"): tt.again} {
+				if text != "" {
+					write(name, text)
+				}
+			}
+			for name, is := range map[string]bool{copied + ".due": tt.due, filepath.Join(tools, "fails"): tt.fails} {
+				if is {
+					write(name, "")
+				}
+			}
+			write(filepath.Join(tools, "enabled"), tt.enabled+"\n")
+			write(filepath.Join(tools, "main"), tt.main+"\n")
+			if err := os.MkdirAll(units, 0o755); err != nil {
+				t.Fatal(err)
+			}
+			out, err := remotetest.Step(t, b.m, remote.Call{Script: "service/unit", Args: []string{b.name, "green"}})
+			switch {
+			case tt.err == "" && (err != nil || !strings.Contains(out, tt.says)), tt.err != "" && (err == nil || !strings.Contains(err.Error(), tt.err)):
+				t.Errorf("%s: %q, %v", tt.name, out, err)
+			}
+			if got := read(file); got != tt.after {
+				t.Errorf("%s: the unit is %q", tt.name, got)
+			}
+			if _, err := os.Stat(copied + ".due"); (err == nil) != tt.dueAfter {
+				t.Errorf("%s: what is due: %v", tt.name, err)
+			}
+			told := read(filepath.Join(tools, "told"))
+			done := tt.err == "" && tt.says == ""
+			if done && !strings.Contains(told, "daemon-reload\nenable --quiet") || tt.after == edited && strings.Contains(told, "daemon-reload") {
+				t.Errorf("%s: systemctl was told\n%s", tt.name, told)
+			}
+			if done {
+				info, err := os.Stat(file)
+				if err != nil {
+					t.Fatal(err)
+				}
+				stat := info.Sys().(*syscall.Stat_t)
+				if at := read(copied + ".at"); at != fmt.Sprintf("%d %d\n", stat.Ino, stat.Ctim.Sec) {
+					t.Errorf("%s: it is noted as %q", tt.name, at)
+				}
+			}
+		}
+	})
+}
+
+// startOf is a process's start in ticks, as the scripts know it.
+func startOf(pid int) (string, error) {
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return "", err
+	}
+	f := strings.Fields(string(raw[strings.LastIndexByte(string(raw), ')')+1:]))
+	return f[19], nil
 }

@@ -65,13 +65,8 @@ func put(t *testing.T, name, text string, mode os.FileMode) {
 }
 
 func TestShellcheck(t *testing.T) {
-	names, err := filepath.Glob("*.sh")
-	if err != nil || len(names) < 5 {
-		t.Fatal(names, err)
-	}
-	if out, err := exec.Command("shellcheck", names...).CombinedOutput(); err != nil {
-		t.Errorf("%v\n%s", err, out)
-	}
+	remotetest.Shellcheck(t, ".")
+	remotetest.Joined(t, "window", scripts)
 }
 
 func TestClockScript(t *testing.T) {

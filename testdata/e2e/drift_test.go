@@ -10,6 +10,17 @@ import (
 	"github.com/shipctl/shipctl/testdata/fleet"
 )
 
+// another puts release 1 in place of what runs in the slot of UNIT, with the marker of a start.
+const another = `unit=UNIT
+slot=${unit##*-}
+slot=${slot%.service}
+port=8081
+[ "$slot" = blue ] || port=8082
+systemctl stop "$unit"
+cd /srv/teatime/releases/1 || exit 1
+env -i SHIPCTL="teatime/teatime/$slot/1/0123456789ab" SLOT="$slot" setsid ./teatime --port="$port" --version=1 </dev/null >/dev/null 2>&1 &
+until ss -Htln "sport = :$port" | grep -q .; do sleep 0.05; done`
+
 // TestDrift: on a clean site nothing is found, without an artifact and without a version; each thing that somebody does to
 // a machine is found and named, and apply puts it right.
 func TestDrift(t *testing.T) {
@@ -36,6 +47,7 @@ func TestDrift(t *testing.T) {
 		{"nginx not reloaded", "web-1", `sed -i 's/:8081/:X/; s/:8082/:8081/; s/:X/:8082/' ` + include, `nginx has not loaded .*service-url\.inc`, true},
 		{"include gone", "web-1", "rm " + include, `service-url\.inc is gone`, true},
 		{"slot killed", "app-1", "systemctl stop UNIT", `nothing of it runs`, true},
+		{"slot runs another release", "app-1", another, `slot \w+ \(pid \d+\) runs release 1, and 2 was deployed`, true},
 		{"unit edited", "app-1", "echo '# mine' >>/etc/systemd/system/UNIT", `the unit of slot \w+ was changed by hand`, true},
 		{"unit edited and the program restarted", "app-1", "sleep 3; sed -i 's/^KillMode.*/Nice=5/' /etc/systemd/system/UNIT; systemctl daemon-reload; systemctl restart UNIT", `the unit of slot \w+ was changed by hand.*may have been started with it`, true},
 		{"unit edited, the program restarted, and edited once more", "app-1", "sed -i 's/^KillMode.*/Nice=5/' /etc/systemd/system/UNIT; systemctl daemon-reload; systemctl restart UNIT; sleep 3; echo '# mine' >>/etc/systemd/system/UNIT", `the unit of slot \w+ was changed by hand.*may have been started with it`, true},

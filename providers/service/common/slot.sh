@@ -8,6 +8,7 @@ slot() {
 	unit="shipctl-$PROJECT-$name-$slot.service"
 	home="$STATE/projects/$PROJECT/services/$name"
 	read -r boot </proc/sys/kernel/random/boot_id
+	port=${port:-} runner=${runner:-} # whoever needs them has set them
 }
 
 # noted FILE: PID, START and MARK of the process that a note of ours names, if that very process lives.
