@@ -24,6 +24,7 @@ type run struct {
 	mu     sync.Mutex
 	states map[providers.StepID]executor.State
 	traces map[providers.StepID]planner.Trace
+	ended  *executor.Outcome // nil while steps may run
 }
 
 func (r *run) emit(e executor.Event) {
@@ -37,10 +38,6 @@ func (r *run) emit(e executor.Event) {
 }
 
 func (c *cli) execute(ctx context.Context, m *made, l *executor.Lease, a applyArgs, windows *patience) error {
-	r := &run{plan: m.plan, progress: c.journaled(m.plan, l.ID, c.view(a.compact).Apply(m.plan)), lease: l.Last, states: map[providers.StepID]executor.State{}, traces: map[providers.StepID]planner.Trace{}}
-	c.mu.Lock()
-	c.run = r
-	c.mu.Unlock()
 	b := c.books(m, l)
 	if a.forceWindow != "" && executor.Closed(of(b.seen().Windows, m.plan.Gates())) != nil {
 		b.entry.Forced = a.forceWindow // unless they are open by then
@@ -48,6 +45,10 @@ func (c *cli) execute(ctx context.Context, m *made, l *executor.Lease, a applyAr
 	if err := b.begin(ctx); err != nil {
 		return fmt.Errorf("the run can't be written down, so nothing was begun\n%w", err)
 	}
+	r := &run{plan: m.plan, progress: c.journaled(m.plan, l.ID, c.view(a.compact).Apply(m.plan)), lease: l.Last, states: map[providers.StepID]executor.State{}, traces: map[providers.StepID]planner.Trace{}}
+	c.mu.Lock()
+	c.run = r
+	c.mu.Unlock()
 	g := m.gatekeeper(a.windowArgs)
 	g.run = l.ID
 	stops, before := c.checkpoints(), windows.waited() // at the start
@@ -59,8 +60,16 @@ func (c *cli) execute(ctx context.Context, m *made, l *executor.Lease, a applyAr
 	if err := b.end(context.WithoutCancel(ctx), out, r.traced()); err != nil {
 		r.progress.Note("What was done could not be written down everywhere; the next apply does that: " + err.Error())
 	}
+	r.over(out)
 	r.progress.End(out)
 	return ending(m.plan, out)
+}
+
+// over: what interrupts the rest does not change how it ended.
+func (r *run) over(out executor.Outcome) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.ended = &out
 }
 
 func pause(ctx context.Context, d time.Duration) {
@@ -81,8 +90,8 @@ func ending(p *planner.Plan, o executor.Outcome) error {
 		return errTakenOver // what is to be done or undone is the other run's
 	case len(view.Unsettled(p, o)) > 0:
 		return errLeft
-	case o.Closed:
-		return errClosed
+	case o.Closed && !o.Interrupted && !slices.ContainsFunc(o.Errors, func(e executor.StepError) bool { return e.Undo || !errors.Is(e.Err, executor.ErrClosed) }):
+		return errClosed // and nothing else: a later try may do
 	}
 	return errUndone
 }
@@ -107,7 +116,11 @@ func (c *cli) abandon() error {
 	if r == nil {
 		return context.Canceled
 	}
-	out := r.snapshot()
+	out, ended := r.snapshot()
+	if ended {
+		r.progress.End(out) // if it is not said yet
+		return ending(r.plan, out)
+	}
 	text := "Left at once: the steps that run go on to their end on the machines, and nobody waits for them."
 	if r.lease > 0 {
 		text += fmt.Sprintf(" The lease ends by itself within %s.", r.lease)
@@ -117,11 +130,15 @@ func (c *cli) abandon() error {
 	return ending(r.plan, out)
 }
 
-// snapshot is the outcome if nobody came back: in a unit that is not complete, all that was begun and not undone is left.
-func (r *run) snapshot() executor.Outcome {
+// snapshot is the outcome: of a run that has not ended what it would be if nobody came back. In a unit that is not
+// complete, all that was begun and not undone is left.
+func (r *run) snapshot() (out executor.Outcome, ended bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	out := executor.Outcome{States: maps.Clone(r.states), Interrupted: true}
+	if r.ended != nil {
+		return *r.ended, true
+	}
+	out = executor.Outcome{States: maps.Clone(r.states), Interrupted: true}
 	open := map[string]bool{}
 	for _, id := range r.plan.Order {
 		if out.States[id] != executor.Done {
@@ -137,5 +154,5 @@ func (r *run) snapshot() executor.Outcome {
 			}
 		}
 	}
-	return out
+	return out, false
 }
