@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/shipctl/shipctl/planner"
@@ -103,6 +104,9 @@ type run struct {
 	busy map[string]bool
 	gate map[string]gateState // by group
 	kept []kept
+	ways ways
+	// sweep: something has failed or was closed, and what can't come any more is to be looked for everywhere.
+	sweep bool
 }
 
 type result struct {
@@ -129,6 +133,7 @@ func Run(ctx context.Context, p *planner.Plan, env Env) Outcome {
 			r.units[u] = &unit{asking: asking, stop: stop}
 		}
 	}
+	r.ways = r.lay()
 	if r.open(ctx) {
 		r.forward(ctx)
 		r.back(context.WithoutCancel(ctx))
@@ -141,6 +146,7 @@ func (r *run) unitOf(s providers.Step) *unit { return r.units[r.plan.Units[s.ID]
 
 func (r *run) emit(s providers.Step, st State, res result) {
 	r.out.States[s.ID] = st
+	r.ways.tell(s.ID, st)
 	r.env.Emit(Event{Time: r.env.Now(), Step: s, State: st, Err: res.err, Output: res.output, Elapsed: res.elapsed, Windows: res.windows})
 }
 
@@ -176,6 +182,7 @@ func (r *run) forward(ctx context.Context) {
 			continue
 		}
 		r.unitOf(s).fail()
+		r.sweep = true
 		if ctx.Err() != nil && breakable(s) {
 			r.out.Interrupted = true
 			r.emit(s, Cut, res)
@@ -213,11 +220,26 @@ func (r *run) tell(ctx context.Context, host string) {
 
 // begin starts every step that is ready, in the plan's order, and skips those that can't come any more.
 func (r *run) begin(ctx context.Context, running int, results chan<- result) (begun int) {
-	for i, s := range r.steps {
-		if r.out.States[s.ID] != Waiting {
+	if !r.sweep && ctx.Err() == nil {
+		begun = r.beginAmong(ctx, &r.ways.open, running, results)
+	}
+	if r.sweep || ctx.Err() != nil { // what keeps steps from coming is not only what they wait for
+		r.sweep = false
+		begun += r.beginAmong(ctx, &r.ways.waiting, running+begun, results)
+	}
+	return begun
+}
+
+// beginAmong goes through steps by their place; those that are skipped may bring more of them, further on.
+func (r *run) beginAmong(ctx context.Context, among *[]int, running int, results chan<- result) (begun int) {
+	*among = slices.DeleteFunc(*among, func(i int) bool { return r.out.States[r.steps[i].ID] != Waiting })
+	for k := 0; k < len(*among); k++ {
+		i := (*among)[k]
+		if among == &r.ways.open && running+begun >= r.env.Parallelism && !r.ways.dead[i] {
 			continue
 		}
-		switch ready, dead := r.ready(ctx, s); {
+		s := r.steps[i]
+		switch ready, dead := r.ready(ctx, i); {
 		case dead:
 			r.emit(s, Skipped, result{})
 		case ready && running+begun < r.env.Parallelism && !r.busy[s.Host] && !r.judging(s):
@@ -243,7 +265,8 @@ func (r *run) start(i int) {
 	r.emit(s, Running, result{})
 }
 
-func (r *run) ready(ctx context.Context, s providers.Step) (ready, dead bool) {
+func (r *run) ready(ctx context.Context, i int) (ready, dead bool) {
+	s := r.steps[i]
 	u := r.unitOf(s)
 	if ctx.Err() != nil {
 		if !u.final {
@@ -252,13 +275,8 @@ func (r *run) ready(ctx context.Context, s providers.Step) (ready, dead bool) {
 		r.out.Interrupted = true
 		return false, true
 	}
-	ready, dead = true, u.failed && !u.final || len(s.Gates) > 0 && r.gate[groupOf(s)] == shut
-	for _, w := range r.plan.Wait[s.ID] {
-		st := r.out.States[w]
-		ready = ready && st == Done
-		dead = dead || st == Failed || st == Cut || st == Skipped
-	}
-	return ready && !dead, dead
+	dead = r.ways.dead[i] || u.failed && !u.final || len(s.Gates) > 0 && r.gate[groupOf(s)] == shut
+	return r.ways.left[i] == 0 && !dead, dead
 }
 
 // send runs a step beside the loop, and lets go of what was held until its end.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"sync"
 
@@ -106,6 +105,7 @@ func (r *run) pass(ctx context.Context, res *result) bool {
 		return false
 	}
 	r.gate[groupOf(s)] = shut // for the rest of its group too
+	r.sweep = true
 	r.out.Closed = r.out.Closed || errors.Is(res.err, ErrClosed)
 	r.out.Errors = append(r.out.Errors, StepError{Step: s, Err: res.err})
 	r.emit(s, Skipped, result{err: res.err})
@@ -127,14 +127,14 @@ func (r *run) overridden(windows []planner.Window, err error) {
 
 // hold leaves a step, and what comes after it, for later.
 func (r *run) hold(s providers.Step) {
-	behind := map[providers.StepID]bool{s.ID: true}
-	r.out.Left = append(r.out.Left, s.ID)
-	for _, id := range r.plan.Order {
-		if slices.ContainsFunc(r.plan.Wait[id], func(w providers.StepID) bool { return behind[w] }) && !behind[id] {
-			behind[id] = true
-			if !slices.Contains(r.out.Left, id) {
-				r.out.Left = append(r.out.Left, id)
-			}
+	todo := []int{r.ways.at[s.ID]}
+	for len(todo) > 0 {
+		i := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		if !r.ways.held[i] {
+			r.ways.held[i] = true
+			r.out.Left = append(r.out.Left, r.steps[i].ID)
+			todo = append(todo, r.ways.behind[i]...)
 		}
 	}
 }

@@ -12,9 +12,12 @@ import (
 // and what does not depend on each other at once, as going forward does. A step is not undone while something that was
 // built on it could not be: a slot is not stopped while an nginx may still route to it.
 func (r *run) back(ctx context.Context) {
-	u := undoing{todo: r.undoable(), over: map[providers.StepID]bool{}, kept: map[providers.StepID]bool{}, busy: map[string]bool{}}
+	u := undoing{todo: r.undoable(), over: map[providers.StepID]bool{}, needed: map[providers.StepID]bool{}, built: map[providers.StepID]int{}, busy: map[string]bool{}}
+	for _, i := range u.todo {
+		r.rests(&u, r.steps[i], 1)
+	}
 	results := make(chan result)
-	for len(u.over) < len(u.todo) {
+	for all := len(u.todo); len(u.over) < all; {
 		if r.beginUndo(ctx, &u, results) {
 			continue
 		}
@@ -34,7 +37,8 @@ func (r *run) back(ctx context.Context) {
 type undoing struct {
 	todo    []int // last begun first
 	over    map[providers.StepID]bool
-	kept    map[providers.StepID]bool // could not be undone
+	needed  map[providers.StepID]bool // by what could not be undone
+	built   map[providers.StepID]int  // how many of those still to be undone waited for it
 	busy    map[string]bool
 	running int
 }
@@ -58,17 +62,24 @@ func (r *run) undoable() (todo []int) {
 
 // beginUndo begins or settles one step that nothing is built on any more, and says whether there was one.
 func (r *run) beginUndo(ctx context.Context, u *undoing, results chan<- result) bool {
+	if u.running >= r.env.Parallelism {
+		return false
+	}
+	for len(u.todo) > 0 && u.over[r.steps[u.todo[0]].ID] {
+		u.todo = u.todo[1:]
+	}
 	for _, i := range u.todo {
-		s := r.steps[i]
-		if u.over[s.ID] || r.out.States[s.ID] == Undoing || r.builtOn(u, s) {
+		id := r.steps[i].ID
+		if u.built[id] > 0 || u.over[id] || r.out.States[id] == Undoing {
 			continue
 		}
+		s := r.steps[i]
 		switch {
-		case r.needed(s, u.kept):
+		case u.needed[s.ID]:
 			r.undone(u, s, result{err: errNeeded})
 		case s.Undo == nil:
-			u.over[s.ID] = true
-		case u.running >= r.env.Parallelism || u.busy[s.Host]:
+			r.settle(u, s)
+		case u.busy[s.Host]:
 			continue
 		default:
 			u.running++
@@ -87,21 +98,25 @@ func (r *run) beginUndo(ctx context.Context, u *undoing, results chan<- result) 
 	return false
 }
 
-// builtOn says that a step that waited for s is still to be undone.
-func (r *run) builtOn(u *undoing, s providers.Step) bool {
-	return slices.ContainsFunc(u.todo, func(i int) bool {
-		id := r.steps[i].ID
-		return !u.over[id] && slices.Contains(r.plan.Wait[id], s.ID)
-	})
+// rests counts a step for those that it waited for.
+func (r *run) rests(u *undoing, s providers.Step, n int) {
+	for _, w := range r.plan.Wait[s.ID] {
+		u.built[w] += n
+	}
+}
+
+func (r *run) settle(u *undoing, s providers.Step) {
+	u.over[s.ID] = true
+	r.rests(u, s, -1)
 }
 
 func (r *run) undone(u *undoing, s providers.Step, res result) {
-	u.over[s.ID] = true
+	r.settle(u, s)
 	if res.err == nil {
 		r.emit(s, Undone, res)
 		return
 	}
-	u.kept[s.ID] = true
+	r.need(u, s.ID)
 	r.out.Left = append(r.out.Left, s.ID)
 	r.out.Errors = append(r.out.Errors, StepError{Step: s, Undo: true, Err: res.err})
 	r.emit(s, NotDone, res)
@@ -109,19 +124,12 @@ func (r *run) undone(u *undoing, s providers.Step, res result) {
 
 var errNeeded = errors.New("left as it is: what was built on it could not be undone")
 
-// needed says whether a step that waited for s, however indirectly, is kept.
-func (r *run) needed(s providers.Step, kept map[providers.StepID]bool) bool {
-	if len(kept) == 0 {
-		return false
-	}
-	above := map[providers.StepID]bool{s.ID: true}
-	for _, id := range r.plan.Order {
-		if slices.ContainsFunc(r.plan.Wait[id], func(w providers.StepID) bool { return above[w] }) {
-			above[id] = true
-			if kept[id] {
-				return true
-			}
+// need: what a step waited for, however indirectly, is left as it is too.
+func (r *run) need(u *undoing, id providers.StepID) {
+	for _, w := range r.plan.Wait[id] {
+		if !u.needed[w] {
+			u.needed[w] = true
+			r.need(u, w)
 		}
 	}
-	return false
 }

@@ -125,7 +125,7 @@ func order(steps []providers.Step) ([]providers.StepID, map[providers.StepID][]p
 	depth := make([]int, len(steps))
 	state := make([]int, len(steps))
 	for i := range steps {
-		if err := descend(i, steps, wait, place, depth, state); err != nil {
+		if err := descend(i, steps, wait, depth, state); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -134,64 +134,76 @@ func order(steps []providers.Step) ([]providers.StepID, map[providers.StepID][]p
 		idx[i] = i
 	}
 	slices.SortStableFunc(idx, func(a, b int) int { return depth[a] - depth[b] })
-	out, rank := make([]providers.StepID, len(steps)), map[providers.StepID]int{}
+	out, rank := make([]providers.StepID, len(steps)), make([]int, len(steps))
 	for i, x := range idx {
-		out[i], rank[steps[x].ID] = steps[x].ID, i
+		out[i], rank[x] = steps[x].ID, i
 	}
-	for _, w := range wait {
-		slices.SortFunc(w, func(a, b providers.StepID) int { return rank[a] - rank[b] })
+	ranked := make([][]int, len(steps)) // by rank, of ranks
+	for i, x := range idx {
+		for _, w := range wait[x] {
+			ranked[i] = append(ranked[i], rank[w])
+		}
+		slices.Sort(ranked[i])
+		ranked[i] = slices.Compact(ranked[i])
 	}
-	return out, reduce(out, wait), nil
+	return out, reduce(out, ranked), nil
 }
 
-// reduce drops a wait that another one implies: what is left is what a person needs to read.
-func reduce(order []providers.StepID, wait map[providers.StepID][]providers.StepID) map[providers.StepID][]providers.StepID {
-	rank := make(map[providers.StepID]int, len(order))
+// reduce drops a wait that another one implies: what is left is what a person needs to read. wait is by rank, of ranks.
+func reduce(order []providers.StepID, wait [][]int) map[providers.StepID][]providers.StepID {
 	behind := make([][]uint64, len(order)) // by rank: the ranks that come before, however indirectly, a bit each
 	out := map[providers.StepID][]providers.StepID{}
 	for i, id := range order {
-		rank[id] = i
+		if i > 0 && slices.Equal(wait[i], wait[i-1]) { // as it is with machines of a kind
+			behind[i] = behind[i-1]
+			if same := out[order[i-1]]; len(same) > 0 {
+				out[id] = slices.Clone(same)
+			}
+			continue
+		}
 		implied := make([]uint64, i/64+1)
-		for _, w := range wait[id] {
-			for k, word := range behind[rank[w]] {
+		for _, w := range wait[i] {
+			for k, word := range behind[w] {
 				implied[k] |= word
 			}
 		}
-		for _, w := range wait[id] {
-			if r := rank[w]; implied[r/64]&(1<<(r%64)) == 0 {
-				out[id] = append(out[id], w)
-				implied[r/64] |= 1 << (r % 64)
+		for _, r := range wait[i] {
+			if implied[r/64]&(1<<(r%64)) == 0 {
+				out[id] = append(out[id], order[r])
 			}
+		}
+		for _, r := range wait[i] {
+			implied[r/64] |= 1 << (r % 64)
 		}
 		behind[i] = implied
 	}
 	return out
 }
 
-func waits(steps []providers.Step, place map[providers.StepID]int) (map[providers.StepID][]providers.StepID, error) {
-	wait := map[providers.StepID][]providers.StepID{}
-	add := func(first, then, said providers.StepID) error {
-		for _, id := range []providers.StepID{first, then} {
-			if _, ok := place[id]; !ok {
-				if shared(id) {
-					return nil
-				}
-				return fmt.Errorf("step %s names %s, which is not in the plan", said, id)
-			}
-		}
-		if !slices.Contains(wait[then], first) {
-			wait[then] = append(wait[then], first)
+// waits are what each step comes after, by place; one that is said more than once is there more than once.
+func waits(steps []providers.Step, place map[providers.StepID]int) ([][]int, error) {
+	wait := make([][]int, len(steps))
+	add := func(i int, other providers.StepID, after bool) error {
+		o, ok := place[other]
+		switch {
+		case !ok && shared(other):
+		case !ok:
+			return fmt.Errorf("step %s names %s, which is not in the plan", steps[i].ID, other)
+		case after:
+			wait[i] = append(wait[i], o)
+		default:
+			wait[o] = append(wait[o], i)
 		}
 		return nil
 	}
-	for _, s := range steps {
+	for i, s := range steps {
 		for _, a := range s.After {
-			if err := add(a, s.ID, s.ID); err != nil {
+			if err := add(i, a, true); err != nil {
 				return nil, err
 			}
 		}
 		for _, b := range s.Before {
-			if err := add(s.ID, b, s.ID); err != nil {
+			if err := add(i, b, false); err != nil {
 				return nil, err
 			}
 		}
@@ -207,7 +219,7 @@ func shared(id providers.StepID) bool {
 
 func verb(id providers.StepID) string { return string(id[strings.LastIndexByte(string(id), '/')+1:]) }
 
-func descend(i int, steps []providers.Step, wait map[providers.StepID][]providers.StepID, place map[providers.StepID]int, depth, state []int) error {
+func descend(i int, steps []providers.Step, wait [][]int, depth, state []int) error {
 	switch state[i] {
 	case 2:
 		return nil
@@ -215,11 +227,11 @@ func descend(i int, steps []providers.Step, wait map[providers.StepID][]provider
 		return fmt.Errorf("steps wait for each other: %s", steps[i].ID)
 	}
 	state[i] = 1
-	for _, w := range wait[steps[i].ID] {
-		if err := descend(place[w], steps, wait, place, depth, state); err != nil {
+	for _, w := range wait[i] {
+		if err := descend(w, steps, wait, depth, state); err != nil {
 			return fmt.Errorf("%w ← %s", err, steps[i].ID)
 		}
-		depth[i] = max(depth[i], depth[place[w]]+1)
+		depth[i] = max(depth[i], depth[w]+1)
 	}
 	state[i] = 2
 	return nil

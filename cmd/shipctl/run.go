@@ -26,6 +26,7 @@ type run struct {
 	kept   map[string]int // machines whose launchers are kept from starting jobs, by how many steps
 	states map[providers.StepID]executor.State
 	traces map[providers.StepID]planner.Trace
+	ended  *executor.Outcome // nil while steps may run
 }
 
 func (r *run) emit(e executor.Event) {
@@ -39,10 +40,6 @@ func (r *run) emit(e executor.Event) {
 }
 
 func (c *cli) execute(ctx context.Context, m *made, l *executor.Lease, a applyArgs, windows *patience) error {
-	r := &run{plan: m.plan, progress: c.journaled(m.plan, l.ID, c.view(a.compact).Apply(m.plan)), kept: map[string]int{}, states: map[providers.StepID]executor.State{}, traces: map[providers.StepID]planner.Trace{}}
-	c.mu.Lock()
-	c.run = r
-	c.mu.Unlock()
 	b := c.books(m, l)
 	if a.forceWindow != "" && executor.Closed(of(b.seen().Windows, m.plan.Gates())) != nil {
 		b.entry.Forced = a.forceWindow // unless they are open by then
@@ -51,6 +48,10 @@ func (c *cli) execute(ctx context.Context, m *made, l *executor.Lease, a applyAr
 		b.abandon(context.WithoutCancel(ctx))
 		return fmt.Errorf("the run can't be written down, so nothing was begun\n%w", err)
 	}
+	r := &run{plan: m.plan, progress: c.journaled(m.plan, l.ID, c.view(a.compact).Apply(m.plan)), kept: map[string]int{}, states: map[providers.StepID]executor.State{}, traces: map[providers.StepID]planner.Trace{}}
+	c.mu.Lock()
+	c.run = r
+	c.mu.Unlock()
 	g := m.gatekeeper(a.windowArgs)
 	g.run, g.epoch = l.ID, l.Epoch
 	stops, before := c.checkpoints(), windows.waited() // at the start
@@ -65,8 +66,16 @@ func (c *cli) execute(ctx context.Context, m *made, l *executor.Lease, a applyAr
 	if err := b.end(context.WithoutCancel(ctx), out, r.traced()); err != nil {
 		r.progress.Note("What was done could not be written down everywhere; the next apply does that: " + err.Error())
 	}
+	r.over(out)
 	r.progress.End(out)
 	return ending(m.plan, out)
+}
+
+// over: what interrupts the rest does not change how it ended.
+func (r *run) over(out executor.Outcome) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.ended = &out
 }
 
 func pause(ctx context.Context, d time.Duration) {
@@ -87,8 +96,8 @@ func ending(p *planner.Plan, o executor.Outcome) error {
 		return errTakenOver // what is to be done or undone is the other run's
 	case len(view.Unsettled(p, o)) > 0:
 		return errLeft
-	case o.Closed:
-		return errClosed
+	case o.Closed && !o.Interrupted && !slices.ContainsFunc(o.Errors, func(e executor.StepError) bool { return e.Undo || !errors.Is(e.Err, executor.ErrClosed) }):
+		return errClosed // and nothing else: a later try may do
 	}
 	return errUndone
 }
@@ -116,7 +125,11 @@ func (c *cli) abandon() error {
 		}
 		return context.Canceled
 	}
-	out := r.snapshot()
+	out, ended := r.snapshot()
+	if ended {
+		r.progress.End(out) // if it is not said yet
+		return ending(r.plan, out)
+	}
 	text := "Left at once: the steps that run go on to their end on the machines, and nobody waits for them." + c.leases() + r.waiting()
 	r.progress.Note(text)
 	r.progress.End(out)
@@ -189,11 +202,15 @@ func (r *run) waiting() string {
 	return fmt.Sprintf(" Jobs on %s are kept from starting for a while yet: that ends by itself, within ten minutes (docs/windows.md).", strings.Join(hosts, ", "))
 }
 
-// snapshot is the outcome if nobody came back: in a unit that is not complete, all that was begun and not undone is left.
-func (r *run) snapshot() executor.Outcome {
+// snapshot is the outcome: of a run that has not ended what it would be if nobody came back. In a unit that is not
+// complete, all that was begun and not undone is left.
+func (r *run) snapshot() (out executor.Outcome, ended bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	out := executor.Outcome{States: maps.Clone(r.states), Interrupted: true}
+	if r.ended != nil {
+		return *r.ended, true
+	}
+	out = executor.Outcome{States: maps.Clone(r.states), Interrupted: true}
 	open := map[string]bool{}
 	for _, id := range r.plan.Order {
 		if out.States[id] != executor.Done {
@@ -209,5 +226,5 @@ func (r *run) snapshot() executor.Outcome {
 			}
 		}
 	}
-	return out
+	return out, false
 }

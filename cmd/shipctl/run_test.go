@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -179,10 +180,68 @@ func TestSecondInterruptNamesKeptJobs(t *testing.T) {
 	}
 }
 
+// TestInterruptsAfterTheEnd: what comes while the leases are given back changes nothing about how the run ended.
+func TestInterruptsAfterTheEnd(t *testing.T) {
+	dir, c, out, _, ended := applying(t)
+	release(t, dir)
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
+	said := out.String()
+	c.interrupted()
+	if code := exitCode(c.abandon(), true); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	if out.String() != said {
+		t.Errorf("something was said after the end:\n%s", out)
+	}
+}
+
+// TestNotWrittenDown: a run that can't be written down is none, to the screen and to the interrupts.
+func TestNotWrittenDown(t *testing.T) {
+	var out output
+	c := &cli{out: &out, err: &out, now: time.Now, log: hclog.NewNullLogger()}
+	p, dial := waiting(t.TempDir())
+	rs := []providers.Resource{{Ref: p.Changes[0].Addr.Ref}}
+	p.Facts = remote.Facts{"here": {}}
+	err := c.execute(t.Context(), &made{plan: p, machines: dial, resources: rs}, &executor.Lease{ID: "test"}, applyArgs{planning: planning{parallelism: 1}}, c.patience(applyArgs{}))
+	if err == nil || !strings.Contains(err.Error(), "nothing was begun") {
+		t.Fatalf("%v", err)
+	}
+	if c.running() != nil || out.String() != "" {
+		t.Errorf("running: %v; said:\n%s", c.running(), out.String())
+	}
+}
+
+// TestEnding: CI tries again later only where windows are the only reason.
+func TestEnding(t *testing.T) {
+	p := &planner.Plan{}
+	closed := executor.StepError{Err: fmt.Errorf("x: %w", executor.ErrClosed)}
+	failed, undo := executor.StepError{Err: errors.New("no")}, executor.StepError{Err: executor.ErrClosed, Undo: true}
+	for _, c := range []struct {
+		name string
+		out  executor.Outcome
+		code int
+	}{
+		{"done", executor.Outcome{}, 0},
+		{"closed", executor.Outcome{Closed: true, Errors: []executor.StepError{closed, closed}}, 3},
+		{"closed, and another failed", executor.Outcome{Closed: true, Errors: []executor.StepError{closed, failed}}, 6},
+		{"closed, and undoing failed", executor.Outcome{Closed: true, Errors: []executor.StepError{closed, undo}}, 6},
+		{"failed", executor.Outcome{Errors: []executor.StepError{failed}}, 6},
+		{"interrupted", executor.Outcome{Interrupted: true}, 6},
+		{"taken over", executor.Outcome{Closed: true, Errors: []executor.StepError{closed, {Err: executor.ErrHeld}}}, 4},
+	} {
+		if code := exitCode(ending(p, c.out), true); code != c.code {
+			t.Errorf("%s: %d, want %d", c.name, code, c.code)
+		}
+	}
+}
+
 func TestSnapshot(t *testing.T) {
 	p := &planner.Plan{Units: map[providers.StepID]string{"a": "1", "b": "1", "c": "2", "d": "1"}, Order: []providers.StepID{"a", "b", "c", "d"}}
 	r := &run{plan: p, states: map[providers.StepID]executor.State{"a": executor.Done, "b": executor.Undone, "c": executor.Done}}
-	if d := cmp.Diff([]providers.StepID{"a"}, r.snapshot().Left); d != "" {
+	out, _ := r.snapshot()
+	if d := cmp.Diff([]providers.StepID{"a"}, out.Left); d != "" {
 		t.Error(d)
 	}
 }

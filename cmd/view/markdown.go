@@ -80,10 +80,11 @@ func markdownSteps(p *planner.Plan) string {
 		return "\n" + strings.Replace(noSteps, `"!"`, ":x:", 1) + "\n"
 	}
 	var b strings.Builder
-	number := numbers(p)
+	steps := p.Steps()
+	number, first := numbers(p), firsts(steps)
 	fmt.Fprintf(&b, "\n<details><summary>%s</summary>\n\n| # | machine | step | |\n|--:|---|---|---|\n", plural(len(p.Order), "step"))
-	for i, s := range p.Steps() {
-		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", strconv.Itoa(i+1), code(s.Host), code(s.Title), strings.Join(notes(p, s, number), "; "))
+	for i, s := range steps {
+		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", strconv.Itoa(i+1), code(s.Host), code(s.Title), strings.Join(notes(p, s, number, first), "; "))
 	}
 	b.WriteString("\n</details>\n")
 	return b.String()

@@ -216,7 +216,7 @@ const (
 
 func table(p *planner.Plan) []string {
 	steps := p.Steps()
-	number := numbers(p)
+	number, first := numbers(p), firsts(steps)
 	digits := max(2, len(strconv.Itoa(len(steps))))
 	host, title := 0, titleColumn
 	for _, s := range steps {
@@ -231,7 +231,7 @@ func table(p *planner.Plan) []string {
 		if measure(name) > title-3 {
 			name += "   "
 		}
-		row := fmt.Sprintf("  %*d  %s  %s%s", digits, i+1, pad(line(s.Host), host), pad(name, title), strings.Join(notes(p, s, number), "   "))
+		row := fmt.Sprintf("  %*d  %s  %s%s", digits, i+1, pad(line(s.Host), host), pad(name, title), strings.Join(notes(p, s, number, first), "   "))
 		rows[i] = strings.TrimRight(row, " ")
 	}
 	return rows
@@ -245,16 +245,16 @@ func numbers(p *planner.Plan) map[providers.StepID]int {
 	return n
 }
 
-func notes(p *planner.Plan, s providers.Step, number map[providers.StepID]int) (out []string) {
+func notes(p *planner.Plan, s providers.Step, number map[providers.StepID]int, first map[string]providers.StepID) (out []string) {
 	var after []int
 	for _, w := range p.Wait[s.ID] {
 		after = append(after, number[w])
 	}
 	slices.Sort(after)
 	if len(after) > 0 {
-		out = append(out, "after "+strings.Trim(strings.ReplaceAll(fmt.Sprint(after), " ", ", "), "[]"))
+		out = append(out, "after "+listed(after))
 	}
-	if !first(p, s) {
+	if s.Group != "" && first[s.Group] != s.ID {
 		return end(out, s)
 	}
 	for _, g := range s.Gates {
@@ -267,14 +267,34 @@ func notes(p *planner.Plan, s providers.Step, number map[providers.StepID]int) (
 	return end(out, s)
 }
 
-// first: of the steps that are judged together, the first shows the window.
-func first(p *planner.Plan, s providers.Step) bool {
-	for _, o := range p.Steps() {
-		if s.Group != "" && o.Group == s.Group {
-			return o.ID == s.ID
+// firsts are, of the steps that are judged together, those that show the window, by group.
+func firsts(steps []providers.Step) map[string]providers.StepID {
+	out := map[string]providers.StepID{}
+	for _, s := range steps {
+		if _, known := out[s.Group]; !known && s.Group != "" {
+			out[s.Group] = s.ID
 		}
 	}
-	return true
+	return out
+}
+
+// listed are numbers in ascending order; of many, those that follow each other are shown as 3–9.
+func listed(n []int) string {
+	const many = 20
+	var out []string
+	for i := 0; i < len(n); i++ {
+		from := n[i]
+		for len(n) > many && i+1 < len(n) && n[i+1] == n[i]+1 {
+			i++
+		}
+		switch text := strconv.Itoa(n[i]); {
+		case from == n[i]:
+			out = append(out, text)
+		default:
+			out = append(out, strconv.Itoa(from)+"–"+text)
+		}
+	}
+	return strings.Join(out, ", ")
 }
 
 func end(out []string, s providers.Step) []string {

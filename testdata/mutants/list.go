@@ -111,9 +111,9 @@ func nginxScripting() []mutant {
 // executing: the order kept, the way back, and what is not known.
 func executing() []mutant {
 	return []mutant{
-		{"skip not passed on", "executor/executor.go", "dead = dead || st == Failed || st == Cut || st == Skipped", "dead = dead || st == Failed || st == Cut", executor, "TestRun"},
-		{"undone before what is built on it", "executor/undo.go", " || r.builtOn(u, s) {", " {", sim, "TestFaultsInUndo"},
-		{"what is needed is undone", "executor/undo.go", "case r.needed(s, u.kept):", "case r.needed(s, u.kept) && s.Final:", sim, "TestFaultsInUndo"},
+		{"skip not passed on", "executor/ways.go", "case Failed, Cut, Skipped:", "case Failed, Cut:", executor, "TestRun"},
+		{"undone before what is built on it", "executor/undo.go", "u.built[id] > 0 || ", "", sim, "TestFaultsInUndo"},
+		{"what is needed is undone", "executor/undo.go", "case u.needed[s.ID]:", "case u.needed[s.ID] && s.Final:", sim, "TestFaultsInUndo"},
 		{"final ignored", "executor/executor.go", "u.final = u.final || s.Final", "u.final = false", sim, "TestFaults/stopped_process"},
 		{"parallelism unlimited", "executor/executor.go", "running+begun < r.env.Parallelism && ", "", executor, "TestParallelism"},
 		{"a lost reply is not looked at again", "executor/executor.go", "const attempts = 3", "const attempts = 1", executor, "TestRun"},
