@@ -117,13 +117,13 @@ for e in "$STATE/projects/$PROJECT/services"/*/*.env; do
 	slot=${e##*/} name=${e%/*}
 	ours "${name##*/}" "${slot%.env}"
 done
-UNITS='' SUMS=''
+UNITS='' SUMS='' files=''
 if [ -n "$units" ]; then
 	# shellcheck disable=SC2046,SC2086
 	! have systemctl || states $(systemctl is-active -- $units 2>/dev/null)
 	set -f
 	IFS=$_nl
-	for u in $units; do files="${files:-}/etc/systemd/system/$u$_nl"; done
+	for u in $units; do files="$files/etc/systemd/system/$u$_nl"; done
 	for u in $UNITOF; do
 		u=${u#* }
 		files="$files$STATE/projects/$PROJECT/services/${u%% *}/${u#* }.unit$_nl"

@@ -290,3 +290,38 @@ func startOf(pid int) (string, error) {
 	f := strings.Fields(string(raw[strings.LastIndexByte(string(raw), ')')+1:]))
 	return f[19], nil
 }
+
+// TestLookUnits: each unit of ours with its state, and whether it is started at boot; a file of that name that is somebody
+// else's is none.
+func TestLookUnits(t *testing.T) {
+	eachShell(t, func(t *testing.T, b *bench) {
+		units, tools := t.TempDir(), t.TempDir()
+		b.with(filepath.Base(t.Name()), "/etc/systemd/system", units, "systemctl", filepath.Join(tools, "systemctl"))
+		home := filepath.Join(b.root, "state", "projects", remotetest.Project, "services", b.name)
+		unit := func(slot string) string {
+			return "shipctl-" + remotetest.Project + "-" + b.name + "-" + slot + ".service"
+		}
+		wants := filepath.Join(units, "multi-user.target.wants")
+		for _, dir := range []string{home, wants} {
+			if err := os.MkdirAll(dir, 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for name, text := range map[string]string{
+			filepath.Join(tools, "systemctl"):   "#!/bin/sh\n[ \"$1 $2\" = 'is-active --' ] || exit 0\nshift 2\nfor u in \"$@\"; do case $u in *-green.service) echo active ;; *) echo failed ;; esac; done\nexit 3\n",
+			filepath.Join(units, unit("green")): "EnvironmentFile=" + home + "/green.env\n", filepath.Join(home, "green.env"): "",
+			filepath.Join(units, unit("old")): "EnvironmentFile=" + home + "/old.env\n", filepath.Join(home, "old.env"): "",
+			filepath.Join(units, unit("other")): "EnvironmentFile=/etc/other\n", filepath.Join(home, "other.env"): "",
+		} {
+			if err := os.WriteFile(name, []byte(text), 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := os.Symlink(filepath.Join(units, unit("green")), filepath.Join(wants, unit("green"))); err != nil {
+			t.Fatal(err)
+		}
+		if got, want := fmt.Sprint(b.look().Units), "[{green active enabled} {old failed disabled}]"; got != want {
+			t.Errorf("%s, not %s", got, want)
+		}
+	})
+}
