@@ -151,7 +151,7 @@ func (c *cli) leases() string {
 	if l == nil || len(l.Held()) == 0 {
 		return ""
 	}
-	return fmt.Sprintf(" The lease on %s is not given back; it ends by itself within %s, or with: shipctl force-unlock %s", strings.Join(l.Held(), ", "), l.Last, l.ID)
+	return fmt.Sprintf(" The lease ends by itself within %s; it is held on %s, and shipctl force-unlock %s ends it sooner.", l.Last, strings.Join(l.Held(), ", "), l.ID)
 }
 
 // keeping notes where a gate keeps launchers from starting jobs.

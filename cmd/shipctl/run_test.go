@@ -151,7 +151,7 @@ func TestSecondInterruptNamesTheLeases(t *testing.T) {
 	go func() { _ = l.Take(ctx, []string{"app-1", "web-1"}, func(error) {}) }()
 	<-taking
 	err := c.abandon()
-	if err == nil || err.Error() != "Interrupted\nNothing was changed. The lease on app-1 is not given back; it ends by itself within 30s, or with: shipctl force-unlock me" {
+	if err == nil || err.Error() != "Interrupted\nNothing was changed. The lease ends by itself within 30s; it is held on app-1, and shipctl force-unlock me ends it sooner." {
 		t.Errorf("%v", err)
 	}
 }

@@ -256,7 +256,7 @@ func (x *matrix) ended(k interruption, steps []planned, step planned, code int, 
 	want, says := 6, []string{"Error: Interrupted", "was undone: what served before still serves"}
 	switch {
 	case k.again != nil:
-		want, says = 7, []string{"RUNNING +" + step.Host, "Left at once", "The lease ends by itself within 2s"}
+		want, says = 7, []string{"RUNNING +" + step.Host, "Left at once", "The lease ends by itself within 2s; it is held on "}
 	case last:
 		want, says = 0, []string{"Apply complete!"}
 	case step.Final:
