@@ -1,10 +1,12 @@
 package e2e
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/shipctl/shipctl/testdata/fleet"
 )
@@ -117,5 +119,27 @@ until [ -n "$(ss -Hltn 'sport = :9100')" ]; do sleep 0.02; done`) // another pro
 		s.m("app-1").Exec(`[ -n "$(ss -Hltn 'sport = :9100')" ]`)
 		s.settled("2")
 		s.has(s.fails(5, "apply", "-detailed-exitcode", "the.plan"), `This plan was applied already, by run \d{8}T\d{6}Z\w+ of \S+@\S+ at 20\S+Z: done\.`)
+	})
+	t.Run("the clock, where a window is judged by it", func(t *testing.T) {
+		s := s.with(t)
+		night := time.Now().UTC().Add(12 * time.Hour)
+		s.write("main.hcl", service(`variable = "service_url"`, program()+"\n  windows = [batch_window.night]")+fmt.Sprintf(`
+batch_window "night" {
+  before = "20m"
+
+  cron "report" {
+    schedule  = "%d %d * * *"
+    time_zone = "UTC"
+  }
+}
+`, night.Minute(), night.Hour()))
+		s.m("app-1").Exec("rm -f /usr/local/bin/date")
+		s.has(s.ok("plan", "-out=the.plan", "-var", "version=3"), `window night: open until`)
+		for _, m := range []string{"app-1", "web-1"} {
+			shift(s.m(m))
+			s.clock(m, time.Now().Add(-time.Hour).Format(time.RFC3339))
+		}
+		s.has(s.ok("apply", "the.plan"), `switch to .* done \(`)
+		s.settled("3")
 	})
 }

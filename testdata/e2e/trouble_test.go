@@ -184,8 +184,10 @@ func TestRebootInTheMiddle(t *testing.T) {
 	points := watch(t)
 	s.env = append(s.env, points.env)
 	for _, c := range []struct{ machine, step, version string }{
-		{"web-1", `service.teatime["web-1"]/check`, "2"}, {"app-1", `service.teatime["app-1"]/start`, "3"},
-		{"web-1", `service.teatime["web-1"]/switch`, "2"}, {"app-1", `release.teatime["app-1"]/activate`, "3"},
+		{"web-1", `service.teatime["web-1"]/check`, "2"},
+		{"app-1", `service.teatime["app-1"]/start`, "3"},
+		{"web-1", `service.teatime["web-1"]/switch`, "2"},
+		{"app-1", `release.teatime["app-1"]/activate`, "3"},
 	} {
 		t.Run("after "+strings.ReplaceAll(c.step, "/", " "), func(t *testing.T) {
 			s := s.with(t)
