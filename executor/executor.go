@@ -100,12 +100,12 @@ type run struct {
 	units map[string]*unit
 	out   Outcome
 	begun []int // in the order of their beginning
-	ways  ways
-	// sweep: something has failed or was closed, and what can't come any more is to be looked for everywhere.
-	sweep bool
 	// busy machines run a step: a machine's own lock lets one run at a time, so the plan's order is kept there.
 	busy map[string]bool
 	gate map[string]gateState // by group
+	ways ways
+	// sweep: something has failed or was closed, and what can't come any more is to be looked for everywhere.
+	sweep bool
 }
 
 type result struct {
