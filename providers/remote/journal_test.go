@@ -11,6 +11,38 @@ import (
 	"github.com/shipctl/shipctl/providers/remote/remotetest"
 )
 
+// TestJournalOfThousands: an entry about thousands of machines is written down at once, and the history can still be
+// read while it is under way.
+func TestJournalOfThousands(t *testing.T) {
+	lib, err := remote.Scripts(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, shell := range remotetest.Shells(t) {
+		t.Run(shell, func(t *testing.T) {
+			t.Parallel()
+			state := filepath.Join(t.TempDir(), "state")
+			m := remotetest.Under(t, shell, lib, state)
+			entry := `{"on":"` + strings.Repeat("app-1234567 ", 30_000) + `"}`
+			for range 3 {
+				for _, what := range []string{"begin", "end", "begin"} {
+					begin := time.Now()
+					_, err := m.Run(t.Context(), remote.Ticket{Run: "r", Step: "journal", Deadline: begin.Add(10 * time.Second)},
+						remote.Call{Script: "remote/journal", Args: []string{what}, Stdin: []remote.Part{{Text: entry + "\n{}"}}})
+					if took := time.Since(begin); err != nil || took > 10*time.Second {
+						t.Fatalf("%s after %s: %v", what, took, err)
+					}
+				}
+				entry = strings.Replace(entry, "app", "ap", 1) // another run
+			}
+			as, err := m.Ask(t.Context(), []remote.Query{{Host: "here", Script: "remote/history"}})
+			if err != nil || as[0].Sight != remote.Seen || strings.Count(as[0].Text, "\n") < 2 || len(as[0].Text) > 950_000 {
+				t.Fatalf("%v: %s, %d bytes, %v", err, as[0].Sight, len(as[0].Text), as[0].Why)
+			}
+		})
+	}
+}
+
 // TestJournal: what begins and ends is written down once, whatever is repeated or cut off in between.
 func TestJournal(t *testing.T) {
 	lib, err := remote.Scripts(nil)

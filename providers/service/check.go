@@ -68,7 +68,7 @@ func checkHealth(f *providers.Faults, h Health) {
 	switch h.Kind {
 	case "http":
 		f.Unless(strings.HasPrefix(h.Path, "/") && !strings.ContainsAny(h.Path, " \"'\\"), "path %q", h.Path)
-		f.Line("path", h.Path)
+		f.Line("answer", h.Path, h.Body)
 		checkAnswer(f, h.Host, h.Status, h.Body)
 	case "exec":
 		f.Command("health", h.Exec)
@@ -82,13 +82,11 @@ func checkAnswer(f *providers.Faults, host string, status []int, body string) {
 	f.Unless(!slices.ContainsFunc(status, func(n int) bool { return n < 100 || n > 599 }), "status %v", status)
 	_, err := regexp.CompilePOSIX(body)
 	f.Unless(err == nil, "body %q", body)
-	f.Line("body", body)
 }
 
 func checkNginx(f *providers.Faults, s Spec) {
 	n := s.Nginx
 	f.Hosts(n.Hosts)
-	f.Unless(len(n.Hosts) > 0, "nginx on no machine")
 	f.Unless((n.Variable == "") != (n.Upstream == "") && nginxName.MatchString(n.Variable+n.Upstream), "variable %q, upstream %q", n.Variable, n.Upstream)
 	f.Unless(cleanPath(n.File), "file %q", n.File)
 	for _, p := range []string{n.Config, n.Prefix} {

@@ -127,7 +127,11 @@ func decoded(t *testing.T, service, version string) (Spec, hcl.Diagnostics) {
 	})
 	for _, b := range c.Blocks {
 		if b.Kind == "service" {
-			return decode(b)
+			s, diags := decode(b)
+			if err := check(b.Ref, s); err != nil && !diags.HasErrors() {
+				t.Errorf("a plan file with it could not be read: %v", err)
+			}
+			return s, diags
 		}
 		c.Set(b.Ref, cty.ObjectVal(map[string]cty.Value{
 			"addr": cty.StringVal("release.teatime"), "id": id, "pin": cty.StringVal(pin), "root": cty.StringVal("/srv/teatime"),
@@ -136,6 +140,23 @@ func decoded(t *testing.T, service, version string) (Spec, hcl.Diagnostics) {
 	}
 	t.Fatal("no service")
 	return Spec{}, nil
+}
+
+// TestDecodeOddities: what is odd and taken is taken when it is read back.
+func TestDecodeOddities(t *testing.T) {
+	for old, odd := range map[string]string{
+		`host = "teatime.example"`:          `body = "a\tb"`,
+		`properties = { MemoryMax = "1G" }`: `properties = { MemoryMax = "" }`,
+		`role = "web"`:                      `role = "web"`,
+		`path   = "/profile"`:               `path = "/${slot.version}?a=ü"`,
+		`drain    = "30s"`:                  `binary = "nginx-2"`,
+	} {
+		for _, version := range []string{"", "42"} {
+			if _, diags := decoded(t, strings.Replace(full, old, odd, 1), version); diags.HasErrors() {
+				t.Errorf("%s: %v", odd, diags)
+			}
+		}
+	}
 }
 
 func TestDecode(t *testing.T) {
