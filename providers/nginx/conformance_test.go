@@ -55,7 +55,7 @@ func TestModel(t *testing.T) {
 func newPair(t *testing.T) *pair {
 	s := newSite(t, "dash", false)
 	p := &pair{site: s, m: model.New(remotetest.Project, s.route.File)}
-	p.dead = &slot{name: "dead", addr: fmt.Sprintf("127.0.0.1:%d", freePort(t))}
+	p.dead = &slot{name: "dead", addr: fmt.Sprintf("127.0.0.1:%d", remotetest.FreePort(t))}
 	p.m.Answer = func(addr string) (int, string) {
 		for _, x := range []*slot{s.blue, s.green} {
 			if x.addr == addr {

@@ -7,13 +7,15 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/shipctl/shipctl/providers/remote/remotetest"
 )
 
 // second adds a server with a route of its own to the nginx of s: another service's.
 func (s *site) second() *site {
 	s.t.Helper()
 	o := *s
-	o.port = freePort(s.t)
+	o.port = remotetest.FreePort(s.t)
 	o.route.File, o.route.Variable, o.route.Owner = s.path("conf.d/other.inc"), "other_url", "service.other"
 	o.route.VerifyURL = fmt.Sprintf("http://127.0.0.1:%d/", o.port)
 	s.write("conf.d/other.inc", "set $other_url http://"+s.blue.addr+";\n")

@@ -255,7 +255,7 @@ func TestCheckAccepts(t *testing.T) {
 	}{
 		{"a dotfile with garbage", func(s *site) { s.write("sites/.conf", "garbage {"); s.write("conf.d/.service.inc.swp", "garbage {") }},
 		{"the same variable in another server", func(s *site) {
-			s.write("sites/zz.conf", fmt.Sprintf("server { listen 127.0.0.1:%d; set $service_url http://127.0.0.1:9; }", freePort(s.t)))
+			s.write("sites/zz.conf", fmt.Sprintf("server { listen 127.0.0.1:%d; set $service_url http://127.0.0.1:9; }", remotetest.FreePort(s.t)))
 		}},
 		{"a default before the include", func(s *site) {
 			s.write("sites/teatime.conf", strings.Replace(s.read("sites/teatime.conf"), "include conf.d/s", "set $service_url '';\n\tinclude conf.d/s", 1))
@@ -292,7 +292,7 @@ func TestNotReachable(t *testing.T) {
 		s := newSite(t, shell, false)
 		s.up(s.blue)
 		before := s.conf()
-		dead := &slot{name: "green", addr: fmt.Sprintf("127.0.0.1:%d", freePort(t))}
+		dead := &slot{name: "green", addr: fmt.Sprintf("127.0.0.1:%d", remotetest.FreePort(t))}
 		check, _, _ := s.steps(s.blue, dead)
 		s.fails(check.Do, "http://"+dead.addr+"/ gave status 000")
 		check.Do.Args[12] = "" // no path: a connection is enough

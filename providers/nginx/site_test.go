@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -69,7 +68,7 @@ func newSite(t *testing.T, shell string, upstream bool) *site {
 	if err := os.Chmod(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	s := &site{t: t, dir: dir, port: freePort(t), blue: newSlot(t, "blue"), green: newSlot(t, "green"), run: "run-1"}
+	s := &site{t: t, dir: dir, port: remotetest.FreePort(t), blue: newSlot(t, "blue"), green: newSlot(t, "green"), run: "run-1"}
 	s.route = nginx.Route{
 		Host: "web-1", File: dir + "/conf.d/service.inc", Variable: "service_url",
 		Config: dir + "/nginx.conf", Prefix: dir, Drain: time.Second,
@@ -155,16 +154,6 @@ func (s *site) link(program, at string) {
 	if err := os.Symlink(p, at); err != nil {
 		s.t.Fatal(err)
 	}
-}
-
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
 }
 
 func (s *site) path(name string) string { return filepath.Join(s.dir, name) }

@@ -59,7 +59,7 @@ func TestModel(t *testing.T) {
 
 func newPair(t *testing.T, shell string) *pair {
 	b := newBench(t, shell)
-	p := &pair{bench: b, m: model.New(remotetest.Project), ports: map[string]int{"blue": b.port, "green": freePort(t)}, names: map[string]string{}}
+	p := &pair{bench: b, m: model.New(remotetest.Project), ports: map[string]int{"blue": b.port, "green": remotetest.FreePort(t)}, names: map[string]string{}}
 	p.at = map[int]string{p.ports["blue"]: "blue's", p.ports["green"]: "green's"}
 	if err := os.MkdirAll(p.dirOf("41"), 0o755); err != nil {
 		t.Fatal(err)

@@ -24,7 +24,7 @@ func TestLookMoved(t *testing.T) {
 			t.Fatal(out, err)
 		}
 		for _, slot := range []string{"green", "right"} {
-			a := remotetest.Query(t, b.m, "service/look", b.name, fmt.Sprintf("%s %d - ", slot, freePort(t)))
+			a := remotetest.Query(t, b.m, "service/look", b.name, fmt.Sprintf("%s %d - ", slot, remotetest.FreePort(t)))
 			seen, err := parse(a.Text)
 			if a.Sight != remote.Seen || err != nil {
 				t.Fatal(a, err)

@@ -49,16 +49,6 @@ func TestMain(m *testing.M) {
 
 var program string
 
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
-}
-
 func newBench(t *testing.T, shell string) *bench {
 	t.Helper()
 	lib, err := remote.Scripts(map[string]fs.FS{"service": scripts{files}})
@@ -66,7 +56,7 @@ func newBench(t *testing.T, shell string) *bench {
 		t.Fatal(err)
 	}
 	root := t.TempDir()
-	b := &bench{t: t, name: fmt.Sprintf("teatime-%d", time.Now().UnixNano()), m: remotetest.Under(t, shell, lib, filepath.Join(root, "state")), root: root, port: freePort(t)}
+	b := &bench{t: t, name: fmt.Sprintf("teatime-%d", time.Now().UnixNano()), m: remotetest.Under(t, shell, lib, filepath.Join(root, "state")), root: root, port: remotetest.FreePort(t)}
 	b.dir = filepath.Join(root, "releases", "42")
 	if err := os.MkdirAll(b.dir, 0o755); err != nil {
 		t.Fatal(err)

@@ -9,6 +9,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	mathrand "math/rand/v2"
 	"net"
 	"os"
 	"os/user"
@@ -147,16 +148,20 @@ func (l *Lab) write(name, text string, mode os.FileMode) error {
 	return os.WriteFile(path, []byte(text), mode)
 }
 
-// freePorts finds ports that nobody listens on: all at once, so that they differ.
+// freePorts finds ports that nobody listens on, and that the kernel gives to no outgoing connection: all at once, so that
+// they differ.
 func freePorts(n int) ([]int, error) {
 	var out []int
-	for range n {
-		c, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
+	for try := 0; len(out) < n; try++ {
+		port := 10000 + mathrand.IntN(22000)
+		c, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		switch {
+		case err == nil:
+			defer c.Close()
+			out = append(out, port)
+		case try > 1000:
 			return nil, err
 		}
-		defer c.Close()
-		out = append(out, c.Addr().(*net.TCPAddr).Port)
 	}
 	return out, nil
 }

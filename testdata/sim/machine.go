@@ -137,7 +137,9 @@ func (m *machine) act(t remote.Ticket, c remote.Call, f Fault) (string, error) {
 func (m *machine) do(t remote.Ticket, c remote.Call, f Fault) (out string, err error) {
 	point := c.Script + ": " + f.Point
 	if f.Point != "" {
-		m.c.w.points[point] += 0 // asked for, whether it is met or not
+		if _, known := m.c.w.points[point]; !known {
+			m.c.w.points[point] = false
+		}
 	}
 	crash := func(at string) bool {
 		if f.Point == "" || f.Point != at {

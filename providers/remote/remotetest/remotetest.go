@@ -8,7 +8,10 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
+	"math/rand/v2"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -209,4 +212,19 @@ func Shellcheck(t testing.TB, folder string) {
 	if err != nil {
 		t.Errorf("shellcheck: %v\n%s", err, out)
 	}
+}
+
+// FreePort is one that nobody listens on, below those that the kernel gives to outgoing connections: none of these can take
+// it before whoever it is for.
+func FreePort(t testing.TB) int {
+	t.Helper()
+	for range 1000 {
+		port := 10000 + rand.IntN(22000)
+		if l, err := net.Listen("tcp4", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
+			l.Close()
+			return port
+		}
+	}
+	t.Fatal("no free port")
+	return 0
 }

@@ -52,7 +52,7 @@ func StartSSHD(t testing.TB, noise string, lines ...string) *SSHD {
 	if err := os.Chmod(wrapper, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	s.Port = freePort(t)
+	s.Port = FreePort(t)
 	s.Addr = net.JoinHostPort("127.0.0.1", strconv.Itoa(s.Port))
 	config := append([]string{
 		"ListenAddress " + s.Addr, "HostKey " + s.HostKey, "AuthorizedKeysFile " + s.KeyFile + ".pub", "PidFile none",
@@ -148,16 +148,6 @@ func write(t testing.TB, file, text string) {
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-}
-
-func freePort(t testing.TB) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
 }
 
 // Proxy is a link to a server that can be cut or go dead.
