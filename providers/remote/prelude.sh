@@ -217,7 +217,7 @@ switch_link() {
 	fi
 	[ -L "$2" ] && [ "$(readlink "$2")" = "$1" ] && return 0
 	_t="$2.shipctl-$$"
-	rm -f "$_t" && ln -s "$1" "$_t" && mv -fT "$_t" "$2" && sync_path "$(dirname "$2")" && return 0
+	rm -f "$_t" && ln -sn "$1" "$_t" && mv -fT "$_t" "$2" && sync_path "$(dirname "$2")" && return 0
 	rm -f "$_t"
 	return 1
 }
