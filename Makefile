@@ -39,7 +39,7 @@ e2e: fleet-packages build
 # matrix is every cell of docs/crash-matrix.md, an interrupt at each step of a deployment, and 50 histories of the simulator's
 # on the fleet. Needs root.
 matrix: fleet-packages build
-	SHIPCTL_MATRIX=all sh .ci/test $(GO) test -timeout 60m -parallel 5 -run 'TestCrashMatrix|TestInterrupts|TestReplay$$' ./testdata/e2e/...
+	SHIPCTL_MATRIX=all sh .ci/test $(GO) test -timeout 60m -parallel 9 -run 'TestCrashMatrix|TestInterrupts|TestReplay$$' ./testdata/e2e/...
 
 # lint builds its programs once, from tools.mod: a few minutes.
 lint: packages

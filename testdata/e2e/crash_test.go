@@ -538,7 +538,7 @@ func content(m *fleet.Machine, path string) string {
 
 // plain takes out what differs from one deployment to the next although both end the same.
 func (x *matrix) plain(s string) string {
-	s = strings.NewReplacer(fmt.Sprintf("v%d", x.version), "vNEW", fmt.Sprintf("v%d", x.version-1), "vOLD").Replace(s)
+	s = strings.NewReplacer(fmt.Sprintf("v%d", x.version), "vNEW", fmt.Sprintf("v%d", x.version-1), "vOLD", fmt.Sprintf("v%d", x.version-2), "vOLDER").Replace(s)
 	for _, r := range [][2]string{
 		{`(?m)^\S+ /var/lib/shipctl/projects/[^/]+/(history|running|interrupt) .*\n(\t.*\n)*`, ""}, // who did what when, and how it ended
 		{`(?m)^\S+ (/var)?/tmp/systemd-private-.*\n`, ""},
@@ -549,7 +549,7 @@ func (x *matrix) plain(s string) string {
 		{`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ`, "TIME"},
 		{`\b[0-9a-f]{64}\b`, "SHA256"},
 		{`\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b`, "BOOT"},
-		{`(vNEW|vOLD)/[0-9a-f]{12}`, "$1/DIGEST"},
+		{`(vNEW|vOLD|vOLDER)/[0-9a-f]{12}`, "$1/DIGEST"},
 		{`(?m)^\t\+[0-9a-f]{12}$`, "\t+DIGEST"},                              // in the notes of what was started
 		{`(?m)^\t(epoch|id|who|boot|until|since|master|worker)( .*)?\n`, ""}, // leases, and who served when
 		{`(?m)^\t(v\w+) \d{10}$`, "\t$1"},                                    // when it was activated
@@ -615,10 +615,10 @@ func scenes() []scene {
 		Replace(service(`variable = "service_url"`, program("--abrupt")+"\n  stop {\n    grace = \"2s\"\n  }"))
 	alone, _, _ := strings.Cut(both, "\nservice \"teatime\"")
 	return []scene{
-		{name: "blue/green with two nginx machines", machines: []string{"app-1", "web-1", "web-2"}, hcl: both, fleets: 2},
+		{name: "blue/green with two nginx machines", machines: []string{"app-1", "web-1", "web-2"}, hcl: both, fleets: most(2, 4)},
 		{name: "a release with retention", machines: []string{"app-1"}, hcl: alone, fleets: 1},
-		{name: "a batch server, recreated", machines: []string{"app-1"}, hcl: recreated(both), fleets: 1, alone: true},
-		{name: "a release with jobs", machines: []string{"app-1"}, hcl: alone + everyJob, fleets: 1, jobs: true},
+		{name: "a batch server, recreated", machines: []string{"app-1"}, hcl: recreated(both), fleets: most(1, 2), alone: true},
+		{name: "a release with jobs", machines: []string{"app-1"}, hcl: alone + everyJob, fleets: most(1, 2), jobs: true},
 	}
 }
 
@@ -713,9 +713,19 @@ func (tb *table) fill(t *testing.T, share int) {
 	}
 }
 
+// most is how many, or with all cells.
+func most(some, all int) int {
+	if wholeMatrix() {
+		return all
+	}
+	return some
+}
+
+func wholeMatrix() bool { return os.Getenv("SHIPCTL_MATRIX") == "all" }
+
 // chosen are run: all of them with SHIPCTL_MATRIX=all ("make matrix"), and otherwise, so that "make e2e" stays short, every
 // ninth cell, which is each step with one fault or two and each fault at some steps.
-func chosen(n, nth int) bool { return os.Getenv("SHIPCTL_MATRIX") == "all" || n%nth == 0 }
+func chosen(n, nth int) bool { return wholeMatrix() || n%nth == 0 }
 
 // complete: no cell is missing.
 func (tb *table) complete(t *testing.T) {

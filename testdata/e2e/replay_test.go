@@ -396,7 +396,6 @@ func normal(line string) string {
 		f[i], f[i+1] = "PID", "START"
 		return strings.Join(f, " ")
 	case "unit":
-		f[4] = map[bool]string{true: "0", false: "PID"}[f[4] == "0"]
 		return strings.Join(f, " ")
 	case "answer":
 		return strings.TrimRight(strings.Join(f, " "), "\x01 ")
