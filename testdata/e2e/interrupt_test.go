@@ -233,7 +233,7 @@ func (x *matrix) interrupt(t *testing.T, name string, k interruption) {
 // noted of it, and the link of the slot that nothing runs in.
 func (x *matrix) served() string {
 	out := regexp.MustCompile(`(?m)^\S+ \S*/(vNEW|\.ready-SHA256)(/\S*)? .*\n(\t.*\n)*`).ReplaceAllString(x.state(), "")
-	out = regexp.MustCompile(`(?m)^\S+ \S*/slots/\S+ L\S+ \S+ → \S*/releases/v(NEW|\d+)\n`).ReplaceAllString(out, "")
+	out = regexp.MustCompile(`(?m)^\S+ \S*/slots/\S+ L\S+ \S+ → \S*/releases/v(NEW|OLDER|\d+)\n`).ReplaceAllString(out, "")
 	return regexp.MustCompile(`(?m)^\t.*vNEW.*\n`).ReplaceAllString(out, "")
 }
 
