@@ -165,16 +165,36 @@ func TestPlanCost(t *testing.T) {
 					t.Errorf("%s: %d processes (%v), fewer than %d", m.Name, got, err, crowded)
 				}
 			}
-			floor, plan := s.cost(9)
-			for _, m := range s.fleet.Machines {
-				facts := plan[m.Name] - floor[m.Name]
-				t.Logf("%s: a plan costs %s, a login and sudo alone %s: the facts %s", m.Name, ms(plan[m.Name]), ms(floor[m.Name]), ms(facts))
+			for name, facts := range s.factsCost() {
 				if facts > budget {
-					t.Errorf("%s: the facts cost %s of processor time, %s at most", m.Name, ms(facts), ms(budget))
+					t.Errorf("%s: the facts cost %s of processor time, %s at most", name, ms(facts), ms(budget))
 				}
 			}
 		})
 	}
+}
+
+// factsCost is what a plan costs each machine besides the login. Whatever else runs on this one makes it dearer, by its
+// caches and its clock, and never cheaper: the least of three measurements counts, where the first is above the budget.
+func (s *site) factsCost() map[string]time.Duration {
+	s.t.Helper()
+	least := map[string]time.Duration{}
+	for range 3 {
+		floor, plan := s.cost(9)
+		most := time.Duration(0)
+		for _, m := range s.fleet.Machines {
+			facts := plan[m.Name] - floor[m.Name]
+			s.t.Logf("%s: a plan costs %s, a login and sudo alone %s: the facts %s", m.Name, ms(plan[m.Name]), ms(floor[m.Name]), ms(facts))
+			if was, ok := least[m.Name]; !ok || facts < was {
+				least[m.Name] = facts
+			}
+			most = max(most, least[m.Name])
+		}
+		if most <= budget {
+			break
+		}
+	}
+	return least
 }
 
 func ms(d time.Duration) string { return fmt.Sprintf("%.1f ms", float64(d.Microseconds())/1000) }
