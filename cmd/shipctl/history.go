@@ -58,7 +58,7 @@ func (c *cli) history(ctx context.Context, v values, run string, limit int) erro
 	}
 	switch {
 	case c.document():
-		err = view.HistoryDocument(c.out, p.config.Project, runs)
+		err = view.HistoryDocument(c.out, p.config.Project, runs, unasked(read.failed))
 	case run != "":
 		c.text(c.out).RunDetails(runs)
 		for _, r := range runs {
@@ -66,7 +66,7 @@ func (c *cli) history(ctx context.Context, v values, run string, limit int) erro
 				c.text(c.out).Say("  This machine's journal of it: " + name)
 			}
 		}
-	default:
+	case len(runs) > 0 || failed == nil:
 		c.text(c.out).History(runs)
 	}
 	for _, h := range hosts {

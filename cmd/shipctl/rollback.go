@@ -157,12 +157,13 @@ func goingBack(ref config.Ref, release string) string {
 type histories struct {
 	entries planner.Histories
 	unread  map[string]int // lines that could not be understood
+	failed  map[string]error
 }
 
 // askHistories fails when a machine can't be asked: what it does not say can't be taken for nothing.
 func askHistories(ctx context.Context, s *session, hosts []string) (histories, error) {
 	facts, failed := planner.AskHosts(ctx, hosts, planner.HistoryQuery, s.dial)
-	out := histories{planner.Histories{}, map[string]int{}}
+	out := histories{planner.Histories{}, map[string]int{}, failed}
 	for _, h := range hosts {
 		switch a := facts.Get(planner.HistoryQuery(h)); a.Sight {
 		case remote.Seen:

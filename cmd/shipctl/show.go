@@ -84,11 +84,7 @@ func (c *cli) status(ctx context.Context, v values) error {
 	delete(failed, remote.Controller) // artifacts: status needs none
 	windows := planner.Judge(p.resources, facts, true)
 	if c.document() {
-		var unasked []view.Unasked
-		for _, host := range slices.Sorted(maps.Keys(failed)) {
-			unasked = append(unasked, view.Unasked{Machine: host, Why: failed[host].Error()})
-		}
-		if err := view.StatusDocument(c.out, p.config.Project, rows, windows, unasked); err != nil {
+		if err := view.StatusDocument(c.out, p.config.Project, rows, windows, unasked(failed)); err != nil {
 			return err
 		}
 	} else {
@@ -148,4 +144,11 @@ func (c *cli) graph(v values, plan string) (view.Graph, error) {
 		return view.Graph{}, err
 	}
 	return view.ResourceGraph(p.resources), nil
+}
+
+func unasked(failed map[string]error) (out []view.Unasked) {
+	for _, host := range slices.Sorted(maps.Keys(failed)) {
+		out = append(out, view.Unasked{Machine: host, Why: failed[host].Error()})
+	}
+	return out
 }

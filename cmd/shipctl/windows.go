@@ -235,8 +235,9 @@ type keeper struct {
 	ends  []func()
 }
 
+// keep does not end early: the script would go on without us, and hold after it was let go.
 func (k *keeper) keep(ctx context.Context, h providers.Hold, what remote.Call) error {
-	if err := k.g.call(ctx, k.s, h, what); err != nil || h.Renew <= 0 {
+	if err := k.g.call(context.WithoutCancel(ctx), k.s, h, what); err != nil || h.Renew <= 0 {
 		return err
 	}
 	over, ended := make(chan struct{}), make(chan struct{})

@@ -115,16 +115,17 @@ func (r *Run) split(a planner.Applied) bool {
 	})
 }
 
-// HistoryDocument writes runs for programs, oldest first.
-func HistoryDocument(out io.Writer, project string, runs []Run) error {
+// HistoryDocument writes runs for programs, oldest first. What a machine could not be asked is in unreachable, never left out.
+func HistoryDocument(out io.Writer, project string, runs []Run, failed []Unasked) error {
 	if runs == nil {
 		runs = []Run{}
 	}
 	return document(out, struct {
-		Format  string `json:"format_version"`
-		Project string `json:"project"`
-		Runs    []Run  `json:"runs"`
-	}{documentFormat, project, runs})
+		Format      string    `json:"format_version"`
+		Project     string    `json:"project"`
+		Runs        []Run     `json:"runs"`
+		Unreachable []Unasked `json:"unreachable"`
+	}{documentFormat, project, runs, append([]Unasked{}, failed...)})
 }
 
 // History prints runs, the newest first, a line for each thing that they were about.

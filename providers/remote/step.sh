@@ -42,34 +42,34 @@ __lease() {
 	exit 76
 }
 
-# __fed WORD...: a step that something is sent to reads it by way of a cat, which __watch can end: a sender that is frozen,
+# __fed WORD...: a step that something is sent to reads it by way of a dd, which __watch can end: a sender that is frozen,
 # or whose link is dead, closes nothing, and would keep the machine's lock. To the step the sending just breaks off.
 __fed() {
 	exec 6<&0
 	__feed | (
 		exec 6<&-
-		read -r __cat __start
+		read -r __reader __start
 		(__main "$@")
 		__status=$?
-		! proc_is "$__cat" "$__start" || kill "$__cat" # not all of it was wanted
-		[ "$__status" = 0 ] || __lease                # it may have failed because of that
+		! proc_is "$__reader" "$__start" || kill "$__reader" # not all of it was wanted
+		[ "$__status" = 0 ] || __lease                       # it may have failed because of that
 		exit "$__status"
 	)
 }
 
-# __feed: "pid start" of the cat, then what is on descriptor 6. Nothing here may hold the lock, or the pipe once cat is gone.
+# __feed: "pid start" of the reader, then what is on descriptor 6. Nothing here may hold the lock, or the pipe once it is gone.
 __feed() {
 	exec 9>&-
 	(
-		read -r __cat _ </proc/self/stat
-		printf '%s %s\n' "$__cat" "$(proc_start "$__cat")"
-		exec cat <&6 6<&-
+		read -r __reader _ </proc/self/stat
+		printf '%s %s\n' "$__reader" "$(proc_start "$__reader")"
+		exec dd bs=65536 <&6 6<&- 2>/dev/null
 	) &
-	__cat=$!
+	__reader=$!
 	exec </dev/null >/dev/null 2>&1 6<&-
-	__watch "$__cat" "$(proc_start "$__cat")" &
+	__watch "$__reader" "$(proc_start "$__reader")" &
 	__dog=$!
-	wait "$__cat"
+	wait "$__reader"
 	kill "$__dog"
 	wait "$__dog"
 }
