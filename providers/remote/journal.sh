@@ -19,10 +19,11 @@ keep() {
 	printf '%s\n' "$1" >>"$dir/history" && sync_path "$dir/history"
 }
 
-# run_of LINE: the run that an entry is of.
+# run_of LINE: the run that an entry is of; it is among the first things in it.
 run_of() {
-	rest=${1#*'"run":"'}
-	[ "$rest" = "$1" ] || printf '%s\n' "${rest%%'"'*}"
+	head=$(printf '%s\n' "$1" | cut -c 1-400)
+	rest=${head#*'"run":"'}
+	[ "$rest" = "$head" ] || printf '%s\n' "${rest%%'"'*}"
 }
 
 mkdir -p "$dir" || die "can't make $dir as $(id -un)"

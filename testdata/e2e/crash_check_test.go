@@ -24,7 +24,12 @@ func TestCrashTable(t *testing.T) {
 	if got := tb.unlike(doc); len(got) > 0 {
 		t.Errorf("less lost: %q", got)
 	}
-	last := crashes()[len(crashes())-1].name
+	tb.cells[step.name()][crashes()[len(crashes())-1].name] = outcome{"undone", 30}
+	if got := tb.unlike(doc); len(got) > 0 {
+		t.Errorf("a machine that was back too late: %q", got)
+	}
+	tb.cells[step.name()][crashes()[len(crashes())-1].name] = outcome{"done", 30}
+	last := crashes()[0].name
 	tb.cells[step.name()][last] = outcome{"undone", 0}
 	if got := tb.unlike(doc); len(got) != 1 || !strings.Contains(got[0], last+`: undone, documented is "done"`) {
 		t.Errorf("another outcome: %q", got)

@@ -815,7 +815,8 @@ func (tb *table) unlike(doc string) (wrong []string) {
 			if row := said[step.name()]; j < len(row) {
 				want, _, _ = strings.Cut(strings.Trim(row[j], " |\n"), ",")
 			}
-			if o.first != want {
+			// A machine that lost power is up again before the run's patience ends, or it is not.
+			if o.first != want && !(k.dead && (o.first == "undone" || o.first == "stopped")) {
 				wrong = append(wrong, fmt.Sprintf("%s, %s: %s, documented is %q", step.name(), k.name, o.first, want))
 			}
 		}
