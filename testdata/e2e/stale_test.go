@@ -68,7 +68,7 @@ func staleCases() []staleCase {
 			`app-1: release\.teatime: releases: \["1","3"\] → \["3"\]`, on("app-1", "mv /root/1 /srv/teatime/releases/1"),
 		},
 		{
-			"nginx", on("web-1", "systemctl restart nginx"),
+			"nginx", on("web-1", `systemctl restart nginx; until [ "$(pgrep -fc "[n]ginx: worker")" -ge "$(nproc)" ]; do sleep 0.02; done`),
 			`web-1: service\.teatime: nginx\.master: \d+ → \d+`, nil,
 		},
 		{
