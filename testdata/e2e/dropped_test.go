@@ -12,7 +12,7 @@ import (
 // is not stopped while it does, and the apply says who it is; once the machine is named again, it is switched like the other.
 func TestDroppedNginx(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, []string{"app-1", "web-1", "web-2"}, failing("systemd"))
+	s := newSite(t, []string{"app-1", "web-1", "web-2"}, abrupt("systemd"))
 	for _, w := range webs {
 		s.m(w).WriteSite(fleet.SiteVariable(include, "service_url"))
 	}

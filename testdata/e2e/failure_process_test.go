@@ -161,7 +161,7 @@ func TestIgnoresTerm(t *testing.T) {
 			app := s.m("app-1")
 			// The same program of the same user, which ignores TERM too, and is nobody's.
 			bystander := strings.TrimSpace(app.Exec(`setsid setpriv --reuid=teatime --regid=teatime --clear-groups /srv/teatime/releases/1/teatime --port=9999 --ignore-term --version=0 </dev/null >/dev/null 2>&1 & echo $!`))
-			s.write("main.hcl", failing(runner, "--orphan"))
+			s.write("main.hcl", abrupt(runner, "--orphan"))
 			stop := s.load(webs, "/?ms=300")
 			begin = time.Now()
 			out := s.deploy("2")
@@ -196,7 +196,7 @@ func TestStopWrapper(t *testing.T) {
 	t.Parallel()
 	for _, runner := range runners {
 		t.Run(runner, func(t *testing.T) {
-			hcl := strings.NewReplacer(`"./teatime", `, `"/usr/local/bin/wrapped", "./teatime", `, `grace = "2s"`, `grace = "20s"`).Replace(failing(runner))
+			hcl := strings.NewReplacer(`"./teatime", `, `"/usr/local/bin/wrapped", "./teatime", `, `grace = "2s"`, `grace = "20s"`).Replace(abrupt(runner))
 			s := newSite(t, []string{"app-1", "web-1", "web-2"}, hcl)
 			app := s.m("app-1")
 			app.WriteFile("/usr/local/bin/wrapped", wrapped, 0o755)

@@ -16,16 +16,20 @@ var webs = []string{"web-1", "web-2"}
 // runners are what each failure is tried with.
 var runners = []string{"systemd", "process"}
 
-// failing is S1's configuration with short times, so that a failure is over soon.
+// abrupt is S1's configuration with a short grace.
+func abrupt(runner string, flags ...string) string {
+	return service(`variable = "service_url"`, program(flags...)+fmt.Sprintf("\n  runner = %q\n  stop {\n    grace = \"2s\"\n  }", runner))
+}
+
+// failing is abrupt for a program that is not to become healthy: its deadline is soon over.
 func failing(runner string, flags ...string) string {
-	more := program(flags...) + fmt.Sprintf("\n  runner = %q\n  stop {\n    grace = \"2s\"\n  }", runner)
-	return strings.Replace(service(`variable = "service_url"`, more), `deadline    = "20s"`, `deadline    = "4s"`, 1)
+	return strings.Replace(abrupt(runner, flags...), `deadline    = "20s"`, `deadline    = "4s"`, 1)
 }
 
 // s1 is S1 with version 1 deployed and serving.
 func s1(t *testing.T, runner string, flags ...string) *site {
 	t.Helper()
-	s := newSite(t, []string{"app-1", "web-1", "web-2"}, failing(runner, flags...))
+	s := newSite(t, []string{"app-1", "web-1", "web-2"}, abrupt(runner, flags...))
 	for _, w := range webs {
 		s.m(w).WriteSite(fleet.SiteVariable(include, "service_url"))
 	}
@@ -54,16 +58,23 @@ type ran struct {
 
 // between runs a line of shell on a machine right after the step with that verb, before the next one can begin: it
 // waits for the step and then for the machine's step lock, which the step holds to its end. What it starts must not
-// inherit the lock (9>&-).
+// inherit the lock (9>&-). A step that never came in a test that failed is not waited for in the next one.
 func (s *site) between(machine, verb, line string) <-chan ran {
 	s.t.Helper()
 	const state = "/var/lib/shipctl"
 	m := s.m(machine)
-	m.Exec("mkdir -p " + state + " && rm -f " + state + "/step.holder && touch " + state + "/step.lock")
-	done := make(chan ran, 1)
+	m.Exec("mkdir -p " + state + " && rm -f /tmp/between.over " + state + "/step.holder && touch " + state + "/step.lock")
+	done, over := make(chan ran, 1), make(chan struct{})
+	s.t.Cleanup(func() {
+		if s.t.Failed() {
+			_, _ = m.Try("touch /tmp/between.over")
+			<-over
+		}
+	})
 	go func() {
+		defer close(over)
 		out, err := m.Try(fmt.Sprintf(`n=0
-until grep -q '/%s$' %s/step.holder 2>/dev/null; do n=$((n+1)); [ $n -lt 3000 ] || exit 3; sleep 0.01; done
+until grep -q '/%s$' %s/step.holder 2>/dev/null; do n=$((n+1)); [ $n -lt 3000 ] && [ ! -e /tmp/between.over ] || exit 3; sleep 0.01; done
 exec 9>>%s/step.lock
 flock 9
 %s`, verb, state, state, line))

@@ -35,7 +35,7 @@ func TestNeverHealthy(t *testing.T) {
 			if at := strings.TrimSpace(s.m("app-1").Exec("readlink /srv/teatime/current")); !strings.HasSuffix(at, "/1") {
 				t.Errorf("current is %s", at)
 			}
-			s.write("main.hcl", failing(runner))
+			s.write("main.hcl", abrupt(runner))
 			s.settled("1")
 		})
 	}
@@ -82,7 +82,7 @@ func TestCrashBeforeSwitch(t *testing.T) {
 				s.await(two)
 				s.has(out, `app-1 .*confirm that green still runs … failed`, `green \(release 2\) ended after it was healthy: pid \d+ is gone`)
 			})
-			s.write("main.hcl", failing(runner))
+			s.write("main.hcl", abrupt(runner))
 			if runner == "systemd" {
 				t.Run("before the switch, and is up again", func(t *testing.T) {
 					s := s.with(t)
@@ -103,7 +103,7 @@ func TestCrashBeforeSwitch(t *testing.T) {
 					t.Errorf("%s: nginx was\n%s\nand is\n%s", w, before[w], now)
 				}
 			}
-			s.write("main.hcl", failing(runner))
+			s.write("main.hcl", abrupt(runner))
 			s.settled("1")
 		})
 	}
@@ -153,7 +153,7 @@ until grep -q listening /tmp/squat.log; do sleep 0.02; done; echo $!`
 			}
 			s.m("app-1").Try("kill -9 " + pid)
 			s.idle("green", 8082)
-			s.write("main.hcl", failing("systemd"))
+			s.write("main.hcl", abrupt("systemd"))
 			s.settled("1")
 		})
 	}

@@ -43,7 +43,7 @@ echo "set \$service_url http://$1:$2;" >`+include+`
 func TestMigration(t *testing.T) {
 	for _, runner := range runners {
 		t.Run(runner, func(t *testing.T) {
-			s := newSite(t, []string{"app-1", "web-1", "web-2"}, failing(runner, "--boot=500ms"))
+			s := newSite(t, []string{"app-1", "web-1", "web-2"}, abrupt(runner, "--boot=500ms"))
 			old := byHand(s)
 			start := strings.TrimSpace(s.m("app-1").Exec("awk '{ print $22 }' /proc/" + old + "/stat"))
 			out := s.fails(1, "plan", "-var", "version=1")
@@ -71,7 +71,7 @@ func TestMigration(t *testing.T) {
 		})
 	}
 	t.Run("in somebody else's unit", func(t *testing.T) {
-		s := newSite(t, []string{"app-1", "web-1", "web-2"}, failing("systemd"))
+		s := newSite(t, []string{"app-1", "web-1", "web-2"}, abrupt("systemd"))
 		byHand(s)
 		app := s.m("app-1")
 		app.Exec("kill $(pidof teatime); while pidof teatime; do sleep 0.1; done; rm /tmp/teatime.log")
@@ -87,7 +87,7 @@ func TestMigration(t *testing.T) {
 		s.settled("1")
 	})
 	t.Run("its own unit", func(t *testing.T) {
-		s := newSite(t, []string{"app-1", "web-1", "web-2"}, failing("systemd"))
+		s := newSite(t, []string{"app-1", "web-1", "web-2"}, abrupt("systemd"))
 		byHand(s)
 		app := s.m("app-1")
 		app.Exec("kill $(pidof teatime); while pidof teatime; do sleep 0.1; done")

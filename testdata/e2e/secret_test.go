@@ -169,7 +169,7 @@ func (s *vault) disks(allowed ...string) {
 
 // secretive is S1's configuration with a sensitive variable in the program's environment.
 func secretive(runner string) string {
-	hcl := failing(runner)
+	hcl := abrupt(runner)
 	hcl = strings.Replace(hcl, "\nrelease \"teatime\"", "\nvariable \"token\" {\n  type      = string\n  sensitive = true\n}\n\nrelease \"teatime\"", 1)
 	return strings.Replace(hcl, "  release = release.teatime\n", "  release = release.teatime\n  env     = { TOKEN = var.token }\n", 1)
 }
@@ -324,7 +324,7 @@ func (s *vault) spill(runner string) {
 // TestSavedPlan: a plan file is applied once, and only to what it was made for.
 func TestSavedPlan(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, []string{"app-1", "web-1", "web-2"}, failing("systemd"))
+	s := newSite(t, []string{"app-1", "web-1", "web-2"}, abrupt("systemd"))
 	for _, w := range webs {
 		s.m(w).WriteSite(fleet.SiteVariable(include, "service_url"))
 	}
