@@ -305,6 +305,15 @@ func (d *decoder) convert(name string, a *hcl.Attribute, v cty.Value, into refle
 func wrongType(name string, e hcl.Expression, v cty.Value, want cty.Type, err error) *hcl.Diagnostic {
 	at, hint := e.Range(), ""
 	text := fmt.Sprintf("%q is %s, and this is %s: %s", name, describe(want), article(v.Type()), err)
+	if given := v.Type(); (want.IsListType() || want.IsSetType()) && !given.IsTupleType() && !given.IsCollectionType() {
+		text = fmt.Sprintf("%q is %s, and this is %s", name, describe(want), article(v.Type()))
+		if _, err := convert.Convert(v, want.ElementType()); err == nil {
+			hint = " A list is written in brackets, one of a single element too: [ … ]."
+		}
+	}
+	if want == cty.Number && v.Type() == cty.Number {
+		text = fmt.Sprintf("%q is a whole number, and this one is not", name)
+	}
 	if n := native(e); n != nil {
 		if inner, part, of := culprit(n, v, want); inner != n {
 			at, v = inner.Range(), part
@@ -313,7 +322,7 @@ func wrongType(name string, e hcl.Expression, v cty.Value, want cty.Type, err er
 		}
 	}
 	if isReference(want) && v.Type() == cty.String {
-		hint = " A reference is written without quotes."
+		hint += " A reference is written without quotes."
 	}
 	return fail(at, "Wrong type", "%s.%s", text, hint)
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -114,6 +115,28 @@ func discreet(diags hcl.Diagnostics, e hcl.Expression, ctx *hcl.EvalContext) hcl
 		}
 		if made || strings.Contains(d.Summary, "function") || mentions(d.Detail, secrets) {
 			d.Detail = "The details are not shown: the expression uses a sensitive value."
+		}
+	}
+	return diags
+}
+
+// spelled adds the attribute that was meant where an object has none of the name that was written.
+func spelled(diags hcl.Diagnostics) hcl.Diagnostics {
+	for _, d := range diags {
+		e, is := d.Expression.(*hclsyntax.ScopeTraversalExpr)
+		if !is || d.Summary != "Unsupported attribute" || d.EvalContext == nil {
+			continue
+		}
+		for i := 1; i < len(e.Traversal); i++ {
+			attr, is := e.Traversal[i].(hcl.TraverseAttr)
+			v, ds := e.Traversal[:i].TraverseAbs(d.EvalContext)
+			if !is || ds.HasErrors() || v.IsMarked() || !v.Type().IsObjectType() {
+				break
+			}
+			if !v.Type().HasAttribute(attr.Name) {
+				d.Detail += suggest(attr.Name, sorted(slices.Collect(maps.Keys(v.Type().AttributeTypes()))))
+				break
+			}
 		}
 	}
 	return diags

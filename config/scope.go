@@ -147,7 +147,7 @@ func (s *scope) valueIn(e hcl.Expression, ctx *hcl.EvalContext, local map[string
 	}
 	v, diags := e.Value(ctx)
 	if diags.HasErrors() {
-		return cty.DynamicVal, widen(discreet(diags, e, ctx), e)
+		return cty.DynamicVal, widen(discreet(spelled(diags), e, ctx), e)
 	}
 	return v, nil
 }

@@ -59,6 +59,11 @@ func readDeclaration(name string, b *hclsyntax.Block) (*declaration, hcl.Diagnos
 	attrs := b.Body.Attributes
 	if a := attrs["type"]; a != nil {
 		t, defaults, ds := typeexpr.TypeConstraintWithDefaults(a.Expr)
+		for _, wrong := range ds {
+			if kind := hcl.ExprAsKeyword(a.Expr); kind != "" {
+				wrong.Detail += suggest(kind, []string{"string", "number", "bool", "any", "list", "set", "map", "object", "tuple"})
+			}
+		}
 		diags = append(diags, ds...)
 		if !ds.HasErrors() {
 			d.Type, d.defaults, d.typed = t, defaults, true

@@ -96,8 +96,8 @@ func expected(rs []providers.Resource, gate config.Ref, rec Records) time.Durati
 }
 
 // AskGates puts the questions of gates, and asks the machines of what they guard for their records too: how long a
-// deployment takes is there.
-func AskGates(ctx context.Context, rs, gates []providers.Resource, dial Dial) remote.Facts {
+// deployment takes is there. Who could not be asked says so in the facts too.
+func AskGates(ctx context.Context, rs, gates []providers.Resource, dial Dial) (remote.Facts, map[string]error) {
 	asked := questions(gates)
 	for _, g := range gates {
 		for _, r := range guarded(rs, g.Ref) {
@@ -109,8 +109,8 @@ func AskGates(ctx context.Context, rs, gates []providers.Resource, dial Dial) re
 		}
 	}
 	facts := remote.Facts{}
-	askAll(ctx, asked, facts, dial) // who could not be asked says so in the facts
-	return facts
+	failed := askAll(ctx, asked, facts, dial)
+	return facts, failed
 }
 
 // guarded are the resources that name a gate, and those that are deployed with them.
@@ -134,7 +134,7 @@ func JudgeNow(ctx context.Context, rs []providers.Resource, refs []config.Ref, d
 	gates := Gates(rs, refs)
 	var facts remote.Facts
 	if begin {
-		facts = AskGates(ctx, rs, gates, dial)
+		facts, _ = AskGates(ctx, rs, gates, dial)
 	} else {
 		facts, _ = Ask(ctx, gates, dial)
 	}

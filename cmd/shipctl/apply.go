@@ -107,7 +107,7 @@ func (c *cli) canAsk(a applyArgs, command, instead string) error {
 func (c *cli) carryOut(ctx context.Context, m *made, a applyArgs) error {
 	v := c.view(a.compact)
 	v.Plan(m.plan)
-	if err := c.sound(m, false); err != nil {
+	if err := c.sound(m, ""); err != nil {
 		return err
 	}
 	w := c.patience(a)
@@ -187,7 +187,7 @@ func (c *cli) again(m *made, v view.View) error {
 	p.Targets, p.TakeOver, p.ClearHold = was.Targets, was.TakeOver, was.ClearHold
 	fmt.Fprintln(c.err, "The machines have changed since: planned again.")
 	v.Plan(p)
-	return c.sound(m, false)
+	return c.sound(m, "")
 }
 
 func stale(was, now *planner.Plan) error {

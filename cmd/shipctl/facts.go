@@ -29,6 +29,9 @@ func (c *cli) factsCommand() *cobra.Command {
 		if out == "" {
 			return errors.New("facts needs -out=FILE")
 		}
+		if err := writable("-out", out); err != nil {
+			return err
+		}
 		m, err := c.make(cmd.Context(), planning{values: a, parallelism: 1})
 		if err != nil {
 			return err

@@ -7,6 +7,21 @@ import (
 	"path/filepath"
 )
 
+// writable refuses a file of a flag's whose directory is not there, before the work is done that it is to hold.
+func writable(flag, file string) error {
+	if file == "" {
+		return nil
+	}
+	info, err := os.Stat(filepath.Dir(file))
+	if err == nil && !info.IsDir() {
+		err = fmt.Errorf("%s is no directory", filepath.Dir(file))
+	}
+	if err != nil {
+		return fmt.Errorf("%s=%s: %w", flag, file, err)
+	}
+	return nil
+}
+
 // writeFile replaces a file in one step: a reader sees the old content or the new one, also after a crash.
 func writeFile(path string, mode os.FileMode, write func(io.Writer) error) (err error) {
 	dir := filepath.Dir(path)

@@ -121,6 +121,10 @@ func chosen(rs []providers.Resource, names []string) ([]config.Ref, error) {
 func answering(ask func(context.Context) []planner.Window) http.Handler {
 	turn := make(chan struct{}, 1)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/" {
+			http.Error(w, "there is only /: all windows that were named when this was started", http.StatusNotFound)
+			return
+		}
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
 			w.Header().Set("Allow", "GET, HEAD")
 			http.Error(w, "GET or HEAD", http.StatusMethodNotAllowed)

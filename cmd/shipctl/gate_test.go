@@ -19,15 +19,18 @@ func TestGateAfterPanic(t *testing.T) {
 		}
 		return nil
 	})
-	get := func() (w *httptest.ResponseRecorder) {
+	get := func(path string) (w *httptest.ResponseRecorder) {
 		w = httptest.NewRecorder()
 		defer func() { _ = recover() }() // as net/http does
-		h.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil))
+		h.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil))
 		return w
 	}
-	get()
+	if w := get("/nope"); w.Code != http.StatusNotFound || asked != 0 {
+		t.Errorf("/nope: status %d after %d questions", w.Code, asked)
+	}
+	get("/")
 	done := make(chan int, 1)
-	go func() { done <- get().Code }()
+	go func() { done <- get("/").Code }()
 	select {
 	case code := <-done:
 		if code != http.StatusOK || asked != 2 {

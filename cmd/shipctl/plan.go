@@ -107,6 +107,9 @@ func (c *cli) plan(ctx context.Context, a planArgs) error {
 	if err := a.check(); err != nil {
 		return err
 	}
+	if err := errors.Join(writable("-out", a.out), writable("-markdown", a.markdown)); err != nil {
+		return err
+	}
 	if a.facts != "" {
 		var err error
 		if a.known, err = readFacts(a.facts); err != nil {
@@ -125,7 +128,7 @@ func (c *cli) plan(ctx context.Context, a planArgs) error {
 			return err
 		}
 	}
-	if err := c.sound(made, a.out != ""); err != nil {
+	if err := c.sound(made, a.out); err != nil {
 		return err
 	}
 	if err := c.save(a, made); err != nil {
@@ -173,8 +176,8 @@ func (c *cli) header(p *planner.Plan, o config.Options, from *project, a plannin
 	return nil
 }
 
-// sound refuses a plan that can't be applied, once it has been shown.
-func (c *cli) sound(m *made, saving bool) error {
+// sound refuses a plan that can't be applied, once it has been shown, and so is not saved to a file.
+func (c *cli) sound(m *made, file string) error {
 	diags := unreachable(m.missed())
 	problems := m.plan.Problems()
 	if len(problems)+len(diags) == 0 {
@@ -191,8 +194,8 @@ func (c *cli) sound(m *made, saving bool) error {
 	default:
 		why = append(why, fmt.Sprintf("%d of its changes can't be made: the lines with \"!\" say why.", n))
 	}
-	if saving {
-		why = append(why, "No plan file was written.")
+	if file != "" {
+		why = append(why, "No plan file was written"+older(file)+".")
 	}
 	if apart := m.plan.Apart(); len(apart) > 0 && !m.how.prune && !m.how.destroy && m.how.command == "apply" {
 		hint := "\n\nWhat has nothing to do with that can be applied on its own:"
@@ -203,6 +206,14 @@ func (c *cli) sound(m *made, saving bool) error {
 	}
 	diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "This plan can't be applied", Detail: strings.ReplaceAll(strings.Join(why, " "), " \n", "\n")})
 	return diagnosed{diags: diags}
+}
+
+// older says that there is a plan file, which is not this plan's.
+func older(file string) string {
+	if _, err := os.Lstat(file); err != nil {
+		return ""
+	}
+	return ", and " + file + " is that of an earlier plan"
 }
 
 // missed are the machines that could not be asked, those apart that only a window looks at: it is closed then.

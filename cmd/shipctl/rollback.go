@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -64,6 +65,9 @@ func (c *cli) rollback(ctx context.Context, a rollbackArgs) error {
 	if err != nil {
 		return err
 	}
+	if err := writable("-out", a.out); err != nil {
+		return err
+	}
 	if a.out == "" {
 		if err := c.canAsk(a.applyArgs, "rollback", "-out=FILE (a plan for apply)"); err != nil {
 			return err
@@ -89,7 +93,7 @@ func (c *cli) rollback(ctx context.Context, a rollbackArgs) error {
 		return c.carryOut(ctx, m, a.applyArgs)
 	}
 	c.view(a.compact).Plan(m.plan)
-	if err := c.sound(m, true); err != nil {
+	if err := c.sound(m, a.out); err != nil {
 		return err
 	}
 	return c.save(planArgs{planning: a.planning, out: a.out}, m)
@@ -120,6 +124,8 @@ func toRollBack(rs []providers.Resource, what string) (config.Ref, error) {
 		names = append(names, r.String())
 	}
 	switch {
+	case len(can) == 0:
+		return config.Ref{}, errors.New("the configuration has nothing that can be rolled back: no release, service or batch")
 	case what != "":
 		return config.Ref{}, fmt.Errorf("%s can't be rolled back: the configuration has %s", what, strings.Join(names, ", "))
 	case len(can) != 1:

@@ -335,14 +335,18 @@ func (c *cli) closings(ctx context.Context, p preview) error {
 	}
 	defer s.close()
 	gates := planner.Gates(from.resources, nil)
-	facts := planner.AskGates(ctx, from.resources, gates, s.dial)
+	facts, failed := planner.AskGates(ctx, from.resources, gates, s.dial)
 	var all []planner.Closing
 	for _, g := range gates {
 		all = append(all, planner.Closings(from.resources, g, facts, p.count)...)
 	}
 	if c.document() {
-		return view.ClosingsDocument(c.out, all)
+		err = view.ClosingsDocument(c.out, all, unasked(failed))
+	} else {
+		c.text(c.out).Closings(all)
 	}
-	c.text(c.out).Closings(all)
-	return ctx.Err()
+	if err = errors.Join(err, ctx.Err()); err == nil && len(failed) > 0 {
+		return diagnosed{diags: unreachable(failed)}
+	}
+	return err
 }

@@ -68,12 +68,25 @@ func resourceOf(a providers.Addr) jsonResource {
 // streamed: documents say no-op where streams say noop.
 func streamed(action string) string { return strings.ReplaceAll(action, "-", "") }
 
+// announced is a change; what can't be planned has a problem, and nobody knows what would be done.
+func announced(c providers.Change) (message string, change fields) {
+	change = fields{"resource": resourceOf(c.Addr), "action": streamed(c.Action), "summary": line(strings.ReplaceAll(c.Line, "\n", "; "))}
+	if c.Problem == "" {
+		return fmt.Sprintf("%s: Plan to %s", c.Addr, c.Action), change
+	}
+	change["problem"] = line(strings.ReplaceAll(c.Problem, "\n", "; "))
+	if len(c.Steps) == 0 {
+		change["action"] = "unknown"
+	}
+	return fmt.Sprintf("%s: can't be planned", c.Addr), change
+}
+
 // Plan implements View.
 func (s Stream) Plan(p *planner.Plan) {
 	for _, g := range groups(p) {
 		for _, c := range g {
-			more := fields{"change": fields{"resource": resourceOf(c.Addr), "action": streamed(c.Action), "summary": line(strings.ReplaceAll(c.Line, "\n", "; "))}}
-			s.emit("info", "planned_change", fmt.Sprintf("%s: Plan to %s", c.Addr, c.Action), more)
+			message, change := announced(c)
+			s.emit("info", "planned_change", message, fields{"change": change})
 		}
 	}
 	for i, st := range steps(p) {

@@ -151,8 +151,8 @@ func (t Text) Closings(all []planner.Closing) {
 	}
 }
 
-// ClosingsDocument writes the same as JSON.
-func ClosingsDocument(out io.Writer, all []planner.Closing) error {
+// ClosingsDocument writes the same as JSON, and which machines gave no answers.
+func ClosingsDocument(out io.Writer, all []planner.Closing, failed []Unasked) error {
 	closings := []fields{}
 	for _, c := range all {
 		f := fields{"addr": c.Ref.String(), "why": c.Why}
@@ -164,5 +164,5 @@ func ClosingsDocument(out io.Writer, all []planner.Closing) error {
 		}
 		closings = append(closings, f)
 	}
-	return document(out, fields{"format_version": documentFormat, "closings": closings})
+	return document(out, fields{"format_version": documentFormat, "closings": closings, "unreachable": append([]Unasked{}, failed...)})
 }

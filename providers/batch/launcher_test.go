@@ -724,7 +724,7 @@ func TestMarksOfAService(t *testing.T) {
 		}
 		for _, x := range []int{p.cmd.Process.Pid, pid} {
 			env, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", x))
-			if err != nil || bytes.Contains(env, []byte("SHIPCTL=")) || bytes.Contains(env, []byte("SHIPCTL_SLOT=")) {
+			if err != nil || bytes.Contains(env, []byte("SHIPCTL=")) || bytes.Contains(env, []byte("SHIPCTL_SLOT=")) || !bytes.Contains(env, []byte("SHIPCTL_JOB=job\x00")) {
 				t.Errorf("process %d (the launcher is %d): %q %v", x, p.cmd.Process.Pid, env, err)
 			}
 		}

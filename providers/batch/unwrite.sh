@@ -33,7 +33,9 @@ while [ $# -ge 3 ]; do
 		rm -f "$s.from" "$s.before" "$s.before.env" "$s.prev.by"
 		continue
 	fi
-	back env wrote
+	back wrote
+	# Secrets are there for as long as a launcher is that reads them.
+	[ ! -f "$s.prev.env" ] || back env
 	# A launcher that was not in force goes behind the command that was; any other comes before it is let go of.
 	[ "$(cat "$s.prev.from" 2>/dev/null)" != "$current" ] || back before.env before from
 	if [ "$now" = "$before" ]; then
@@ -46,7 +48,7 @@ while [ $# -ge 3 ]; do
 		mv -fT "$s.prev" "$name" || die "could not put back $PWD/$name"
 		printf 'put back %s\n' "$name"
 	fi
-	back from before before.env
+	back env from before before.env
 	rm -f "$s.prev.by"
 	sync_path .
 done

@@ -52,7 +52,7 @@ look_processes() {
 # the pidfile. The change time is what nobody sets, and a file that was moved here has.
 look_changes() {
 	TIMES=
-	if shared && [ "$NGINX_AT" = "$MPID:$MSTART" ] && [ -n "$NGINX_TREES" ]; then TIMES=$NGINX_TIMES; fi
+	if shared && [ "$NGINX_AT" = "$MPID:$MSTART" ]; then TIMES=$NGINX_TIMES; fi
 	[ -z "$TIMES" ] || return 0
 	_ifs=$IFS
 	IFS=$NL

@@ -6,7 +6,7 @@
 #   NGINX_BUILT  what installed finds out, a line each
 #   NGINX_AT     the master as "PID:START", "" while it does not run
 #   NGINX_TREES  what tree_awk says of its whole configuration for each route
-#   NGINX_TIMES  "ctime mtime path" of all that
+#   NGINX_TIMES  "ctime mtime path" of all that, "" where its files are not known
 #   NGINX_EPOCH  when the machine was started, in seconds since 1970
 if [ "$1" = each ]; then
 	shift
@@ -78,11 +78,13 @@ if [ "$n" -ge 6 ]; then
 		"config /"*) n=1 && set -- "$@" "${l#config }" ;;
 		esac
 	done
-	NGINX_TIMES=$(stat -c '%Z %Y %n' -- "$@" 2>/dev/null)
-	f=$#
-	for l in "$@"; do [ ! -L "$l" ] || set -- "$@" "$l"; done
-	shift "$f"
-	[ $# = 0 ] || NGINX_TIMES=$NGINX_TIMES$NL$(stat -L -c '%Z %Y %n' -- "$@" 2>/dev/null)
+	if [ "$n" = 1 ]; then
+		NGINX_TIMES=$(stat -c '%Z %Y %n' -- "$@" 2>/dev/null)
+		f=$#
+		for l in "$@"; do [ ! -L "$l" ] || set -- "$@" "$l"; done
+		shift "$f"
+		[ $# = 0 ] || NGINX_TIMES=$NGINX_TIMES$NL$(stat -L -c '%Z %Y %n' -- "$@" 2>/dev/null)
+	fi
 fi
 set +f
 IFS=$_ifs

@@ -244,7 +244,12 @@ func stream(write writer) io.ReadCloser {
 	p := piped{PipeReader: r, done: make(chan struct{})}
 	go func() {
 		defer close(p.done)
-		w.CloseWithError(write(w)) // nil is io.EOF for the reader
+		var err error
+		func() {
+			defer remote.Caught(&err)
+			err = write(w)
+		}()
+		w.CloseWithError(err) // nil is io.EOF for the reader
 	}()
 	return p
 }

@@ -51,6 +51,8 @@ if [ -e "$file" ]; then
 fi
 boot=$(cat /proc/sys/kernel/random/boot_id)
 now=$(now_ms)
+# What this machine was writing when it died: a run that goes on then takes no lease anew.
+[ "$has_boot" = "$boot" ] || rm -f "$file".shipctl-*
 
 live() { [ -n "$has_id" ] && [ "$has_boot" = "$boot" ] && [ "$has_until" -gt "$now" ]; }
 describe() {

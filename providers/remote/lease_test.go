@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -92,6 +93,27 @@ func TestLeaseScript(t *testing.T) {
 				t.Fatal("a step of a run that was unlocked is not refused")
 			}
 			want("acquire", "four", "60000", "5", 0)
+			// The machine died while it wrote the lease, and the run goes on.
+			torn := filepath.Join(state, "projects", remotetest.Project, "lease.shipctl-123")
+			for _, boot := range []string{"", "another"} {
+				if err := os.WriteFile(torn, []byte("epoch"), 0o600); err != nil {
+					t.Fatal(err)
+				}
+				raw, err := os.ReadFile(filepath.Join(filepath.Dir(torn), "lease"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if boot != "" {
+					raw = regexp.MustCompile("(?m)^boot .*$").ReplaceAll(raw, []byte("boot "+boot))
+				}
+				if err := os.WriteFile(filepath.Join(filepath.Dir(torn), "lease"), raw, 0o600); err != nil {
+					t.Fatal(err)
+				}
+				want("renew", "four", "60000", "", 0)
+				if _, err := os.Stat(torn); errors.Is(err, os.ErrNotExist) != (boot != "") {
+					t.Errorf("boot %q: %v", boot, err)
+				}
+			}
 			if err := os.WriteFile(filepath.Join(state, "projects", remotetest.Project, "lease"), []byte("epoch x\n"), 0o600); err != nil {
 				t.Fatal(err)
 			}

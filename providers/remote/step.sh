@@ -121,6 +121,17 @@ once() {
 	return "$__was"
 }
 
+# as_user USER: as is what runs a command as USER, "" where that is who we are.
+as_user() {
+	as=''
+	if [ -z "$1" ] || [ "$1" = "$(id -un)" ]; then return 0; fi
+	[ "$(id -u)" = 0 ] || die "only root can run a program as $1: set sudo = true for this host, or drop run_as."
+	__group=$(id -g "$1" 2>/dev/null) || die "there is no user $1 on this machine: create it (useradd --system $1), or change run_as."
+	have setpriv || die "setpriv is not on this machine: install util-linux."
+	as="setpriv --reuid=$1 --regid=$__group --init-groups"
+	$as true 2>/dev/null || die "this machine's setpriv can't run a program as $1, as busybox's can't: install util-linux."
+}
+
 # command_in DIR NAME USER SECONDS WORD...: runs a command in a directory, as USER ("": as we are), with PATH, HOME and
 # what $INPUT says (NAME=value a line) as its environment, and nothing else. Its last lines are shown. What it leaves
 # running must not keep us waiting, so they go by way of a file, which has no name any more when it is written.
@@ -128,13 +139,9 @@ command_in() {
 	__dir=$1 __name=$2 __user=$3 __limit=$4
 	shift 4
 	have timeout || die "timeout is not on this machine: install coreutils."
-	__as='' __home=${HOME:-/}
-	if [ -n "$__user" ] && [ "$__user" != "$(id -un)" ]; then
-		[ "$(id -u)" = 0 ] || die "only root can run a command as $__user: set sudo = true for this host, or drop run_as."
-		__group=$(id -g "$__user" 2>/dev/null) || die "there is no user $__user on this machine"
-		__as="setpriv --reuid=$__user --regid=$__group --init-groups"
-		__home=$(getent passwd "$__user" 2>/dev/null | cut -d: -f6)
-	fi
+	as_user "$__user"
+	__home=${HOME:-/}
+	[ -z "$as" ] || __home=$(getent passwd "$__user" 2>/dev/null | cut -d: -f6)
 	cd "$__dir" || die "can't change into $__dir"
 	__out=$STATE/projects/$PROJECT/.output-$$
 	(umask 077 && : >"$__out") || die "can't write $__out"
@@ -143,7 +150,7 @@ command_in() {
 	rm -f "$__out"
 	__since=$(now_ms)
 	# shellcheck disable=SC2016,SC2086
-	printf '%s\n' "$INPUT" | env -i PATH="$PATH" HOME="${__home:-/}" timeout -k 10 "$__limit" $__as sh -c '
+	printf '%s\n' "$INPUT" | env -i PATH="$PATH" HOME="${__home:-/}" timeout -k 10 "$__limit" $as sh -c '
 		while IFS= read -r line; do [ -z "$line" ] || export "$line"; done
 		exec "$@" </dev/null' sh "$@" >&7 2>&1 7>&- 8<&- 9>&-
 	__status=$?

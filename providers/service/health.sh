@@ -57,7 +57,7 @@ gone() {
 	fi
 }
 
-[ "$kind" != exec ] || as_user
+[ "$kind" != exec ] || as_user "$user"
 begin=$(now_ms)
 since='' healthy_who='' answers=''
 pause=$(awk -v ms="$interval" 'BEGIN { printf "%.2f", ms / 1000 }')

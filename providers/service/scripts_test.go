@@ -317,6 +317,48 @@ func TestHiddenEnvironment(t *testing.T) {
 	})
 }
 
+// TestJobOfAHiddenService: a job that a program without a marker started by a launcher is not stopped with it; what else it
+// started is.
+func TestJobOfAHiddenService(t *testing.T) {
+	eachShell(t, func(t *testing.T, b *bench) {
+		const line = `env -u SHIPCTL -u SHIPCTL_SLOT SHIPCTL_JOB=job sleep 61 & echo $! >job
+env -u SHIPCTL -u SHIPCTL_SLOT sleep 61 & echo $! >child
+exec "$@"`
+		if _, err := b.run("", "sh", "-c", line, "sh", "./teatime", "-port="+strconv.Itoa(b.port), "-hide-env"); err != nil {
+			t.Fatal(err)
+		}
+		if out, err := b.health(10*time.Second, "^green$"); err != nil {
+			t.Fatalf("%q, %v", out, err)
+		}
+		pid := func(name string) int {
+			text, err := os.ReadFile(filepath.Join(b.dir, name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			n, err := strconv.Atoi(strings.TrimSpace(string(text)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return n
+		}
+		job, child := pid("job"), pid("child")
+		defer func() { _ = syscall.Kill(job, syscall.SIGKILL) }()
+		if out, err := b.stop(5 * time.Second); err != nil || !strings.Contains(out, "stopped") {
+			t.Errorf("stop: %q, %v", out, err)
+		}
+		runs := func(pid int) bool {
+			text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+			return bytes.Contains(text, []byte("(sleep)")) && !bytes.Contains(text, []byte("(sleep) Z"))
+		}
+		if !runs(job) {
+			t.Error("the job was stopped with the service")
+		}
+		if runs(child) {
+			t.Error("what the service started otherwise still runs")
+		}
+	})
+}
+
 // TestStopUnrecognised: a slot whose port is held by a program without a marker is not called stopped.
 func TestStopUnrecognised(t *testing.T) {
 	eachShell(t, func(t *testing.T, b *bench) {

@@ -204,25 +204,34 @@ while n < 100000 or not os.path.exists("/tmp/stop"):
 print("good", n)
 `
 
-// TestCurrentOnMachine: current is there and a release in each of 100,000 reads during 50 deployments.
+// TestCurrentOnMachine: current is there and a release in each of 100,000 reads during 50 deployments, on a machine whose
+// tools are GNU's and on one whose shell and tools are busybox's.
 func TestCurrentOnMachine(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, []string{"web-1"}, siteAlone("build/site-${coalesce(var.version, \"live\")}", ""))
-	m := s.m("web-1")
+	s := newSite(t, webs, siteAlone("build/site-${coalesce(var.version, \"live\")}", ""))
+	s.m("web-2").Exec("mkdir -p /usr/local/bin && busybox --install -s /usr/local/bin")
+	if out, err := s.m("web-2").SSH("deploy", "sudo -n sh -c 'readlink -f $(command -v sh) $(command -v mv) $(command -v ln)'"); err != nil || strings.Count(out, "/busybox\n") != 3 {
+		t.Fatalf("web-2's tools are not busybox's: %q, %v", out, err)
+	}
 	for _, v := range []string{"1", "2"} {
 		s.page(v)
 		s.deploy(v)
 	}
-	m.WriteFile("/tmp/reader.py", reader, 0o644)
-	m.Exec("nohup sh -c 'python3 /tmp/reader.py >/tmp/said.part 2>&1; mv /tmp/said.part /tmp/said' >/dev/null 2>&1 </dev/null &")
+	for _, w := range webs {
+		s.m(w).WriteFile("/tmp/reader.py", reader, 0o644)
+		s.m(w).Exec("nohup sh -c 'python3 /tmp/reader.py >/tmp/said.part 2>&1; mv /tmp/said.part /tmp/said' >/dev/null 2>&1 </dev/null &")
+	}
 	for i := range 50 {
 		s.deploy(fmt.Sprint(1 + i%2))
 	}
-	m.Exec("touch /tmp/stop")
-	said := awaitFile(t, m, "/tmp/said", time.Minute)
-	t.Log(said)
-	if !strings.HasPrefix(said, "good ") {
-		t.Error(said)
+	for _, w := range webs {
+		m := s.m(w)
+		m.Exec("touch /tmp/stop")
+		said := awaitFile(t, m, "/tmp/said", time.Minute)
+		t.Log(w, said)
+		if !strings.HasPrefix(said, "good ") {
+			t.Error(w, said)
+		}
 	}
 }
 

@@ -1,4 +1,4 @@
 service "x" {
   tags = "a"
-#        ^^^ error: list of string required
+#        ^^^ error: "tags" is a list (each element text), and this is text. A list is written in brackets, one of a single element too: [ … ].
 }

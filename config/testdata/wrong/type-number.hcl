@@ -4,5 +4,5 @@ service "x" {
   slot "a" { port = [] }
 #                   ^^ error: "port" is a number, and this is a list
   slot "b" { port = 80.5 }
-#                   ^^^^ error: value must be a whole number
+#                   ^^^^ error: "port" is a whole number, and this one is not
 }

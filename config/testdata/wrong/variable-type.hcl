@@ -1,5 +1,5 @@
 variable "n" {
   type    = strng
-#           ^^^^^ error: The keyword "strng" is not a valid type specification.
+#           ^^^^^ error: The keyword "strng" is not a valid type specification. Did you mean "string"?
   default = 1
 }

@@ -55,18 +55,20 @@ sc_become() {
 	fi
 	HOME=$sc_home USER=$sc_user LOGNAME=$sc_user
 	export HOME USER LOGNAME
+	SHIPCTL_JOB=$sc_job
+	export SHIPCTL_JOB
 	if sc_setpriv; then exec "$sc_prog" --reuid="$sc_uid" --regid="$sc_gid" --init-groups /bin/sh "$0" "$@"; fi
 	# shellcheck disable=SC2016
 	exec su -s /bin/sh -c 'exec /bin/sh "$0" "$@"' -- "$sc_user" "$0" "$@"
 }
 
 # A service that starts jobs gives them its marks. A process with these is taken for the service's own, and stopped with
-# it: this one too, so that it begins anew without.
+# it: this one too, so that it begins anew without, and with a job's.
 sc_marks=${SHIPCTL:-}${SHIPCTL_SLOT:-}
 unset SHIPCTL SHIPCTL_SLOT
 # -O asks for the owner without starting a program.
 if [ -n "$sc_user" ] && [ ! -O "$sc_state" ]; then sc_become "$@"; fi
-[ -z "$sc_marks" ] || exec /bin/sh "$0" "$@"
+[ -z "$sc_marks" ] || SHIPCTL_JOB=$sc_job exec /bin/sh "$0" "$@"
 
 sc_turn() {
 	case $sc_concurrency in allow) return 0 ;; esac

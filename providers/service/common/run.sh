@@ -67,7 +67,7 @@ $(journal 10)"
 start_process() {
 	have setsid || die "setsid is not on this machine: install util-linux."
 	homedir=${HOME:-/}
-	as_user
+	as_user "$user"
 	if [ -n "$as" ]; then
 		homedir=$(getent passwd "$user" 2>/dev/null | cut -d: -f6)
 	fi

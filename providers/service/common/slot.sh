@@ -24,16 +24,6 @@ note() { printf '%s %s %s %s\n' "$boot" "$2" "$3" "$mark" | write_atomic "$1" 60
 # wrote_unit: the unit is as we wrote it from here on, until somebody touches it.
 wrote_unit() { stat -c '%i %Z' "/etc/systemd/system/$unit" | write_atomic "$home/$slot.unit.at" 600; }
 
-# as_user: as is what runs a command as the user, "" where that is who we are.
-as_user() {
-	as=''
-	if [ -z "$user" ] || [ "$user" = "$(id -un)" ]; then return 0; fi
-	[ "$(id -u)" = 0 ] || die "only root can run a program as $user: set sudo = true for this host, or drop run_as."
-	have setpriv || die "setpriv is not on this machine: install util-linux."
-	as="setpriv --reuid=$user --regid=$(id -g "$user") --init-groups"
-	$as true 2>/dev/null || die "this machine's setpriv can't run a program as $user, as busybox's can't: install util-linux."
-}
-
 # main_pid: the process of the unit, 0 for none.
 main_pid() {
 	_m=$(systemctl show -p MainPID "$unit" 2>/dev/null)
@@ -47,7 +37,8 @@ forget_slot() {
 }
 
 # mark_of PID: its marker, if that is to be believed. A program may have overwritten its environment (to show a title): then
-# what was noted when we started it counts, for it and for what it has forked since.
+# what was noted when we started it counts, for it and for what it has forked since. A job that it started by a launcher
+# is not its own.
 mark_of() {
 	_m=$(env_of "$1" SHIPCTL)
 	if [ -n "$_m" ]; then
@@ -57,7 +48,7 @@ mark_of() {
 		return 0
 	fi
 	noted "$home/$slot.proc" || return 1
-	[ "$PID" = "$1" ] || [ "$(session_of "$1")" = "$PID" ] || return 1
+	[ "$PID" = "$1" ] || { [ "$(session_of "$1")" = "$PID" ] && [ -z "$(env_of "$1" SHIPCTL_JOB)" ]; } || return 1
 	printf '%s\n' "$MARK"
 }
 
