@@ -313,6 +313,9 @@ func wrongType(name string, e hcl.Expression, v cty.Value, want cty.Type, err er
 	}
 	if want == cty.Number && v.Type() == cty.Number {
 		text = fmt.Sprintf("%q is a whole number, and this one is not", name)
+		if v.AsBigFloat().IsInt() {
+			text = fmt.Sprintf("%q: this number is out of range", name)
+		}
 	}
 	if n := native(e); n != nil {
 		if inner, part, of := culprit(n, v, want); inner != n {

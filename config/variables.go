@@ -52,6 +52,20 @@ func (w *world) readVariables() (map[string]Variable, hcl.Diagnostics) {
 	return out, diags
 }
 
+// otherType suggests a type for a word that is none by itself.
+func otherType(word string) string {
+	plain, of := []string{"string", "number", "bool", "any"}, []string{"list", "set", "map"}
+	switch {
+	case word == "" || slices.Contains(plain, word) || word == "object" || word == "tuple":
+		return ""
+	case slices.Contains(of, word):
+		return " Write " + word + "(string), for example."
+	case word == "text":
+		return ` Did you mean "string"?`
+	}
+	return suggest(word, append(plain, append(of, "object", "tuple")...))
+}
+
 // readDeclaration never returns nil; what is wrong counts as absent.
 func readDeclaration(name string, b *hclsyntax.Block) (*declaration, hcl.Diagnostics) {
 	d := &declaration{Variable: Variable{Name: name, Type: cty.DynamicPseudoType, Range: b.DefRange()}, nullable: true, at: b.DefRange()}
@@ -60,9 +74,7 @@ func readDeclaration(name string, b *hclsyntax.Block) (*declaration, hcl.Diagnos
 	if a := attrs["type"]; a != nil {
 		t, defaults, ds := typeexpr.TypeConstraintWithDefaults(a.Expr)
 		for _, wrong := range ds {
-			if kind := hcl.ExprAsKeyword(a.Expr); kind != "" {
-				wrong.Detail += suggest(kind, []string{"string", "number", "bool", "any", "list", "set", "map", "object", "tuple"})
-			}
+			wrong.Detail += otherType(hcl.ExprAsKeyword(a.Expr))
 		}
 		diags = append(diags, ds...)
 		if !ds.HasErrors() {

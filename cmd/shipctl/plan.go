@@ -195,7 +195,7 @@ func (c *cli) sound(m *made, file string) error {
 		why = append(why, fmt.Sprintf("%d of its changes can't be made: the lines with \"!\" say why.", n))
 	}
 	if file != "" {
-		why = append(why, "No plan file was written"+older(file)+".")
+		why = append(why, c.unsaved(file))
 	}
 	if apart := m.plan.Apart(); len(apart) > 0 && !m.how.prune && !m.how.destroy && m.how.command == "apply" {
 		hint := "\n\nWhat has nothing to do with that can be applied on its own:"
@@ -208,12 +208,20 @@ func (c *cli) sound(m *made, file string) error {
 	return diagnosed{diags: diags}
 }
 
-// older says that there is a plan file, which is not this plan's.
-func older(file string) string {
+// unsaved says that there is no plan file of this plan, and that one of another may lie there.
+func (c *cli) unsaved(file string) string {
 	if _, err := os.Lstat(file); err != nil {
-		return ""
+		return "No plan file was written."
 	}
-	return ", and " + file + " is that of an earlier plan"
+	return "No plan file was written: " + c.told(file) + " is as it was before."
+}
+
+// told is a file's name for the reader, who is where shipctl was called.
+func (c *cli) told(file string) string {
+	if c.global.chdir != "" && !filepath.IsAbs(file) {
+		return filepath.Join(c.global.chdir, file)
+	}
+	return file
 }
 
 // missed are the machines that could not be asked, those apart that only a window looks at: it is closed then.
@@ -253,7 +261,7 @@ func (c *cli) save(a planArgs, m *made) error {
 		name, _, _ := strings.Cut(g.Text, "=")
 		name = strings.TrimSpace(name)
 		if !g.File && m.plan.Variables[name].Sensitive {
-			return fmt.Errorf("a plan file holds no secrets, so -var=%s would be lost: give it as SHIPCTL_VAR_%s or in a -var-file, at plan and at apply\nNo plan file was written.", name, name)
+			return fmt.Errorf("a plan file holds no secrets, so -var=%s would be lost: give it as SHIPCTL_VAR_%s or in a -var-file, at plan and at apply\n%s", name, name, c.unsaved(a.out))
 		}
 	}
 	if err := writeFile(a.out, 0o600, m.plan.Save); err != nil {
@@ -261,11 +269,7 @@ func (c *cli) save(a planArgs, m *made) error {
 	}
 	if !c.global.json {
 		out := c.text(c.out)
-		where := a.out
-		if c.global.chdir != "" && !filepath.IsAbs(where) { // the reader is where shipctl was called
-			where = filepath.Join(c.global.chdir, where)
-		}
-		out.Say("\nSaved the plan to " + where + ".")
+		out.Say("\nSaved the plan to " + c.told(a.out) + ".")
 		if !c.automation() {
 			out.Say("To do exactly this, run:  " + c.applying(a.out))
 		}

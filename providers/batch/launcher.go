@@ -18,8 +18,8 @@ var launcher string
 // text is the whole launcher of a job, the same on every machine. Its second line says whose it is: files.sh reads it.
 // Values are quoted; decode has refused what can't be. Secrets are not in it.
 func (s Spec) text(j Job) string {
+	head := fmt.Sprintf("#!/bin/sh\n# shipctl %s\n# Starts the job %s. Written by shipctl: what is changed here is overwritten by a deployment.\n", s.owner(), j.Name)
 	var b strings.Builder
-	fmt.Fprintf(&b, "#!/bin/sh\n# shipctl %s\n# Starts the job %s. Written by shipctl: what is changed here is overwritten by a deployment.\n", s.owner(), j.Name)
 	set := func(name, value string) { fmt.Fprintf(&b, "sc_%s=%s\n", name, quote(value)) }
 	set("job", j.Name)
 	set("root", s.Release.Root)
@@ -42,7 +42,7 @@ func (s Spec) text(j Job) string {
 	b.WriteString(" \"$@\"\n}\n# end of the command\n")
 	_, body, _ := strings.Cut(launcher, "\n") // without shellcheck's line
 	b.WriteString(body)
-	return b.String()
+	return head + "sc_id=" + digest(b.String())[:12] + "\n" + b.String()
 }
 
 func quote(s string) string {

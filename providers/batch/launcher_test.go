@@ -887,6 +887,124 @@ func TestReplacedWhileItRuns(t *testing.T) {
 	})
 }
 
+// A run that waits while its launcher is replaced, for its turn or for a deployment, becomes what is in force when it begins,
+// with its secrets, and keeps its turn; where the job was removed it does not begin.
+func TestReplacedWhileItWaits(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		b.release("2")
+		queued := func(id string, secret bool) Spec {
+			s := b.spec(sh("job", `echo "$(cat VERSION) by `+id+` ${PASSWORD-none}"; [ "${1-}" != first ] || read -r _`))
+			s.Jobs[0].Concurrency = Queue
+			if secret {
+				s.Env = []Env{{Name: "PASSWORD", Value: remote.Part{Var: "password"}, Print: id}}
+			}
+			return s
+		}
+		// busy occupies the turn until it is told.
+		busy := func() (end func()) {
+			p := b.start("job", "first")
+			in, err := p.cmd.StdinPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			p.begin()
+			b.await("job", "job job running")
+			return func() {
+				t.Helper()
+				if err := in.Close(); err != nil {
+					t.Fatal(err)
+				}
+				if code := p.end(); code != 1 {
+					t.Errorf("the first one: exit %d, %q", code, p.errs.String())
+				}
+			}
+		}
+		waits := func() *process {
+			p := b.start("job").begin()
+			for range 500 {
+				fds, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", p.cmd.Process.Pid))
+				children, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", p.cmd.Process.Pid, p.cmd.Process.Pid))
+				if len(fds) > 3 && len(children) > 0 { // flock waits
+					return p
+				}
+				time.Sleep(10 * time.Millisecond)
+			}
+			t.Fatal("it does not wait")
+			return nil
+		}
+		for _, c := range []struct {
+			name     string
+			from, to Spec
+			want     string
+		}{
+			{"with secrets before", queued("1", true), queued("2", false), "2 by 2 none\n"},
+			{"with secrets after", queued("1", false), queued("2", true), "2 by 2 " + remotetest.Password + "\n"},
+		} {
+			b.current("1")
+			b.write(c.from)
+			end := busy()
+			second, third := waits(), waits()
+			b.runs("run "+c.name, c.to.call("later", c.to.Jobs, nil))
+			b.current("2")
+			end()
+			second.is(0, c.want, "")
+			third.is(0, c.want, "")
+		}
+		end := busy()
+		second := waits()
+		s := queued("2", true)
+		if _, err := remotetest.Step(t, b.m, s.call("now", nil, []string{"job"})); err != nil {
+			t.Fatal(err)
+		}
+		end()
+		second.is(75, "", "was removed by a deployment")
+	})
+}
+
+// Secrets are their user's from the first moment that they are there.
+func TestSecretsAreReadable(t *testing.T) {
+	if os.Getuid() != 0 {
+		return // only root writes for another user
+	}
+	each(t, func(t *testing.T, b *bench) {
+		for dir := b.root; dir != os.TempDir(); dir = filepath.Dir(dir) {
+			if err := os.Chmod(dir, 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s := b.spec(sh("job", "true"))
+		s.RunAs, s.Env = "daemon", []Env{{Name: "PASSWORD", Value: remote.Part{Var: "password"}, Print: "1"}}
+		b.write(s)
+		env := filepath.Join(b.root, "jobs", ".state", "job.env")
+		over, reads := make(chan struct{}), make(chan int)
+		go func() {
+			n := 0
+			defer func() { reads <- n }()
+			for {
+				select {
+				case <-over:
+					return
+				default:
+				}
+				var st syscall.Stat_t
+				if err := syscall.Stat(env, &st); err != nil || st.Uid == 0 {
+					t.Errorf("%v, its owner is %d", err, st.Uid)
+					return
+				}
+				n++
+			}
+		}()
+		for i := range 5 {
+			s.Env[0].Print = fmt.Sprint(i)
+			b.write(s)
+		}
+		close(over)
+		if n := <-reads; n < 100 {
+			t.Errorf("looked at %d times only", n)
+		}
+	})
+}
+
 // Nothing of a value is run as shell text.
 func TestNothingIsRun(t *testing.T) {
 	each(t, func(t *testing.T, b *bench) {

@@ -107,7 +107,12 @@ write() {
 	s=.state/$1
 	if ! save "$1" || ! before "$1" "$2"; then die "could not keep $PWD/$1 as it is"; fi
 	if [ "$5" -gt "$4" ]; then
-		if ! lines $(($4 + 1)) "$5" | write_atomic "$s.env" 400 || ! own "$s.env"; then die "could not write $PWD/$s.env"; fi
+		# It is the job's user's before it is in its place: a run that begins now reads it.
+		if ! lines $(($4 + 1)) "$5" | write_atomic "$s.env.shipctl-new" 400 || ! own "$s.env.shipctl-new" ||
+			! mv -fT "$s.env.shipctl-new" "$s.env" || ! sync_path .state; then
+			rm -f "$s.env.shipctl-new"
+			die "could not write $PWD/$s.env"
+		fi
 	fi
 	lines "$3" "$4" | write_atomic "$1.shipctl-new" 755 || die "could not write $PWD/$1"
 	[ "$(digest "$1.shipctl-new")" = "$2" ] || {

@@ -28,11 +28,22 @@ try_http() {
 	}
 }
 
+# What it leaves running must not keep us waiting, so its output goes by way of a file, which has no name any more then.
 try_exec() {
+	probe=$home/$slot.probe
+	(umask 077 && : >"$probe") || {
+		why="can't write $probe"
+		return 1
+	}
+	exec 7>"$probe"
+	exec 8<"$probe"
+	rm -f "$probe"
 	# shellcheck disable=SC2086
-	out=$(cd "$dir" && timeout "$timeout" $as env SHIPCTL_SLOT="$slot" PORT="$port" "$@" 2>&1 </dev/null 9>&-)
+	(cd "$dir" && exec timeout -k 1 "$timeout" $as env SHIPCTL_SLOT="$slot" PORT="$port" "$@" </dev/null >&7 2>&1 7>&- 8<&- 9>&-)
 	status=$?
-	why="exit status $status: $(printf '%s' "$out" | tail -n 1 | head -c 200)"
+	exec 7>&-
+	why="exit status $status: $(tail -n 1 <&8 | tr -d '\0' | head -c 200)"
+	exec 8<&-
 	return $status
 }
 

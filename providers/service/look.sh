@@ -70,7 +70,9 @@ for f in "$STATE/projects/$PROJECT/services/$name"/*.proc; do
 	m=${m#"$PROJECT/$name/"}
 	case $m in *[!A-Za-z0-9._+/-]* | */*/*/*) continue ;; */*/*) ;; *) continue ;; esac
 	session=$(cat /proc/[0-9]*/stat 2>/dev/null | awk -v s="$p" '{ p = $1; sub(/.*\) /, ""); if ($4 == s) print p }')
+	lead=$p
 	for p in $session; do
+		[ "$p" = "$lead" ] || ! of_job "$p" || continue
 		case $all in *" $p "*) ;; *) all="$all$p " marks="$marks$p:$m$nl" ;; esac
 	done
 done

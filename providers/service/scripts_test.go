@@ -144,6 +144,14 @@ func TestHealthKinds(t *testing.T) {
 		if _, err := run("sh", "-c", "echo first; echo not yet; exit 3"); err == nil || !strings.Contains(err.Error(), "exit status 3: not yet") {
 			t.Errorf("%v", err)
 		}
+		begin := time.Now()
+		if out, err := run("sh", "-c", "sleep 62 & echo fine"); err != nil || time.Since(begin) > 30*time.Second {
+			t.Errorf("a check that leaves something running: %q, %v, after %s", out, err, time.Since(begin))
+		}
+		begin = time.Now()
+		if _, err := run("sh", "-c", "trap '' TERM; while :; do sleep 62; done"); err == nil || time.Since(begin) > 30*time.Second {
+			t.Errorf("a check that ignores TERM: %v, after %s", err, time.Since(begin))
+		}
 		if err := syscall.Kill(b.look().Procs[0].PID, syscall.SIGKILL); err != nil {
 			t.Fatal(err)
 		}
@@ -322,6 +330,8 @@ func TestHiddenEnvironment(t *testing.T) {
 func TestJobOfAHiddenService(t *testing.T) {
 	eachShell(t, func(t *testing.T, b *bench) {
 		const line = `env -u SHIPCTL -u SHIPCTL_SLOT SHIPCTL_JOB=job sleep 61 & echo $! >job
+mkdir -p jobs/.state
+env -u SHIPCTL -u SHIPCTL_SLOT sleep 61 9>jobs/.state/job.lock & echo $! >launcher
 env -u SHIPCTL -u SHIPCTL_SLOT sleep 61 & echo $! >child
 exec "$@"`
 		if _, err := b.run("", "sh", "-c", line, "sh", "./teatime", "-port="+strconv.Itoa(b.port), "-hide-env"); err != nil {
@@ -341,8 +351,14 @@ exec "$@"`
 			}
 			return n
 		}
-		job, child := pid("job"), pid("child")
-		defer func() { _ = syscall.Kill(job, syscall.SIGKILL) }()
+		job, launcher, child := pid("job"), pid("launcher"), pid("child")
+		defer func() {
+			_ = syscall.Kill(job, syscall.SIGKILL)
+			_ = syscall.Kill(launcher, syscall.SIGKILL)
+		}()
+		if seen := b.look(); len(seen.Procs) != 1 {
+			t.Errorf("seen: %+v", seen.Procs)
+		}
 		if out, err := b.stop(5 * time.Second); err != nil || !strings.Contains(out, "stopped") {
 			t.Errorf("stop: %q, %v", out, err)
 		}
@@ -350,8 +366,8 @@ exec "$@"`
 			text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 			return bytes.Contains(text, []byte("(sleep)")) && !bytes.Contains(text, []byte("(sleep) Z"))
 		}
-		if !runs(job) {
-			t.Error("the job was stopped with the service")
+		if !runs(job) || !runs(launcher) {
+			t.Error("a job was stopped with the service")
 		}
 		if runs(child) {
 			t.Error("what the service started otherwise still runs")

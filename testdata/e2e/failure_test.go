@@ -57,7 +57,7 @@ func TestCrashBeforeSwitch(t *testing.T) {
 				s.write("main.hcl", failing(runner, "--crash-after=300ms"))
 				s.has(s.undone("2"), `was not healthy within 4 s|ended before it was healthy`, `crashing, as told`)
 			})
-			s.write("main.hcl", failing(runner, "--crash-after=3s"))
+			s.write("main.hcl", abrupt(runner, "--crash-after=5s"))
 			t.Run("before the check", func(t *testing.T) {
 				s := s.with(t)
 				gone := s.between("app-1", "health", untilFree)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"os/exec"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -196,9 +197,11 @@ func (s *site) thaw(cmd *exec.Cmd, out *bytes.Buffer, says string) {
 		s.t.Errorf("the thawed one: exit %d, want 4", code)
 	}
 	s.has(out.String(), says)
+	// It may have been frozen in the middle of a command, whose shell ends with it.
+	over := regexp.MustCompile(`^- \d+ \d+ (sudo -n )?sh -s$`)
 	for _, m := range s.fleet.Machines {
 		for _, d := range was[m.Name].Diff(m.Snapshot()) {
-			if !strings.Contains(d, "/var/lib/shipctl/step.") && !strings.Contains(d, "lease.lock") {
+			if !strings.Contains(d, "/var/lib/shipctl/step.") && !strings.Contains(d, "lease.lock") && !over.MatchString(d) {
 				s.t.Errorf("%s: the thawed one changed %s", m.Name, d)
 			}
 		}

@@ -210,7 +210,7 @@ func TestCurrentOnMachine(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, webs, siteAlone("build/site-${coalesce(var.version, \"live\")}", ""))
 	s.m("web-2").Exec("mkdir -p /usr/local/bin && busybox --install -s /usr/local/bin")
-	if out, err := s.m("web-2").SSH("deploy", "sudo -n sh -c 'readlink -f $(command -v sh) $(command -v mv) $(command -v ln)'"); err != nil || strings.Count(out, "/busybox\n") != 3 {
+	if out, err := s.m("web-2").SSH("deploy", "sudo -n sh -c 'for c in sh mv ln; do readlink -f $(command -v $c); done'"); err != nil || strings.Count(out, "/busybox\n") != 3 {
 		t.Fatalf("web-2's tools are not busybox's: %q, %v", out, err)
 	}
 	for _, v := range []string{"1", "2"} {

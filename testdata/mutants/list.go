@@ -7,6 +7,7 @@ type mutant struct {
 }
 
 const (
+	batch    = "./providers/batch"
 	service  = "./providers/service"
 	nginx    = "./providers/nginx"
 	release  = "./providers/release"
@@ -83,6 +84,9 @@ func scripting() []mutant {
 		{"step lock not taken", "providers/remote/step.sh", "until flock -n 9; do", "until :; do", remote, "TestStepLock"},
 		{"another process than the healthy one is confirmed", "providers/service/confirm.sh", `if ! noted "$home/$slot.healthy"; then`, `if ! noted "$home/$slot.healthy" && [ -z "$MARK" ]; then`, service, "TestConfirm"},
 		{"a process without a marker is forgotten", "providers/service/common/slot.sh", `noted "$home/$slot.proc" || return 1`, "return 1", service, "TestHiddenEnvironment"},
+		{"a job is stopped with a service without a marker", "providers/service/common/slot.sh", `&& ! of_job "$1"; }`, "; }", service, "TestJobOfAHiddenService"},
+		{"a launcher that waited goes on with the old command", "providers/batch/launcher/launcher.sh", "if ! sc_same; then", "if false; then", batch, "TestReplacedWhileItWaits"},
+		{"secrets are root's for a moment", "providers/batch/write.sh", `! own "$s.env.shipctl-new"`, `! { mv -fT "$s.env.shipctl-new" "$s.env" && sleep 0.1 && own "$s.env" && mv -fT "$s.env" "$s.env.shipctl-new"; }`, batch, "TestSecretsAreReadable"},
 		{"an unrecognised program is called stopped", "providers/service/stop.sh", `[ "$cut" = cut ] || die "$held: see`, `: || die "$held: see`, service, "TestStopUnrecognised"},
 		{"health accepts a stranger", "providers/service/common/slot.sh", `if [ "$m" = "$mark" ] && s=$(proc_start "$p"); then`, `if s=$(proc_start "$p"); then`, service, "TestStrangerAnswers"},
 		{"started on a taken port", "providers/service/common/run.sh", `if [ -n "$taken" ] && ! ours "${taken%% *}"; then`, "if false; then", service, "TestPortTaken"},

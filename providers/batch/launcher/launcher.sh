@@ -5,7 +5,7 @@
 # in the way of its records it says so on standard error and runs the job all the same.
 #
 # Exit status: the job's (128 and the signal's number where one ended it). Its own: 75 not started, because it runs
-# already or a deployment is about to stop something; 77 wrong user; 78 no release, or its secrets can't be read.
+# already, was removed meanwhile, or a deployment is about to stop something; 77 wrong user; 78 no release, or its secrets can't be read.
 #
 # Locks are held by descriptors that the job inherits, so they last as long as the job or a child of it lives, whatever
 # happens to this shell: "lock" (9, shared) says that the job runs, "turn" (8, exclusive) that no other one may begin.
@@ -63,21 +63,30 @@ sc_become() {
 }
 
 # A service that starts jobs gives them its marks. A process with these is taken for the service's own, and stopped with
-# it: this one too, so that it begins anew without, and with a job's.
+# it: this one too, so that it begins anew without.
 sc_marks=${SHIPCTL:-}${SHIPCTL_SLOT:-}
 unset SHIPCTL SHIPCTL_SLOT
 # -O asks for the owner without starting a program.
 if [ -n "$sc_user" ] && [ ! -O "$sc_state" ]; then sc_become "$@"; fi
 [ -z "$sc_marks" ] || SHIPCTL_JOB=$sc_job exec /bin/sh "$0" "$@"
 
+# SHIPCTL_TURN: this very process has its turn, and has begun anew since.
+sc_mine=${SHIPCTL_TURN:-}
+unset SHIPCTL_TURN
 sc_turn() {
-	case $sc_concurrency in allow) return 0 ;; esac
+	case $sc_concurrency in
+	allow)
+		[ "$sc_mine" != $$ ] || exec 8<&-
+		return 0
+		;;
+	esac
+	[ "$sc_mine" != $$ ] || return 0
 	[ -r "$sc_state.turn" ] || return 0 # said by sc_lock
 	exec 8<"$sc_state.turn"
 	case $sc_concurrency in
-	queue) flock -x 8 || sc_say 'could not take its turn: it runs beside others' ;;
+	queue) if flock -x 8; then sc_mine=$$; else sc_say 'could not take its turn: it runs beside others'; fi ;;
 	*)
-		flock -n -x 8 && return 0
+		flock -n -x 8 && sc_mine=$$ && return 0
 		sc_say 'runs already, and its concurrency is "forbid": not started'
 		exit 75
 		;;
@@ -163,25 +172,54 @@ if ! cd -P "$sc_root/current" 2>/dev/null; then
 fi
 sc_release=${PWD##*/}
 
+# sc_secrets: opens them. A deployment writes them before the launcher that is to read them.
+sc_secrets() {
+	sc_open=
+	[ -z "$sc_secret" ] || [ ! -r "$sc_env" ] || ! command exec 6<"$sc_env" || sc_open=1
+}
+
+# sc_same: the launcher is still the one that this shell reads.
+sc_same() {
+	while IFS= read -r sc_line; do
+		case $sc_line in "sc_id=$sc_id") return 0 ;; sc_*) return 1 ;; esac
+	done 2>/dev/null <"$sc_root/jobs/$sc_job"
+	return 1
+}
+
 # Written for a release that is not current yet: until it is, the command is the one before.
 sc_env=$sc_state.env
+sc_secrets
 if [ -r "$sc_state.from" ]; then
 	{ IFS= read -r sc_from; } 2>/dev/null <"$sc_state.from" || sc_from=
 	if [ "$sc_from" = "$PWD" ] && [ -r "$sc_state.before" ]; then
 		# shellcheck disable=SC1090
 		. "$sc_state.before"
+		sc_secrets
 	fi
+fi
+
+# A deployment writes the launchers of a release before that is current. So what is still in its place belongs to the
+# release that was entered; another one than it began with takes over, with the turn.
+if ! sc_same; then
+	[ -e "$sc_root/jobs/$sc_job" ] || {
+		sc_say 'was removed by a deployment before it could begin: not started'
+		exit 75
+	}
+	exec 6<&-
+	[ "$sc_mine" != $$ ] || export SHIPCTL_TURN=$$
+	exec /bin/sh "$sc_root/jobs/$sc_job" "$@"
 fi
 
 # sc_go: becomes the job.
 sc_go() {
 	if [ -n "$sc_secret" ]; then
-		[ -r "$sc_env" ] || {
+		[ -n "$sc_open" ] || {
 			sc_say "could not read $sc_env, which holds its secrets"
 			exit 78
 		}
-		while IFS= read -r sc_line || [ -n "$sc_line" ]; do export "${sc_line?}"; done <"$sc_env"
+		while IFS= read -r sc_line || [ -n "$sc_line" ]; do export "${sc_line?}"; done <&6
 	fi
+	exec 6<&-
 	SHIPCTL_JOB=$sc_job SHIPCTL_RELEASE=$sc_release
 	export SHIPCTL_JOB SHIPCTL_RELEASE
 	sc_start "$@"
@@ -224,6 +262,7 @@ else
 	sc_go "$@" <&- &
 	sc_pid=$!
 fi
+exec 6<&-
 [ -z "$sc_got" ] || sc_pass "$sc_got"
 sc_begin=$(date +%s) # while the job begins
 sc_uptime

@@ -37,7 +37,7 @@ forget_slot() {
 }
 
 # mark_of PID: its marker, if that is to be believed. A program may have overwritten its environment (to show a title): then
-# what was noted when we started it counts, for it and for what it has forked since. A job that it started by a launcher
+# what was noted when we started it counts, for it and for what it has forked since. A job that a launcher started
 # is not its own.
 mark_of() {
 	_m=$(env_of "$1" SHIPCTL)
@@ -48,7 +48,7 @@ mark_of() {
 		return 0
 	fi
 	noted "$home/$slot.proc" || return 1
-	[ "$PID" = "$1" ] || { [ "$(session_of "$1")" = "$PID" ] && [ -z "$(env_of "$1" SHIPCTL_JOB)" ]; } || return 1
+	[ "$PID" = "$1" ] || { [ "$(session_of "$1")" = "$PID" ] && ! of_job "$1"; } || return 1
 	printf '%s\n' "$MARK"
 }
 

@@ -30,6 +30,15 @@ credible() {
 	return 1
 }
 
+# of_job PID: it belongs to a job that a launcher started: its environment says so, or it has the launcher's locks.
+of_job() {
+	[ -z "$(env_of "$1" SHIPCTL_JOB)" ] || return 0
+	for _f in 8 9; do
+		case $(readlink "/proc/$1/fd/$_f" 2>/dev/null) in */jobs/.state/*) return 0 ;; esac
+	done
+	return 1
+}
+
 # real_uid PID: _u is whose process it is. A program with the rights of another stays its caller's.
 real_uid() {
 	_u=
