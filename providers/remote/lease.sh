@@ -9,7 +9,7 @@ what=$1 id=$2 ttl=$3 who=$4 url=$5
 dir="$STATE/projects/$PROJECT"
 file="$dir/lease"
 have flock || die "flock is not on this machine: install util-linux"
-mkdir -p "$dir" || die "can't make $dir as $(id -un)"
+[ -d "$dir" ] || mkdir -p "$dir" || die "can't make $dir as $(id -un)"
 exec 8>>"$dir/lease.lock" || die "can't write $dir/lease.lock as $(id -un)"
 
 # locked: descriptor 8 holds the lease's own lock, which nobody holds for long.
@@ -49,7 +49,7 @@ if [ -e "$file" ]; then
 		die "$file can't be understood: have a look at it, and remove it when no deployment of $PROJECT runs"
 	fi
 fi
-boot=$(cat /proc/sys/kernel/random/boot_id)
+read -r boot </proc/sys/kernel/random/boot_id
 now=$(now_ms)
 # What this machine was writing when it died: a run that goes on then takes no lease anew.
 [ "$has_boot" = "$boot" ] || rm -f "$file".shipctl-*
@@ -63,10 +63,17 @@ sign() {
 	[ "$has_ttl" = 0 ] || printf 'its last sign was %s s ago; ' $(((now - has_until + has_ttl) / 1000))
 	printf 'without another it expires in %s s' $(((has_until - now + 999) / 1000))
 }
-# put EPOCH ID UNTIL
-put() {
-	printf 'epoch %s\nid %s\nwho %s\nurl %s\nboot %s\nuntil %s\nsince %s\nttl %s\n' "$1" "$2" "$who" "$url" "$boot" "$3" "$has_since" "$ttl" |
-		write_atomic "$file" 644 || die "can't write $file"
+# text EPOCH ID UNTIL: what the file says then.
+text() { printf 'epoch %s\nid %s\nwho %s\nurl %s\nboot %s\nuntil %s\nsince %s\nttl %s\n' "$1" "$2" "$who" "$url" "$boot" "$3" "$has_since" "$ttl"; }
+put() { text "$@" | write_atomic "$file" 644 || die "can't write $file"; }
+# again: the same lease for longer, every few seconds of a run. Which of the two names the disk has after a crash is no
+# matter: the epoch is the same in both.
+again() {
+	new="$file.shipctl-$$"
+	if ! text "$has_epoch" "$id" $((now + ttl)) >"$new" || ! sync_path "$new" || ! mv -fT "$new" "$file"; then
+		rm -f "$new"
+		die "can't write $file"
+	fi
 }
 
 # await_step: a step of the run before that has passed its check goes on to its end, whatever became of that run; one that
@@ -130,7 +137,7 @@ renew)
 		describe 'this run had it before' >&2
 		exit 76
 	fi
-	put "$has_epoch" "$id" $((now + ttl))
+	again
 	;;
 release)
 	[ "$has_id" = "$id" ] || exit 0

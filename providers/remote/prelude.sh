@@ -205,7 +205,8 @@ sync_path() { sync "$@" 2>/dev/null || sync; }
 # write_atomic PATH MODE: standard input becomes the file's content, in one step.
 write_atomic() {
 	_t="$1.shipctl-$$"
-	(umask 077 && cat >"$_t") && chmod "$2" "$_t" && sync_path "$_t" && mv -fT "$_t" "$1" && sync_path "$(dirname "$1")" && return 0
+	case $1 in */*) _d=${1%/*}/ ;; *) _d=. ;; esac
+	(umask 077 && cat >"$_t") && chmod "$2" "$_t" && sync_path "$_t" && mv -fT "$_t" "$1" && sync_path "$_d" && return 0
 	rm -f "$_t"
 	return 1
 }

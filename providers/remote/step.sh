@@ -4,7 +4,7 @@
 # A step goes on when nobody listens any more. A handler, not "ignore": what the step starts must not inherit that.
 __step() {
 	trap : PIPE
-	mkdir -p "$STATE/projects/$PROJECT" 2>/dev/null || die "can't make the state directory $STATE as $(id -un)"
+	[ -d "$STATE/projects/$PROJECT" ] || mkdir -p "$STATE/projects/$PROJECT" 2>/dev/null || die "can't make the state directory $STATE as $(id -un)"
 	have flock || die "flock is not on this machine: install util-linux"
 	__lock
 	printf '%s %s %s\n' "$PROJECT" "$RUN" "$STEP" 2>/dev/null >"$STATE/step.holder" # before the check: lease.sh waits for whoever may have passed it

@@ -398,9 +398,9 @@ func (x *matrix) traffic(c *cell) (stop func() int) {
 	}
 }
 
-// options are a cell's load: 50 requests a second for each target.
+// options are a cell's load: 30 requests a second for each target.
 func options(targets ...string) load.Options {
-	return load.Options{Targets: targets, Paths: []string{"/?ms=20", "/?ms=20", "/?ms=300", "/?ms=300"}, Rate: 50 * len(targets), Timeout: 5 * time.Second}
+	return load.Options{Targets: targets, Paths: []string{"/?ms=20", "/?ms=20", "/?ms=300", "/?ms=300"}, Rate: 30 * len(targets), Timeout: 5 * time.Second}
 }
 
 // onlyTheTwo: nothing but the version before and the new one has answered.
@@ -550,6 +550,7 @@ func (x *matrix) plain(s string) string {
 		{`\b[0-9a-f]{64}\b`, "SHA256"},
 		{`\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b`, "BOOT"},
 		{`(vNEW|vOLD|vOLDER)/[0-9a-f]{12}`, "$1/DIGEST"},
+		{`(?m)^\tsc_id=[0-9a-f]{12}$`, "\tsc_id=DIGEST"}, // of a launcher, whose command has the version
 		{`(?m)^\t\+[0-9a-f]{12}$`, "\t+DIGEST"},                              // in the notes of what was started
 		{`(?m)^\t(epoch|id|who|boot|until|since|master|worker)( .*)?\n`, ""}, // leases, and who served when
 		{`(?m)^\t(v\w+) \d{10}$`, "\t$1"},                                    // when it was activated
