@@ -550,7 +550,7 @@ func (x *matrix) plain(s string) string {
 		{`\b[0-9a-f]{64}\b`, "SHA256"},
 		{`\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b`, "BOOT"},
 		{`(vNEW|vOLD|vOLDER)/[0-9a-f]{12}`, "$1/DIGEST"},
-		{`(?m)^\tsc_id=[0-9a-f]{12}$`, "\tsc_id=DIGEST"}, // of a launcher, whose command has the version
+		{`(?m)^\tsc_id=[0-9a-f]{12}$`, "\tsc_id=DIGEST"},                     // of a launcher, whose command has the version
 		{`(?m)^\t\+[0-9a-f]{12}$`, "\t+DIGEST"},                              // in the notes of what was started
 		{`(?m)^\t(epoch|id|who|boot|until|since|master|worker)( .*)?\n`, ""}, // leases, and who served when
 		{`(?m)^\t(v\w+) \d{10}$`, "\t$1"},                                    // when it was activated
