@@ -129,13 +129,13 @@ func TestHealthKinds(t *testing.T) {
 		run := func(command ...string) (string, error) {
 			return b.check(time.Second, "exec", "", "", "", "", command...)
 		}
-		if out, err := b.start("-boot=1500ms"); err != nil {
+		if out, err := b.start("-boot=4s"); err != nil {
 			t.Fatal(out, err)
 		}
 		if _, err := tcp(); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("nobody listens on port %d", b.port)) {
 			t.Errorf("while it boots: %v", err)
 		}
-		if out, err := b.check(10*time.Second, "tcp", "", "", "", ""); err != nil || !strings.Contains(out, "healthy after") {
+		if out, err := b.check(20*time.Second, "tcp", "", "", "", ""); err != nil || !strings.Contains(out, "healthy after") {
 			t.Errorf("%q, %v", out, err)
 		}
 		if out, err := run("sh", "-c", `[ "$SHIPCTL_SLOT $PORT $PWD" = "$0" ] && [ -x teatime ]`, fmt.Sprintf("green %d %s", b.port, b.dir)); err != nil || !strings.Contains(out, "healthy after") {
