@@ -887,6 +887,55 @@ func TestReplacedWhileItRuns(t *testing.T) {
 	})
 }
 
+// waits is a run of the job that waits for its turn.
+func (b *bench) waits() *process {
+	b.t.Helper()
+	p := b.start("job").begin()
+	for range 500 {
+		children, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", p.cmd.Process.Pid, p.cmd.Process.Pid))
+		turn, _ := os.Readlink(fmt.Sprintf("/proc/%d/fd/8", p.cmd.Process.Pid))
+		if len(children) > 0 && strings.HasSuffix(turn, ".turn") { // flock waits
+			return p
+		}
+		time.Sleep(10 * time.Millisecond) // nothing tells
+	}
+	b.t.Fatal("it does not wait")
+	return nil
+}
+
+// A launcher that can't be looked at any more was not removed: its run goes on as it began.
+func TestUnreadableWhileItWaits(t *testing.T) {
+	if os.Getuid() != 0 {
+		return // root reads everything: another user is needed
+	}
+	each(t, func(t *testing.T, b *bench) {
+		for dir := b.root; dir != os.TempDir(); dir = filepath.Dir(dir) {
+			if err := os.Chmod(dir, 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s := b.spec(sh("job", `echo ran; [ "${1-}" != first ] || read -r _`))
+		s.RunAs, s.Jobs[0].Concurrency = "daemon", Queue
+		b.write(s)
+		first := b.start("job", "first")
+		in, err := first.cmd.StdinPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		first.begin()
+		b.await("job", "job job running")
+		second := b.waits()
+		if err := os.Chmod(filepath.Join(b.root, "jobs", "job"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := in.Close(); err != nil {
+			t.Fatal(err)
+		}
+		first.end()
+		second.is(0, "ran\n", "runs the command that it began with")
+	})
+}
+
 // A run that waits while its launcher is replaced, for its turn or for a deployment, becomes what is in force when it begins,
 // with its secrets, and keeps its turn; where the job was removed it does not begin.
 func TestReplacedWhileItWaits(t *testing.T) {
@@ -919,19 +968,6 @@ func TestReplacedWhileItWaits(t *testing.T) {
 				}
 			}
 		}
-		waits := func() *process {
-			p := b.start("job").begin()
-			for range 500 {
-				fds, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", p.cmd.Process.Pid))
-				children, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", p.cmd.Process.Pid, p.cmd.Process.Pid))
-				if len(fds) > 3 && len(children) > 0 { // flock waits
-					return p
-				}
-				time.Sleep(10 * time.Millisecond)
-			}
-			t.Fatal("it does not wait")
-			return nil
-		}
 		for _, c := range []struct {
 			name     string
 			from, to Spec
@@ -943,7 +979,7 @@ func TestReplacedWhileItWaits(t *testing.T) {
 			b.current("1")
 			b.write(c.from)
 			end := busy()
-			second, third := waits(), waits()
+			second, third := b.waits(), b.waits()
 			b.runs("run "+c.name, c.to.call("later", c.to.Jobs, nil))
 			b.current("2")
 			end()
@@ -951,7 +987,7 @@ func TestReplacedWhileItWaits(t *testing.T) {
 			third.is(0, c.want, "")
 		}
 		end := busy()
-		second := waits()
+		second := b.waits()
 		s := queued("2", true)
 		if _, err := remotetest.Step(t, b.m, s.call("now", nil, []string{"job"})); err != nil {
 			t.Fatal(err)

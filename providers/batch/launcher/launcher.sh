@@ -201,13 +201,15 @@ fi
 # A deployment writes the launchers of a release before that is current. So what is still in its place belongs to the
 # release that was entered; another one than it began with takes over, with the turn.
 if ! sc_same; then
-	[ -e "$sc_root/jobs/$sc_job" ] || {
+	if [ -r "$sc_root/jobs/$sc_job" ]; then
+		exec 6<&-
+		[ "$sc_mine" != $$ ] || export SHIPCTL_TURN=$$
+		exec /bin/sh "$sc_root/jobs/$sc_job" "$@"
+	elif [ -x "$sc_root/jobs" ] && [ ! -e "$sc_root/jobs/$sc_job" ]; then
 		sc_say 'was removed by a deployment before it could begin: not started'
 		exit 75
-	}
-	exec 6<&-
-	[ "$sc_mine" != $$ ] || export SHIPCTL_TURN=$$
-	exec /bin/sh "$sc_root/jobs/$sc_job" "$@"
+	fi
+	sc_say "could not read $sc_root/jobs/$sc_job: runs the command that it began with"
 fi
 
 # sc_go: becomes the job.
