@@ -13,7 +13,7 @@ import (
 // Build compares resources with facts and orders the steps. scripts gives the SHA-256 (hex) of each script, so that
 // apply can refuse to run another tool's. The plan's header (tool, project, hosts …) is the caller's.
 func Build(rs []providers.Resource, f remote.Facts, scripts map[string]string) (*Plan, error) {
-	p := &Plan{Format: Format, Facts: f, Units: map[providers.StepID]string{}, Wait: map[providers.StepID][]providers.StepID{}}
+	p := &Plan{Format: Format, Facts: f, Units: map[providers.StepID]string{}, Wait: Waits{}}
 	unit := units(rs)
 	for _, r := range rs {
 		p.Resources = append(p.Resources, Resource{r.Ref, r.Needs, r.Spec, r.Gone})
@@ -110,7 +110,7 @@ func units(rs []providers.Resource) map[config.Ref]string {
 
 // order sorts the steps so that each comes after all that it waits for: by the length of the longest way to it, then
 // as the kinds gave them. It returns what each step waits for, in that order.
-func order(steps []providers.Step) ([]providers.StepID, map[providers.StepID][]providers.StepID, error) {
+func order(steps []providers.Step) ([]providers.StepID, Waits, error) {
 	place := map[providers.StepID]int{}
 	for i, s := range steps {
 		if _, twice := place[s.ID]; twice {
@@ -150,9 +150,9 @@ func order(steps []providers.Step) ([]providers.StepID, map[providers.StepID][]p
 }
 
 // reduce drops a wait that another one implies: what is left is what a person needs to read. wait is by rank, of ranks.
-func reduce(order []providers.StepID, wait [][]int) map[providers.StepID][]providers.StepID {
+func reduce(order []providers.StepID, wait [][]int) Waits {
 	behind := make([][]uint64, len(order)) // by rank: the ranks that come before, however indirectly, a bit each
-	out := map[providers.StepID][]providers.StepID{}
+	out := Waits{}
 	for i, id := range order {
 		if i > 0 && slices.Equal(wait[i], wait[i-1]) { // as it is with machines of a kind
 			behind[i] = behind[i-1]

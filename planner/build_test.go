@@ -225,6 +225,10 @@ func TestStale(t *testing.T) {
 	s := step("a")
 	other := s
 	other.Do.Args = []string{"other"}
+	b := step("b", "a")
+	without, apart := build(1, providers.Update, s, b), build(1, providers.Update, s, b)
+	delete(without.Wait, "b")
+	apart.Units["b"] = "service.y"
 	for _, c := range []struct {
 		name     string
 		was, now *Plan
@@ -235,6 +239,8 @@ func TestStale(t *testing.T) {
 		{"nothing rests on it", build(1, providers.NoOp), build(2, providers.NoOp), ""},
 		{"a step more", build(1, providers.Update, s), build(1, providers.Update, s, step("b")), "app-1: service.x: steps: [a] → [a; b]"},
 		{"another argument", build(1, providers.Update, s), build(1, providers.Update, other), "app-1: service.x: steps: as planned → the same titles, with other contents"},
+		{"waits for nothing", without, build(1, providers.Update, s, b), "app-1: service.x: what b waits for: [] → [a]"},
+		{"undone alone", apart, build(1, providers.Update, s, b), "app-1: service.x: what b is undone with: service.y → service.x"},
 	} {
 		var got []string
 		for _, d := range Stale(c.was, c.now) {
@@ -257,8 +263,8 @@ func TestReadRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	good := b.String()
-	if _, err := Read(strings.NewReader(good)); err != nil {
-		t.Fatal(err)
+	if back, err := Read(strings.NewReader(good)); err != nil || fmt.Sprint(back.Wait) != "map[b:[a]]" {
+		t.Fatal(back, err)
 	}
 	for _, c := range []struct{ old, new, err string }{
 		{`"format": 1`, `"format": 2`, "format 2"},
@@ -266,6 +272,8 @@ func TestReadRefuses(t *testing.T) {
 		{"\"order\": [\n  \"a\",\n  \"b\"\n ]", `"order": ["b", "a"]`, "before what it waits for"},
 		{"\"order\": [\n  \"a\",\n  \"b\"\n ]", `"order": ["a"]`, "2 steps, of which 1"},
 		{"\"order\": [\n  \"a\",\n  \"b\"\n ]", `"order": ["a", "c"]`, "is nowhere"},
+		{`"wait": [`, `"wait": [{"steps": ["b"], "for": []},`, "wait: step \"b\" is there twice"},
+		{`"wait": [`, `"wait": [{"steps": ["a"], "from": []},`, "wait: json: unknown field \"from\""},
 		{"{", "", "not a plan file of shipctl (it is no JSON document)"},
 		{good, "", "not a plan file of shipctl (it is empty)"},
 		{good, `{"format_version": "1.2"}`, "not a plan file of shipctl (it is what"},

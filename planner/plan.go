@@ -31,9 +31,9 @@ type Plan struct {
 	// Unit of each step: what is undone together.
 	Units map[providers.StepID]string `json:"units,omitempty"`
 	// Wait of each step: the steps of this plan that it comes after, shared verbs and Before resolved.
-	Wait     map[providers.StepID][]providers.StepID `json:"wait,omitempty"`
-	Targets  []string                                `json:"targets,omitempty"`
-	TakeOver []string                                `json:"take_over,omitempty"`
+	Wait     Waits    `json:"wait,omitempty"`
+	Targets  []string `json:"targets,omitempty"`
+	TakeOver []string `json:"take_over,omitempty"`
 	// What each window said when the plan was made, and the machines that only windows look at.
 	Windows []Window `json:"windows,omitempty"`
 	Watched []string `json:"watched,omitempty"`

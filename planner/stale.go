@@ -39,9 +39,31 @@ func Stale(was, now *Plan) (out []Difference) {
 		}
 		out = append(out, differences(w, n)...)
 	}
+	if len(out) == 0 {
+		out = reordered(was, now)
+	}
 	for _, addr := range slices.Sorted(maps.Keys(fresh)) {
 		c := fresh[addr]
 		out = append(out, Difference{c.Addr.Host, c.Addr.Ref.String(), "resource", "(none)", c.Action})
+	}
+	return out
+}
+
+// reordered compares what the same steps wait for, and what they are undone with: nobody changes that by changing a machine.
+func reordered(was, now *Plan) (out []Difference) {
+	names := func(ids []providers.StepID) string { return fmt.Sprint(slices.Sorted(slices.Values(ids))) }
+	for _, c := range was.Changes {
+		for _, s := range c.Steps {
+			d := Difference{Host: c.Addr.Host, Resource: c.Addr.Ref.String()}
+			if w, n := was.Wait[s.ID], now.Wait[s.ID]; !slices.Equal(w, n) && names(w) != names(n) {
+				d.Fact, d.Before, d.After = "what "+verb(s.ID)+" waits for", names(w), names(n)
+			} else if was.Units[s.ID] != now.Units[s.ID] {
+				d.Fact, d.Before, d.After = "what "+verb(s.ID)+" is undone with", was.Units[s.ID], now.Units[s.ID]
+			} else {
+				continue
+			}
+			out = append(out, d)
+		}
 	}
 	return out
 }

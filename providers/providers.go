@@ -49,8 +49,8 @@ type Step struct {
 	ID     StepID       `json:"id"`
 	Host   string       `json:"host"`
 	Title  string       `json:"title"`
-	After  []StepID     `json:"after,omitempty"`
-	Before []StepID     `json:"before,omitempty"`
+	After  []StepID     `json:"-"` // a plan keeps what they come to: Wait
+	Before []StepID     `json:"-"`
 	Do     remote.Call  `json:"do"`
 	Undo   *remote.Call `json:"undo,omitempty"`  // copes with Do half done; nil: harmless to leave
 	Final  bool         `json:"final,omitempty"` // once begun, its unit only goes forward
