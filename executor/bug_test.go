@@ -53,7 +53,7 @@ func (m *machine) dial(context.Context, string) (remote.Machine, error) { return
 // TestBugsBeside: the same for what a run does beside its steps, each on goroutines of its own.
 func TestBugsBeside(t *testing.T) {
 	m := &machine{tries: map[string]int{}, at: map[string]func(int) error{"remote/journal": blow, "remote/lease": blow}}
-	err := Journal{Run: "r", Dial: m.dial}.Begin(t.Context(), map[string]planner.Entry{"web-1": {}, "web-2": {}})
+	err := Journal{Run: "r", Dial: m.dial}.Begin(t.Context(), map[string]planner.Entry{"web-1": {}, "web-2": {}}, nil)
 	if err == nil || strings.Count(err.Error(), bug) != 2 || !strings.Contains(err.Error(), "web-2: the history: ") {
 		t.Errorf("the journal: %v", err)
 	}

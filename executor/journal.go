@@ -24,17 +24,19 @@ type Journal struct {
 // journalLimit is more than a small file takes, and less than anybody waits for one.
 const journalLimit = 30 * time.Second
 
-// Begin writes what is about to be done. Where it can't be written nothing should be begun.
-func (j Journal) Begin(ctx context.Context, entries map[string]planner.Entry) error {
-	return j.each(ctx, "begin", slices.Collect(maps.Keys(entries)), func(host string) string {
-		return string(providers.JSON(entries[host])) + "\n-"
-	})
+// Begin writes what is about to be done, and the record while it is. Where it can't be written nothing should be begun.
+func (j Journal) Begin(ctx context.Context, entries map[string]planner.Entry, records map[string]planner.Record) error {
+	return j.lines(ctx, "begin", entries, records)
 }
 
-// End writes what became of it, and the record of what is there now; where a machine has none in records, its record
-// stays as it is.
+// End writes what became of it, and the record of what is there now.
 func (j Journal) End(ctx context.Context, entries map[string]planner.Entry, records map[string]planner.Record) error {
-	return j.each(ctx, "end", slices.Collect(maps.Keys(entries)), func(host string) string {
+	return j.lines(ctx, "end", entries, records)
+}
+
+// lines writes each machine's entry, and its record; where a machine has none in records, its record stays as it is.
+func (j Journal) lines(ctx context.Context, what string, entries map[string]planner.Entry, records map[string]planner.Record) error {
+	return j.each(ctx, what, slices.Collect(maps.Keys(entries)), func(host string) string {
 		line := string(providers.JSON(entries[host])) + "\n"
 		if r, ok := records[host]; ok {
 			return line + string(providers.JSON(r))

@@ -13,7 +13,7 @@ func TestJournalHeld(t *testing.T) {
 	m := &machine{tries: map[string]int{}, at: map[string]func(int) error{"remote/journal": func(int) error {
 		return &remote.ScriptError{Status: 76, Output: "another run took over"}
 	}}}
-	err := Journal{Run: "r", Dial: m.dial}.Begin(t.Context(), map[string]planner.Entry{"web-1": {}})
+	err := Journal{Run: "r", Dial: m.dial}.Begin(t.Context(), map[string]planner.Entry{"web-1": {}}, nil)
 	if !errors.Is(err, ErrHeld) || m.tries["remote/journal"] != 1 {
 		t.Errorf("%v after %d tries", err, m.tries["remote/journal"])
 	}

@@ -15,6 +15,7 @@ import (
 func Build(rs []providers.Resource, f remote.Facts, scripts map[string]string) (*Plan, error) {
 	p := &Plan{Format: Format, Facts: f, Units: map[providers.StepID]string{}, Wait: Waits{}}
 	unit := units(rs)
+	serving(rs, f)
 	for _, r := range rs {
 		p.Resources = append(p.Resources, Resource{r.Ref, r.Needs, r.Spec, r.Gone})
 		switch {
@@ -40,6 +41,30 @@ func Build(rs []providers.Resource, f remote.Facts, scripts map[string]string) (
 	p.once()
 	p.Windows, p.Watched = Judge(rs, f, true), watched(rs)
 	return p, nil
+}
+
+// serving puts among the facts which releases serve, where all that run one of a root agree.
+func serving(rs []providers.Resource, f remote.Facts) {
+	said := map[providers.Served]string{} // by machine and root
+	for _, r := range rs {
+		if r.Serving == nil || r.Gone {
+			continue
+		}
+		for _, s := range r.Serving(f) {
+			at := providers.Served{Host: s.Host, Root: s.Root}
+			if id, known := said[at]; known && id != s.ID {
+				s.ID = ""
+			}
+			said[at] = s.ID
+		}
+	}
+	for at, id := range said {
+		a := remote.Answer{Sight: remote.Absent}
+		if id != "" {
+			a = remote.Answer{Sight: remote.Seen, Text: id}
+		}
+		f.Put(providers.Serves(at.Host, at.Root), a)
+	}
 }
 
 // ungated drops the gates that the configuration has no longer, of what it has no longer: nobody could open them.

@@ -252,6 +252,33 @@ func TestStale(t *testing.T) {
 	}
 }
 
+// TestServing: what serves is among the facts before anything is compared, where all agree.
+func TestServing(t *testing.T) {
+	says := func(name, id string) providers.Resource {
+		r := fixed("service", name, nil)
+		r.Serving = func(remote.Facts) []providers.Served { return []providers.Served{{Host: "a", Root: "/srv", ID: id}} }
+		return r
+	}
+	for _, c := range []struct {
+		rs   []providers.Resource
+		want string
+	}{
+		{[]providers.Resource{says("x", "1")}, "1"},
+		{[]providers.Resource{says("x", "1"), says("y", "1")}, "1"},
+		{[]providers.Resource{says("x", "1"), says("y", "2"), says("z", "1")}, ""},
+	} {
+		got := "not asked"
+		first := fixed("release", "r", nil)
+		first.Diff = func(f remote.Facts) []providers.Change {
+			got = f.Get(providers.Serves("a", "/srv")).Text
+			return nil
+		}
+		if _, err := Build(append([]providers.Resource{first}, c.rs...), remote.Facts{}, nil); err != nil || got != c.want {
+			t.Errorf("%q, %v; want %q", got, err, c.want)
+		}
+	}
+}
+
 func TestReadRefuses(t *testing.T) {
 	p, err := Build([]providers.Resource{fixed("k", "x", nil, change("h", step("b", "a"), step("a")))}, nil, nil)
 	if err != nil {

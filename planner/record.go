@@ -20,6 +20,24 @@ const RecordFormat = 1
 type Record struct {
 	Format    int                 `json:"format"`
 	Resources map[string]Recorded `json:"resources"` // by address: "service.teatime"
+	// Left are the runs that were cut off or could not be undone, by the address of what they were about, until one that
+	// is about it succeeds.
+	Left map[string]Attempt `json:"left,omitempty"`
+}
+
+// Attempt is a run that left something as nobody wanted it.
+type Attempt struct {
+	Run     string    `json:"run"`
+	Command string    `json:"command"`
+	Who     string    `json:"who"`
+	Began   time.Time `json:"began"`
+	Release string    `json:"release,omitempty"`
+	Outcome string    `json:"outcome"` // Begun, or Left
+}
+
+// attempt is what a run was about to do with a resource.
+func (e Entry) attempt(release, outcome string) Attempt {
+	return Attempt{Run: e.Run, Command: e.Command, Who: e.Who, Began: e.Began, Release: release, Outcome: outcome}
 }
 
 // Recorded is a resource as a run left it.
@@ -167,6 +185,19 @@ func (r Records) read(host, text string) error {
 	return nil
 }
 
+// Attempt is the run that left a resource half way on a machine, as far as that is known.
+func (r Records) Attempt(host string, ref config.Ref) (Attempt, bool) {
+	if e, open := r.Open[host]; open {
+		for _, a := range e.Resources {
+			if a.Ref == ref {
+				return e.attempt(a.Release, Begun), true
+			}
+		}
+	}
+	a, is := r.By[host].Left[ref.String()]
+	return a, is
+}
+
 // Refs are all resources that the records name.
 func (r Records) Refs() (out []config.Ref) {
 	seen := map[config.Ref]bool{}
@@ -254,20 +285,25 @@ func (p *Plan) touches(ref config.Ref) (out []string) {
 	return out
 }
 
-// Next is a machine's record after a run.
-func (r Record) Next(applied []Applied, run Recorded, hold func(Applied) *Hold) Record {
-	out := Record{Format: RecordFormat, Resources: maps.Clone(r.Resources)}
-	if out.Resources == nil {
-		out.Resources = map[string]Recorded{}
+// Next is a machine's record after a run. cut is the run before it that began there and did not end.
+func (r Record) Next(applied []Applied, run Recorded, e, cut Entry, hold func(Applied) *Hold) Record {
+	out := r.copied()
+	for _, a := range cut.Resources {
+		out.Left[a.Ref.String()] = cut.attempt(a.Release, Begun)
 	}
 	for _, a := range applied {
+		addr := a.Ref.String()
 		switch a.Outcome {
 		case Removed:
-			delete(out.Resources, a.Ref.String())
+			delete(out.Resources, addr)
+			delete(out.Left, addr)
+		case Left:
+			out.Left[addr] = e.attempt(a.Release, Left)
 		case Done:
+			delete(out.Left, addr)
 			next := run
 			next.Applied, next.Hold = a, hold(a)
-			if was, ok := r.Resources[a.Ref.String()]; ok {
+			if was, ok := r.Resources[addr]; ok {
 				if was.Release == a.Release || next.Hold != nil {
 					next.Took = max(was.Took, next.Took)
 				}
@@ -275,9 +311,47 @@ func (r Record) Next(applied []Applied, run Recorded, hold func(Applied) *Hold) 
 					next = was // nothing was done with it
 				}
 			}
-			out.Resources[a.Ref.String()] = next
+			out.Resources[addr] = next
 		}
 	}
+	return out
+}
+
+// Meant is a machine's record while a run is under way, of what the run is about: whoever comes when it was cut off is to
+// know that a rollback goes on, and that what is held no longer goes on too. changed says that it is another one than before.
+func (r Record) Meant(applied []Applied, run Recorded, command string, free bool, hold func(Applied) *Hold) (out Record, changed bool) {
+	out = r.copied()
+	for _, a := range applied {
+		addr := a.Ref.String()
+		was, known := r.Resources[addr]
+		switch {
+		case command == "rollback":
+			next := run
+			next.Applied, next.Hold, next.Took = a, hold(a), was.Took
+			out.Resources[addr], changed = next, true
+		case free && known && was.Hold != nil:
+			was.Hold = nil
+			out.Resources[addr], changed = was, true
+		}
+	}
+	return out, changed
+}
+
+// Keeping is the record with what meant says of those resources that were left half way: nobody brings them back.
+func (r Record) Keeping(meant Record, applied []Applied) Record {
+	out := r.copied()
+	for _, a := range applied {
+		if m, is := meant.Resources[a.Ref.String()]; is && a.Outcome == Left {
+			out.Resources[a.Ref.String()] = m
+		}
+	}
+	return out
+}
+
+func (r Record) copied() Record {
+	out := Record{Format: RecordFormat, Resources: map[string]Recorded{}, Left: map[string]Attempt{}}
+	maps.Copy(out.Resources, r.Resources)
+	maps.Copy(out.Left, r.Left)
 	return out
 }
 
@@ -297,7 +371,8 @@ func (p *Plan) Unrecorded(rs []providers.Resource) (out []string) {
 		}
 		if open || slices.ContainsFunc(as, func(a Applied) bool {
 			rec := was.By[host].Resources[a.Ref.String()]
-			return !same(rec.Applied, a) || p.ClearHold && rec.Hold != nil
+			_, left := was.By[host].Left[a.Ref.String()]
+			return !same(rec.Applied, a) || left || p.ClearHold && rec.Hold != nil || p.Command == "rollback" && rec.Hold == nil
 		}) {
 			out = append(out, host)
 		}

@@ -14,17 +14,16 @@ import (
 
 var shop = config.Ref{Kind: "service", Name: "shop"}
 
-// past is a history in words: "1" a deployment, "!2" one that failed, "<1" a rollback, "?3" one that did not end.
+// past is a history in words: "1" a deployment, "!2" one that failed, "~2" one that was not undone either, "?3" one that did
+// not end, "<1" a rollback, "<~1" and "<?1" such ones.
 func past(words string) (out []Entry) {
 	for i, w := range strings.Fields(words) {
 		e := Entry{Format: RecordFormat, Run: fmt.Sprint("r", i), Command: "apply", Outcome: Done}
-		switch w[0] {
-		case '!':
-			e.Outcome, w = Undone, w[1:]
-		case '?':
-			e.Outcome, w = Begun, w[1:]
-		case '<':
-			e.Command, w = "rollback", w[1:]
+		if rest, back := strings.CutPrefix(w, "<"); back {
+			e.Command, w = "rollback", rest
+		}
+		if outcome, bad := map[byte]string{'!': Undone, '~': Left, '?': Begun}[w[0]]; bad {
+			e.Outcome, w = outcome, w[1:]
 		}
 		e.Resources = []Applied{{Resource: Resource{Ref: shop, Spec: providers.JSON(map[string]string{"id": w})}, Release: w, Outcome: e.Outcome}}
 		out = append(out, e)
@@ -55,6 +54,17 @@ func TestCommon(t *testing.T) {
 		{name: "the live one that is asked for", a: "1 2 3", b: "1 2 3", to: "3", want: "3"},
 		{name: "a failed one that is asked for", a: "1 2 !3", b: "1 2 !3", to: "3", err: "no good release 3"},
 		{name: "not on every machine", a: "1 2 3", b: "2 3", to: "1", err: "no good release 1"},
+		{name: "cut off", a: "1 2 ?3", b: "1 2 ?3", want: "2"},
+		{name: "cut off while it was written down that it ended", a: "1 2 3", b: "1 2 ?3", want: "2"},
+		{name: "not undone", a: "1 2 3 ~4", b: "1 2 3 ~4", want: "3"},
+		{name: "not undone on one machine", a: "1 2 3 ~4", b: "1 2 3", want: "3"},
+		{name: "not undone, and then it went well", a: "1 2 3 ~4 4", b: "1 2 3 ~4 4", want: "3"},
+		{name: "a repetition that was not undone", a: "1 2 ~2", b: "1 2 ~2", want: "2"},
+		{name: "a rollback that was not undone gets there", a: "1 2 3 <~2", b: "1 2 3 <~2", want: "2"},
+		{name: "a rollback to an older one that was cut off", a: "1 2 3 <?1", b: "1 2 3 <?1", want: "1"},
+		{name: "a rollback that was undone", a: "1 2 3 <!2", b: "1 2 3 <!2", want: "1"},
+		{name: "elsewhere after a rollback that was cut off", a: "1 2 3 <?1", b: "1 2 3 <?1", to: "2", want: "2"},
+		{name: "what was rolled back from is asked for", a: "1 2 3 <2 <1", b: "1 2 3 <2 <1", to: "2", want: "2"},
 		{name: "nothing before", a: "1", b: "1", err: "no earlier release"},
 		{name: "nothing at all", err: "no earlier release"},
 	} {
@@ -70,6 +80,19 @@ func TestCommon(t *testing.T) {
 				t.Errorf("got %q, %v; want %q", got.Release, err, c.want)
 			}
 		})
+	}
+}
+
+// TestEarlierStands: only the machines that a program stands on have to know a release; one more with nginx is no reason.
+func TestEarlierStands(t *testing.T) {
+	r := providers.Resource{
+		Ref: shop, Spec: json.RawMessage(`{}`), Queries: []remote.Query{{Host: "app-1", Script: "x"}, {Host: "web-2", Script: "x"}},
+		Places:   []providers.Place{{Host: "app-1"}},
+		Rollback: func(then json.RawMessage) (providers.Resource, error) { return providers.Resource{Spec: then}, nil },
+	}
+	_, release, err := Earlier([]providers.Resource{r}, shop, "", Histories{"app-1": past("1 2 3"), "web-2": past("3")})
+	if err != nil || release != "2" {
+		t.Errorf("%q, %v", release, err)
 	}
 }
 
@@ -224,7 +247,78 @@ func FuzzRecords(f *testing.F) {
 		}
 		Orphans(nil, rec, nil)
 		entries, _ := ReadHistory(text)
-		good(entries, shop)
+		good(entries, shop, false)
+	})
+}
+
+// TestHalfWay: the record while a run is under way, and once it could not be undone. A rollback holds from its first step
+// on, what is to be held no longer is free, and what was undone is as it was.
+func TestHalfWay(t *testing.T) {
+	applied := func(release, outcome string) []Applied {
+		return []Applied{{Resource: Resource{Ref: shop, Spec: json.RawMessage(release)}, Release: release, On: []string{"a"}, Outcome: outcome}}
+	}
+	holding := func(a Applied) *Hold { return &Hold{Release: a.Release} }
+	none := func(Applied) *Hold { return nil }
+	said := func(r Record) string {
+		is := r.Resources[shop.String()]
+		out := is.Release
+		if is.Hold != nil {
+			out += " held at " + is.Hold.Release
+		}
+		if at, half := r.Left[shop.String()]; half {
+			out += " (" + at.Outcome + " " + at.Release + ")"
+		}
+		return out
+	}
+	record := func(release string, hold *Hold) Record {
+		return Record{Resources: map[string]Recorded{shop.String(): {Applied: applied(release, Done)[0], Hold: hold}}}
+	}
+	for _, c := range []struct {
+		name, command string
+		was           Record
+		free          bool
+		hold          func(Applied) *Hold
+		to            string
+		meant         string
+		ends          map[string]string
+	}{
+		{
+			"a rollback", "rollback", record("5", nil), false, holding, "4", "4 held at 4",
+			map[string]string{Done: "4 held at 4", Left: "4 held at 4 (failed and not undone 4)", Undone: "5", NotBegun: "5"},
+		},
+		{
+			"-clear-hold", "apply", record("3", &Hold{Release: "3"}), true, none, "5", "3",
+			map[string]string{Done: "5", Left: "3 (failed and not undone 5)", Undone: "3 held at 3", NotBegun: "3 held at 3"},
+		},
+		{
+			"a deployment", "apply", record("3", nil), false, none, "5", "3",
+			map[string]string{Done: "5", Left: "3 (failed and not undone 5)", Undone: "3", NotBegun: "3"},
+		},
+		{
+			"what is held is put right", "apply", record("3", &Hold{Release: "3"}), false, holding, "3", "3 held at 3",
+			map[string]string{Done: "3 held at 3", Left: "3 held at 3 (failed and not undone 3)", Undone: "3 held at 3", NotBegun: "3 held at 3"},
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			meant, changed := c.was.Meant(applied(c.to, Begun), Recorded{Run: "r2"}, c.command, c.free, c.hold)
+			if got := said(meant); got != c.meant || changed == (got == said(c.was)) {
+				t.Errorf("under way: %s, changed %t; want %s", got, changed, c.meant)
+			}
+			for outcome, want := range c.ends {
+				got := c.was.Keeping(meant, applied(c.to, outcome)).Next(applied(c.to, outcome), Recorded{Run: "r2"}, Entry{Run: "r2"}, Entry{}, c.hold)
+				if said(got) != want {
+					t.Errorf("%s: %s, want %s", outcome, said(got), want)
+				}
+			}
+		})
+	}
+	t.Run("cut off before", func(t *testing.T) {
+		cut := Entry{Run: "r1", Resources: applied("7", Begun)}
+		for outcome, want := range map[string]string{Undone: "3 (begun 7)", NotBegun: "3 (begun 7)", Done: "5", Left: "3 (failed and not undone 5)"} {
+			if got := said(record("3", nil).Next(applied("5", outcome), Recorded{}, Entry{}, cut, none)); got != want {
+				t.Errorf("%s: %s, want %s", outcome, got, want)
+			}
+		}
 	})
 }
 
@@ -250,7 +344,7 @@ func TestTook(t *testing.T) {
 		{"a rollback", applied("0", `{"x":1}`), 1, &Hold{}, 60},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			got := was.Next([]Applied{c.a}, Recorded{Run: "r2", Took: c.took}, func(Applied) *Hold { return c.hold })
+			got := was.Next([]Applied{c.a}, Recorded{Run: "r2", Took: c.took}, Entry{}, Entry{}, func(Applied) *Hold { return c.hold })
 			if took := got.Resources[shop.String()].Took; took != c.want {
 				t.Errorf("%v, want %v", took, c.want)
 			}

@@ -15,21 +15,24 @@ import (
 type Histories map[string][]Entry
 
 // good are the releases of a resource that a machine can go back to, the newest last, each once: a deployment that
-// succeeded adds one, a rollback takes off those above it, and a release that failed when it was last tried is none.
-func good(entries []Entry, ref config.Ref) (stack []Applied) {
+// succeeded adds one, a rollback takes off those above it (unless whatever succeeded is wanted), and a release that failed
+// when it was last tried is none.
+func good(entries []Entry, ref config.Ref, whatever bool) (stack []Applied) {
 	drop := func(release string) {
 		stack = slices.DeleteFunc(stack, func(a Applied) bool { return a.Release == release })
 	}
 	for _, e := range entries {
+		back := e.Command == "rollback"
 		for _, a := range e.Resources {
 			switch {
 			case a.Ref != ref || a.Release == "":
+			case a.Outcome == Left && back: // it is half way to what was good, and is to get there
 			case a.Outcome == Undone || a.Outcome == Left:
 				if n := len(stack); n == 0 || stack[n-1].Release != a.Release {
 					drop(a.Release)
 				}
 			case a.Outcome != Done:
-			case e.Command == "rollback":
+			case back && !whatever:
 				i := slices.IndexFunc(stack, func(x Applied) bool { return x.Release == a.Release })
 				if i >= 0 {
 					stack = stack[:i]
@@ -44,8 +47,21 @@ func good(entries []Entry, ref config.Ref) (stack []Applied) {
 	return stack
 }
 
-// Earlier finds what a resource, and all of its unit, goes back to: the last good release that all of its machines know
-// with the same spec, other than the one that was last carried out, or the one that is asked for.
+// unsettled is what a machine's last run with a resource was about to do, where it was cut off or could not be undone.
+func unsettled(entries []Entry, ref config.Ref) (what Applied, back, is bool) {
+	for _, e := range entries {
+		for _, a := range e.Resources {
+			if a.Ref == ref && a.Outcome != NotBegun {
+				what, back, is = a, e.Command == "rollback", a.Outcome == Begun || a.Outcome == Left
+			}
+		}
+	}
+	return what, back, is
+}
+
+// Earlier finds what a resource, and all of its unit, goes back to: the one that is asked for, or the last good release
+// that all machines it stands on know with the same spec, other than the one that was last carried out. After a run that
+// was cut off or could not be undone it is the last good one, and after such a rollback where that was going.
 func Earlier(rs []providers.Resource, ref config.Ref, to string, h Histories) ([]providers.Resource, string, error) {
 	all := Unit(rs, ref)
 	var r providers.Resource
@@ -54,7 +70,7 @@ func Earlier(rs []providers.Resource, ref config.Ref, to string, h Histories) ([
 			r = x
 		}
 	}
-	target, err := common(Hosts(r), ref, to, h)
+	target, err := common(standing(r), ref, to, h)
 	if err != nil {
 		return nil, "", err
 	}
@@ -66,7 +82,7 @@ func Earlier(rs []providers.Resource, ref config.Ref, to string, h Histories) ([
 		}
 		then := target
 		if x.Ref != ref {
-			if then, err = common(Hosts(x), x.Ref, target.Release, h); err != nil {
+			if then, err = common(standing(x), x.Ref, target.Release, h); err != nil {
 				return nil, "", err
 			}
 		}
@@ -84,27 +100,23 @@ func common(hosts []string, ref config.Ref, to string, h Histories) (Applied, er
 	if len(hosts) == 0 {
 		return Applied{}, fmt.Errorf("%s is on no machine", ref)
 	}
-	stacks := map[string][]Applied{}
-	for _, host := range hosts {
-		stacks[host] = good(h[host], ref)
-	}
-	first := stacks[hosts[0]]
+	first, both := agreedOn(hosts, ref, to != "", h)
 	live := ""
 	if n := len(first); n > 0 {
 		live = first[n-1].Release
 	}
+	want, settled := to, true
+	for _, host := range hosts {
+		if what, back, is := unsettled(h[host], ref); is && to == "" {
+			settled = false
+			if back {
+				want = what.Release
+			}
+		}
+	}
 	var known []string
-	for _, a := range slices.Backward(first) {
-		everywhere := true
-		for _, host := range hosts[1:] {
-			everywhere = everywhere && slices.ContainsFunc(stacks[host], func(x Applied) bool {
-				return x.Release == a.Release && string(x.Spec) == string(a.Spec)
-			})
-		}
-		if !everywhere {
-			continue
-		}
-		if to == a.Release || to == "" && a.Release != live {
+	for _, a := range both {
+		if want == a.Release || want == "" && (a.Release != live || !settled) {
 			return a, nil
 		}
 		known = append(known, a.Release)
@@ -112,10 +124,41 @@ func common(hosts []string, ref config.Ref, to string, h Histories) (Applied, er
 	switch {
 	case len(first) == 0:
 		return Applied{}, fmt.Errorf("there is no earlier release of %s to go back to: none is recorded as good on %s", ref, hosts[0])
-	case to == "":
+	case want == "":
 		return Applied{}, fmt.Errorf("there is no earlier release of %s to go back to: on %s none other than %s is recorded as good on every machine", ref, strings.Join(hosts, ", "), orNone(live))
 	}
-	return Applied{}, fmt.Errorf("%s has no good release %s on all of %s: there are %s", ref, to, strings.Join(hosts, ", "), orNone(strings.Join(known, ", ")))
+	return Applied{}, fmt.Errorf("%s has no good release %s on all of %s: there are %s", ref, want, strings.Join(hosts, ", "), orNone(strings.Join(known, ", ")))
+}
+
+// agreedOn: what is good on the first of the machines, the newest last, and what of it is good on every one with the same
+// spec, the newest first.
+func agreedOn(hosts []string, ref config.Ref, whatever bool, h Histories) (first, all []Applied) {
+	stacks := map[string][]Applied{}
+	for _, host := range hosts {
+		stacks[host] = good(h[host], ref, whatever)
+	}
+	first = stacks[hosts[0]]
+	for _, a := range slices.Backward(first) {
+		missing := func(host string) bool {
+			return !slices.ContainsFunc(stacks[host], func(x Applied) bool { return x.Release == a.Release && string(x.Spec) == string(a.Spec) })
+		}
+		if !slices.ContainsFunc(hosts[1:], missing) {
+			all = append(all, a)
+		}
+	}
+	return first, all
+}
+
+// standing are the machines that what a resource deploys is on: those that only send requests there know no releases.
+func standing(r providers.Resource) (out []string) {
+	for _, p := range r.Places {
+		out = append(out, p.Host)
+	}
+	if len(out) == 0 {
+		return Hosts(r)
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 // Hosts are the machines that a resource looks at, sorted.

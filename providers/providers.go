@@ -90,6 +90,15 @@ func Consent(name, addr string) remote.Query {
 	return remote.Query{Host: remote.Controller, Script: "consent/" + name, Args: []string{addr}}
 }
 
+// Serves is the query for what runs of the releases in a root on a machine, where whoever runs it knows and nobody says
+// otherwise: the answer's text is the release's ID. No machine is asked: it follows from what they said.
+func Serves(host, root string) remote.Query {
+	return remote.Query{Host: host, Script: "planner/serves", Args: []string{root}}
+}
+
+// Served is a release that serves on a machine.
+type Served struct{ Host, Root, ID string }
+
 // Place is a machine that a resource stands on, with the ports of its programs: where gates that it names are asked.
 type Place struct {
 	Host  string `json:"host"`
@@ -155,6 +164,7 @@ type Def[Spec any] struct {
 	Watch   func(Spec, []Place) []remote.Query            // gates: asked besides Facts, for those who name it
 	Hold    func(Spec) []Hold                             // gates: what keeps jobs from starting while a step runs
 	Places  func(Spec) []Place                            // of those who name gates
+	Serving func(config.Ref, Spec, remote.Facts) []Served // what runs of a release that nobody named; pure
 	Status  func(config.Ref, Spec, remote.Facts) []Status // what runs, for people
 	Remove  func(config.Ref, Spec, remote.Facts) []Change // what is no longer wanted; pure
 	// Record is the spec with what was unset filled in from the facts, as a machine's record keeps it, and the release
@@ -211,6 +221,7 @@ type Resource struct {
 	Watch   func([]Place) []remote.Query
 	Places  []Place // of a gate: of those who name it
 	Hold    []Hold
+	Serving func(remote.Facts) []Served
 	Status  func(remote.Facts) []Status
 	Remove  func(remote.Facts) []Change
 	Record  func(remote.Facts) (spec json.RawMessage, release string)
@@ -294,6 +305,9 @@ func bind[Spec any](d Def[Spec], ref config.Ref, needs []config.Ref, s Spec) (Re
 	}
 	if d.Places != nil {
 		r.Places = d.Places(s)
+	}
+	if d.Serving != nil {
+		r.Serving = func(f remote.Facts) []Served { return d.Serving(ref, s, f) }
 	}
 	if d.Hold != nil {
 		r.Hold = d.Hold(s)

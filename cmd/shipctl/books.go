@@ -20,7 +20,8 @@ type books struct {
 	entry   planner.Entry // what all machines' entries have in common
 	now     func() time.Time
 	began   time.Time
-	waited  time.Duration // for windows
+	waited  time.Duration             // for windows
+	meant   map[string]planner.Record // by machine, while the run is under way: where it is another one than before
 }
 
 // books of a run that does nothing, and of which all is recorded, stay empty.
@@ -50,8 +51,16 @@ func (b *books) begin(ctx context.Context) error {
 	}
 	e := b.entry
 	e.Outcome = planner.Begun
-	entries, _ := b.entries(e, func(string) string { return planner.Begun }, nil)
-	return b.journal.Begin(ctx, entries)
+	entries, applied := b.entries(e, func(string) string { return planner.Begun }, nil)
+	b.meant = map[string]planner.Record{}
+	run := planner.Recorded{Run: e.Run, Who: e.Who, URL: e.URL, At: e.Began}
+	for host, as := range applied {
+		meant, changed := b.was.By[host].Meant(as, run, e.Command, b.m.plan.ClearHold, b.hold)
+		if _, unread := b.was.Unread[host]; changed && !unread {
+			b.meant[host] = meant
+		}
+	}
+	return b.journal.Begin(ctx, entries, b.meant)
 }
 
 // abandon says that nothing was begun after all, where that can be written.
@@ -59,7 +68,11 @@ func (b *books) abandon(ctx context.Context) {
 	e := b.entry
 	e.Outcome, e.Ended = planner.NotBegun, b.now().UTC().Truncate(time.Second)
 	entries, _ := b.entries(e, func(string) string { return planner.NotBegun }, nil)
-	_ = b.journal.End(ctx, entries, nil)
+	records := map[string]planner.Record{}
+	for host := range b.meant {
+		records[host] = b.was.By[host].Keeping(planner.Record{}, nil)
+	}
+	_ = b.journal.End(ctx, entries, records)
 }
 
 // end says what became of it.
@@ -87,7 +100,7 @@ func (b *books) end(ctx context.Context, out executor.Outcome, traces []planner.
 		if _, unread := b.was.Unread[host]; unread {
 			continue // it is not overwritten by who can't read it
 		}
-		records[host] = b.was.By[host].Next(as, run, b.hold)
+		records[host] = b.was.By[host].Keeping(b.meant[host], as).Next(as, run, e, b.was.Open[host], b.hold)
 	}
 	return b.journal.End(ctx, entries, records)
 }

@@ -107,7 +107,7 @@ func (m *made) drift(ctx context.Context) (view.Drift, error) {
 	delete(failed, "") // artifacts: drift needs none
 	d.Held, d.Missing, d.Nothing = held, slices.Sorted(maps.Keys(failed)), len(records.Refs()) == 0
 	d.Unrecorded = len(records.By)+len(records.Open)+len(failed) == 0
-	d.Find(was, now, records.Open, failed, specs(wanted, facts))
+	d.Find(was, now, records, failed, specs(wanted, facts))
 	return d, nil
 }
 

@@ -38,26 +38,34 @@ type Drift struct {
 
 // Find fills in what was changed (the plan of what was recorded has something to do) and what is pending (the plan of the
 // configuration has, where it is not what was recorded). spec is the configuration's spec of a resource, as it would be
-// recorded. open are runs that began on a machine and did not end.
-func (d *Drift) Find(was, now *planner.Plan, open map[string]planner.Entry, failed map[string]error, spec map[config.Ref]string) {
-	for _, host := range slices.Sorted(maps.Keys(open)) {
-		e := open[host]
+// recorded. What a run left half way is nobody's change.
+func (d *Drift) Find(was, now *planner.Plan, records planner.Records, failed map[string]error, spec map[config.Ref]string) {
+	for _, host := range slices.Sorted(maps.Keys(records.Open)) {
+		e := records.Open[host]
 		d.Unclear = append(d.Unclear, fmt.Sprintf("%s: run %s (%s by %s, began %s) is under way, or was cut off: apply finishes what it left", host, e.Run, e.Command, e.Who, e.Began.UTC().Format(time.RFC3339)))
+	}
+	d.left(now, records)
+	differs := func(a providers.Addr, text string) {
+		if at, half := records.Attempt(a.Host, a.Ref); half {
+			d.Unclear = append(d.Unclear, fmt.Sprintf("%s: %s (so left by run %s, or changed since)", a, text, at.Run))
+			return
+		}
+		d.Changed = append(d.Changed, Difference{Addr: a, Text: text})
 	}
 	told := map[config.Ref]bool{}
 	for _, c := range was.Changes {
 		for _, text := range c.Drift {
 			told[c.Addr.Ref] = true
-			d.Changed = append(d.Changed, Difference{Addr: c.Addr, Text: text})
+			differs(c.Addr, text)
 		}
 	}
 	for _, c := range was.Changes {
 		switch {
 		case failed[c.Addr.Host] != nil, told[c.Addr.Ref]:
 		case c.Problem != "":
-			d.Changed = append(d.Changed, Difference{Addr: c.Addr, Text: c.Problem})
+			differs(c.Addr, c.Problem)
 		case c.Action != providers.NoOp || len(c.Steps) > 0:
-			d.Changed = append(d.Changed, Difference{Addr: c.Addr, Text: c.Line})
+			differs(c.Addr, c.Line)
 		}
 	}
 	last := map[config.Ref]string{}
@@ -69,6 +77,24 @@ func (d *Drift) Find(was, now *planner.Plan, open map[string]planner.Entry, fail
 		if (c.Action != providers.NoOp || len(c.Steps) > 0) && !asRecorded {
 			d.Pending = append(d.Pending, Difference{Addr: c.Addr, Text: c.Line})
 		}
+	}
+}
+
+// left names the runs that ended without having undone what they began, with what they were about.
+func (d *Drift) left(now *planner.Plan, records planner.Records) {
+	for _, c := range now.Changes {
+		at, half := records.Attempt(c.Addr.Host, c.Addr.Ref)
+		if open := records.Open[c.Addr.Host].Run; !half || at.Run == open {
+			continue
+		}
+		text, to := "failed and was not undone", ""
+		if at.Outcome == planner.Begun {
+			text = "was cut off"
+		}
+		if at.Release != "" {
+			to = " to release " + at.Release
+		}
+		d.Unclear = append(d.Unclear, fmt.Sprintf("%s: run %s (%s%s by %s, began %s) %s: apply goes on from there", c.Addr, at.Run, at.Command, to, at.Who, at.Began.UTC().Format(time.RFC3339), text))
 	}
 }
 

@@ -137,7 +137,7 @@ func (d *hostDiff) change(f remote.Facts) {
 	}
 	d.drift(b)
 	if d.s.Pin == PinLive {
-		d.live(b)
+		d.live(b, f.Get(providers.Serves(d.a.Host, d.s.Root)).Text)
 		return
 	}
 	have, why := d.have()
@@ -224,18 +224,35 @@ func orNothing(current string) string {
 	return current
 }
 
-func (d *hostDiff) live(b state) {
-	if d.l.Current.Kind == "none" {
+// live keeps what is there. Where another release serves, a run was cut off before it moved current, and that is done now.
+func (d *hostDiff) live(b state, serves string) {
+	last, is := d.l.last(), d.l.CurrentID(d.s.Root)
+	_, here := d.l.find(is)
+	switch {
+	case d.l.Current.Kind == "none" && len(d.l.Releases) == 0:
 		d.problem(fmt.Sprintf("there is no release in %s on %s yet: say which one to deploy, as with -var version=…", d.s.Root, d.a.Host))
 		return
+	case d.l.Current.Kind == "none":
+		d.problem(fmt.Sprintf("%s on %s is gone: say which release is wanted, as with -var version=…", d.s.within("current"), d.a.Host))
+		return
+	case is != "" && !here:
+		d.c.Drift = append(d.c.Drift, fmt.Sprintf("release %s is no longer in %s", is, d.s.within("releases")))
+		d.problem(fmt.Sprintf("%s on %s leads to release %s, which is not there any more: deploy it anew, or another one, as with -var version=%s.", d.s.within("current"), d.a.Host, is, is))
+		return
 	}
-	if last := d.l.last(); last != "" && last != b.Current {
+	if _, there := d.l.find(serves); there && is != "" && (is != serves && last == is || is == serves && last != "" && last != is) {
+		d.w.ID, d.to = serves, serves
+		d.steps(b, true)
+		d.c.Line = fmt.Sprintf("release %s (it serves already, and current leads to %s)", serves, is)
+		return
+	}
+	if last != "" && last != b.Current {
 		d.problem(fmt.Sprintf("%s on %s points to %s, and release %s was activated last: somebody has moved it, or a run was cut off. Say which one is wanted, as with -var version=%s.",
 			d.s.within("current"), d.a.Host, b.Current, last, last))
 		return
 	}
 	d.c.Line = "release " + b.Current
-	d.w.ID = d.l.CurrentID(d.s.Root)
+	d.w.ID = is
 	d.after = b
 	d.after.Due = nil
 }

@@ -40,6 +40,12 @@ func jar(sha string) remote.Answer {
 	return seen(string(providers.JSON(Artifact{Form: FormFile, Name: "teatime-42.jar", SHA256: sha, Size: 48_200_000, Unpacked: 48_200_000, Entries: 1})))
 }
 
+// serving is what is seen, and the release that serves there. It begins the text, apart.
+func serving(id string, a remote.Answer) remote.Answer {
+	a.Why = id
+	return a
+}
+
 // show prints changes as a test wants to read them.
 func show(changes []providers.Change) string {
 	var b strings.Builder
@@ -124,6 +130,24 @@ func TestDiff(t *testing.T) {
 		{"live, moved by hand", tea(PinLive, ""), remote.Answer{}, seen(root, at("41"), r41, r42, "activated 41", "activated 42"), "", `no-op app-1 [41] could not be planned
   problem: /srv/teatime/current on app-1 points to 41, and release 42 was activated last: somebody has moved it, or a run was cut off. Say which one is wanted, as with -var version=42.
 `},
+		{"live, current is gone", tea(PinLive, ""), remote.Answer{}, seen(root, "current none", r41), "", `no-op app-1 [none] could not be planned
+  problem: /srv/teatime/current on app-1 is gone: say which release is wanted, as with -var version=…
+`},
+		{"live, and its release is gone", tea(PinLive, ""), remote.Answer{}, seen(root, at("41"), r42), "", `no-op app-1 [41] could not be planned
+  problem: /srv/teatime/current on app-1 leads to release 41, which is not there any more: deploy it anew, or another one, as with -var version=41.
+`},
+		{"live, another one serves", tea(PinLive, ""), remote.Answer{}, serving("42", seen(root, at("41"), r41, r42, "activated 41")), "", `update app-1 [41 → 42] release 42 (it serves already, and current leads to 41)
+  activate release 42 undo ["42" "/srv/teatime/releases/41"]
+  {"current":"41","releases":["41","42"]} → {"current":"42","releases":["41","42"]}
+`},
+		{"live, cut off after the link", tea(PinLive, ""), remote.Answer{}, serving("42", seen(root, at("42"), r41, r42, "activated 41")), "", `update app-1 [42] release 42 (it serves already, and current leads to 42)
+  activate release 42 undo ["42" "/srv/teatime/releases/42"]
+  {"current":"42","releases":["41","42"]} → {"current":"42","releases":["41","42"]}
+`},
+		{"live, moved by hand under what serves", tea(PinLive, ""), remote.Answer{}, serving("42", seen(root, at("41"), r41, r42, "activated 42")), "", `no-op app-1 [41] could not be planned
+  problem: /srv/teatime/current on app-1 points to 41, and release 42 was activated last: somebody has moved it, or a run was cut off. Say which one is wanted, as with -var version=42.
+`},
+		{"live, what serves is gone", tea(PinLive, ""), remote.Answer{}, serving("42", seen(root, at("41"), r41)), "", "no-op app-1 [41] release 41\n"},
 		{"moved by hand, to be put back", tea(PinVersion, "42"), absent, seen(root, at("41"), r41, r42, "activated 41", "activated 42"), "", `update app-1 [41 → 42] release 42 (there already)
   activate release 42 undo ["42" "/srv/teatime/releases/41"]
   {"current":"41","releases":["41","42"]} → {"current":"42","releases":["41","42"]}
@@ -194,6 +218,10 @@ func TestDiff(t *testing.T) {
 			s.Hosts = []config.HostValue{{Name: "app-1"}}
 			f := remote.Facts{}
 			f.Put(s.artifact(), tt.artifact)
+			if id := tt.look.Why; tt.look.Sight == remote.Seen && id != "" {
+				tt.look.Why = ""
+				f.Put(providers.Serves("app-1", s.Root), remote.Answer{Sight: remote.Seen, Text: id})
+			}
 			f.Put(s.look("app-1"), tt.look)
 			if tt.identity != "" {
 				f.Put(remote.Identity("app-1"), remote.Answer{Sight: remote.Seen, Text: tt.identity})

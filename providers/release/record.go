@@ -2,6 +2,7 @@ package release
 
 import (
 	"github.com/shipctl/shipctl/config"
+	"github.com/shipctl/shipctl/providers"
 	"github.com/shipctl/shipctl/providers/remote"
 )
 
@@ -26,6 +27,11 @@ func (s Spec) everywhere(f remote.Facts) (id string) {
 	for i, h := range s.Hosts {
 		l, why := s.see(h.Name, f)
 		here := l.CurrentID(s.Root)
+		if serves := f.Get(providers.Serves(h.Name, s.Root)).Text; serves != "" && here != "" {
+			if _, there := l.find(serves); there {
+				here = serves // what a run that was cut off left is what the next one goes on with
+			}
+		}
 		if why != "" || here == "" || i > 0 && here != id {
 			return ""
 		}

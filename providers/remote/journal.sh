@@ -37,6 +37,7 @@ begin)
 		esac
 	fi
 	printf '%s\n' "$entry" | write_atomic "$dir/running" 600 || die "can't write $dir/running as $(id -un)"
+	[ "$record" = - ] || printf '%s\n' "$record" | write_atomic "$dir/record" 600 || die "can't write $dir/record as $(id -un)"
 	;;
 end)
 	[ "$record" = - ] || printf '%s\n' "$record" | write_atomic "$dir/record" 600 || die "can't write $dir/record as $(id -un)"

@@ -86,6 +86,10 @@ func TestJournal(t *testing.T) {
 			says("remote/history", `{"a":2}`+"\n"+`{"b":1}`+"\n"+`{"c":1}`)
 			write("end", `{"c":2}`+"\n-")
 			says("remote/record", `record {"r":1}`)
+			write("begin", `{"c":3}`+"\n"+`{"r":2}`) // it is to be known while it runs what it means
+			says("remote/record", `record {"r":2}`+"\n"+`running {"c":3}`)
+			write("end", `{"c":2}`+"\n"+`{"r":1}`)
+			says("remote/record", `record {"r":1}`)
 			f, err := os.OpenFile(filepath.Join(dir, "history"), os.O_APPEND|os.O_WRONLY, 0)
 			if err != nil {
 				t.Fatal(err)

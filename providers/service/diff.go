@@ -106,6 +106,8 @@ func (b *builder) look() {
 			b.problem(h.Name, "%s", l.why)
 		case l.id == "" && !h.Retired:
 			b.problem(h.Name, "nothing of %s runs here and no release is given: give a version (-var version=…)", b.ref)
+		case !h.Retired && l.current != "" && l.current != l.id:
+			b.problem(h.Name, "release %s serves here, and %s/current leads to %s: a run was cut off, or somebody has moved it. Say which one is wanted, as with -var version=%s", l.id, b.spec.Release.Root, l.current, l.id)
 		case !h.Retired:
 			b.rights(h.Name, l.as)
 		}

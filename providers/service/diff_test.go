@@ -308,6 +308,56 @@ func TestDiffMixed(t *testing.T) {
 	}
 }
 
+// TestDiffServes: without a version what serves counts, not what only runs; current follows it, and where the release does
+// not do that, it is asked.
+func TestDiffServes(t *testing.T) {
+	current := func(f remote.Facts, id string) {
+		f.Put(remote.Query{Host: "app-1", Script: "release/look", Args: []string{"/srv/teatime", "x"}}, remote.Answer{
+			Sight: remote.Seen, Text: "root /srv/teatime\ncurrent link /srv/teatime/releases/" + id + "\nrelease 41 x\nrelease 42 x\n",
+		})
+	}
+	routed := see(teatime(live42)).runs("app-1", "blue", "42").runs("app-1", "green", "41").routes("web-1", blue).routes("web-2", blue)
+	aside := see(teatime(live42)).runs("app-1", "green", "41").routes("web-1", blue).routes("web-2", blue)
+	for _, c := range []struct {
+		name    string
+		c       *scene
+		current string
+		serves  string // what all that run a release of the root say
+		id      string
+		problem string
+	}{
+		{"as current says", routed, "42", "42", "42", ""},
+		{"current follows", routed, "41", "42", "42", ""},
+		{"current does not follow", routed, "41", "", "42", "release 42 serves here, and /srv/teatime/current leads to 41"},
+		{"left over", aside, "42", "", "42", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			f := c.c.facts()
+			current(f, c.current)
+			if c.serves != "" {
+				f.Put(providers.Serves("app-1", "/srv/teatime"), remote.Answer{Sight: remote.Seen, Text: c.serves})
+			}
+			l := observe(ref(), c.c.spec, f)
+			if id := l.hosts["app-1"].id; id != c.id {
+				t.Errorf("release %s, want %s", id, c.id)
+			}
+			var said []string
+			for _, ch := range diff(ref(), c.c.spec, f) {
+				said = append(said, ch.Problem)
+			}
+			if got := strings.Join(said, ""); !strings.Contains(got, c.problem) || c.problem == "" && got != "" {
+				t.Errorf("%q, want %q", got, c.problem)
+			}
+		})
+	}
+	if got := fmt.Sprint(serving(ref(), routed.spec, routed.facts())); got != "[{app-1 /srv/teatime 42}]" {
+		t.Errorf("serves: %s", got)
+	}
+	if got := serving(ref(), aside.spec, aside.facts()); len(got) > 0 {
+		t.Errorf("nothing serves, and it says %v", got)
+	}
+}
+
 // TestDiffGather: nginx machines that disagree, and no slot idle, are gathered on the healthy slot first.
 func TestDiffGather(t *testing.T) {
 	c := see(teatime()).runs("app-1", "blue", "41").runs("app-1", "green", "40").routes("web-1", blue).routes("web-2", green)

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/shipctl/shipctl/config"
+	"github.com/shipctl/shipctl/providers"
 	"github.com/shipctl/shipctl/providers/nginx"
 	"github.com/shipctl/shipctl/providers/remote"
 )
@@ -27,6 +28,8 @@ type hostLive struct {
 	id   string
 	why  string // could not look
 	as   login
+	// current is the release that <root>/current leads to; "" where that is not known, or does not matter.
+	current string
 }
 
 // login is whom we are on a machine; nobody where that was not asked.
@@ -62,7 +65,11 @@ func observe(ref config.Ref, s Spec, f remote.Facts) *live {
 		l.routes[n.Name] = observeRoute(s.route(ref, n), f)
 	}
 	for _, h := range s.Hosts {
-		l.hosts[h.Name].id = s.release(l, h.Name, f)
+		here := l.hosts[h.Name]
+		here.id = s.release(l, h.Name, f)
+		if current := s.current(h.Name, f); s.Release.Pin == "live" && f.Get(providers.Serves(h.Name, s.Release.Root)).Text != here.id {
+			here.current = current // the release does not follow
+		}
 	}
 	for _, n := range s.Nginx.Hosts {
 		l.judge(s, n.Name)
@@ -113,12 +120,14 @@ func (s Spec) release(l *live, host string, f remote.Facts) string {
 		if err := json.Unmarshal([]byte(f.Get(artifact(s)).Text), &a); err == nil && len(a.SHA256) >= 12 {
 			return a.SHA256[:12]
 		}
-		return l.liveRelease(s, host)
+		id, _ := l.liveRelease(s, host)
+		return id
 	case "live":
-		if id := l.liveRelease(s, host); id != "" {
-			return id
+		id, serves := l.liveRelease(s, host)
+		if current := s.current(host, f); id == "" || !serves && current != "" {
+			return current
 		}
-		return s.current(host, f)
+		return id
 	default:
 		return s.Release.ID
 	}
@@ -141,21 +150,45 @@ func (s Spec) current(host string, f remote.Facts) string {
 	return ""
 }
 
-// liveRelease is the release of the process that most routes lead to; of any of ours where none does.
-func (l *live) liveRelease(s Spec, host string) string {
-	best, most := "", -1
+// liveRelease is the release of the process that most routes lead to; of any of ours where none does. serves says that
+// requests are known to come to it, or that it needs none.
+func (l *live) liveRelease(s Spec, host string) (release string, serves bool) {
+	most := -1
 	for _, p := range l.hosts[host].seen.Procs {
-		n := 0
+		n, known := 0, len(s.Nginx.Hosts) == 0
 		for _, li := range l.hosts[host].seen.Listeners {
 			if li.Owner == p.Slot {
 				n = max(n, l.routed(s, host, li.Port))
+				known = known || l.sends(s, host, li.Port) || l.strays(s, li.Port)
 			}
 		}
 		if n > most {
-			best, most = p.Release, n
+			release, most, serves = p.Release, n, known
 		}
 	}
-	return best
+	return release, serves
+}
+
+// serving: of a release that nobody named, what serves on each machine.
+func serving(ref config.Ref, s Spec, f remote.Facts) (out []providers.Served) {
+	if s.Release.Pin != "live" {
+		return nil
+	}
+	l := observe(ref, s, f)
+	for _, h := range active(s.Hosts) {
+		if id, serves := l.liveRelease(s, h.Name); serves && l.hosts[h.Name].why == "" {
+			out = append(out, providers.Served{Host: h.Name, Root: s.Release.Root, ID: id})
+		}
+	}
+	return out
+}
+
+// strays says that some nginx is known to send to this port of an address that no host block has.
+func (l *live) strays(s Spec, port int) bool {
+	return slices.ContainsFunc(s.Nginx.Hosts, func(on config.HostValue) bool {
+		r := l.routes[on.Name]
+		return s.unplaced(on.Name, r.file, port) || r.known && s.unplaced(on.Name, r.loaded, port)
+	})
 }
 
 // addresses of one port on a machine, as nginx on another (or the same) machine may name it.

@@ -14,7 +14,7 @@ var Kind = providers.Define(providers.Def[Spec]{
 	Kind: "service", Scripts: scripts{files},
 	Decode: decode, Value: value, Claims: claims, Facts: facts, Diff: diff, Status: status,
 	Record: record, Rollback: rollback, Remove: remove,
-	Places: places, Check: check,
+	Places: places, Serving: serving, Check: check,
 	Adopt: adopter(),
 })
 

@@ -130,7 +130,7 @@ func (b *builder) headline() string {
 	was, is := map[string]bool{}, map[string]bool{}
 	for _, h := range b.spec.Hosts {
 		l := b.live.hosts[h.Name]
-		if r := b.live.liveRelease(b.spec, h.Name); l.why != "" {
+		if r, _ := b.live.liveRelease(b.spec, h.Name); l.why != "" {
 			was["?"] = true
 		} else if r != "" {
 			was[r] = true

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -213,4 +214,129 @@ func firstStep(t *testing.T, stream string) time.Time {
 	}
 	t.Fatalf("no step:\n%s", stream)
 	return time.Time{}
+}
+
+// TestRollbackHalfWay: runs that were cut off after the switch, or could not be undone. A rollback is a rollback from its
+// first step on: a cron's apply finishes it, and so does a second one. After a deployment a rollback goes to what was good
+// before it, and an apply without a version finishes it whole.
+func TestRollbackHalfWay(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, []string{"app-1", "web-1"}, service(`variable = "service_url"`, program("--boot=300ms")))
+	s.m("web-1").WriteSite(fleet.SiteVariable(include, "service_url"))
+	for _, v := range []string{"1", "2", "3"} {
+		s.deploy(v)
+	}
+	points := watch(t)
+	s.env = append(s.env, points.env)
+	fails := func(s *site, step, moment string, args ...string) string {
+		s.t.Helper()
+		points.at(func(p point) string {
+			if strings.Contains(p.Step, step) && p.Moment == moment && !p.Undo {
+				return "fail no"
+			}
+			return ""
+		})
+		defer points.at(nil)
+		return s.fails(7, append(args, "-auto-approve", "-detailed-exitcode")...)
+	}
+	dies := func(s *site, step string, args ...string) {
+		s.t.Helper()
+		var cmd *exec.Cmd
+		died := make(chan struct{})
+		ready := make(chan struct{})
+		points.at(once(point{Step: step, Moment: "after"}, func() string {
+			<-ready
+			_ = cmd.Process.Kill()
+			close(died)
+			return ""
+		}))
+		defer points.at(nil)
+		cmd, _ = s.begin(append(args, "-auto-approve", "-lease=2s")...)
+		close(ready)
+		select {
+		case <-died:
+		case <-time.After(time.Minute):
+			s.t.Fatalf("it did not come to %s", step)
+		}
+		_ = cmd.Wait()
+	}
+	is := func(s *site, version string) {
+		s.t.Helper()
+		if v := live(s, "web-1"); v != version {
+			s.t.Errorf("version %s answers, want %s", v, version)
+		}
+	}
+	t.Run("a rollback that was not undone", func(t *testing.T) {
+		s := s.with(t)
+		fails(s, "/stop-", "before", "rollback")
+		is(s, "2")
+		s.has(s.ok("rollback", "-out=back.plan"), `Going back with service\.teatime to release 2\.`)
+		s.has(s.ok("plan", "-var", "version=3"), `service\.teatime is held at release 2`)
+		said := s.fails(2, "drift")
+		s.has(said, `\(rollback to release 2 by \S+, began \S+\) failed and was not undone: apply goes on from there`)
+		if strings.Contains(said, "Changed on the machines") {
+			t.Error("it is taken for what somebody changed")
+		}
+		s.deploy("3") // a cron's
+		is(s, "2")
+		s.ok("drift")
+		s.has(s.deploy("3"), `No changes\.`)
+	})
+	t.Run("a hold that ends", func(t *testing.T) {
+		s := s.with(t)
+		fails(s, "/stop-", "before", "apply", "-clear-hold", "-var", "version=3")
+		is(s, "3")
+		s.deploy("3")
+		is(s, "3")
+		s.settled("3")
+	})
+	t.Run("a rollback that was cut off", func(t *testing.T) {
+		s := s.with(t)
+		dies(s, `service.teatime["web-1"]/switch`, "rollback")
+		is(s, "2")
+		s.has(s.ok("plan", "-var", "version=3"), `service\.teatime is held at release 2`)
+		s.deploy("3", "-lock-timeout=30s")
+		is(s, "2")
+		s.ok("drift")
+		s.deploy("3", "-clear-hold")
+		s.settled("3")
+	})
+	t.Run("a deployment that was cut off, and a rollback", func(t *testing.T) {
+		s := s.with(t)
+		s.artifact("4")
+		dies(s, `service.teatime["web-1"]/switch`, "apply", "-var", "version=4")
+		is(s, "4")
+		s.has(s.ok("rollback", "-auto-approve", "-lock-timeout=30s"), `Going back with service\.teatime to release 3\.`)
+		is(s, "3")
+		s.deploy("3", "-clear-hold")
+	})
+	t.Run("a deployment that was cut off, and no version", func(t *testing.T) {
+		s := s.with(t)
+		dies(s, `service.teatime["web-1"]/switch`, "apply", "-var", "version=4")
+		s.ok("apply", "-auto-approve", "-lock-timeout=30s")
+		is(s, "4")
+		if to := strings.TrimSpace(s.m("app-1").Exec("readlink /srv/teatime/current")); !strings.HasSuffix(to, "releases/4") {
+			t.Errorf("current leads to %s", to)
+		}
+		s.ok("drift")
+		s.settled("4")
+	})
+	t.Run("a deployment that was not undone", func(t *testing.T) {
+		s := s.with(t)
+		s.artifact("5")
+		fails(s, "/stop-", "before", "apply", "-var", "version=5")
+		said := s.fails(2, "drift")
+		s.has(said, `\(apply to release 5 by \S+, began \S+\) failed and was not undone`)
+		if strings.Contains(said, "Changed on the machines") {
+			t.Error("it is taken for what somebody changed")
+		}
+		s.has(s.ok("rollback", "-auto-approve"), `Going back with service\.teatime to release 4\.`)
+		is(s, "4")
+	})
+	t.Run("what is live is asked for", func(t *testing.T) {
+		s := s.with(t)
+		s.deploy("4", "-clear-hold")
+		s.ok("rollback", "-auto-approve", "-to=4")
+		s.has(s.deploy("5"), `service\.teatime is held at release 4`, `No changes\.`)
+	})
 }
