@@ -71,6 +71,15 @@ func (a *applyArgs) running(c *cli, f *pflag.FlagSet) {
 	a.addWindow(f)
 }
 
+// check refuses what no run can do with, of a plan file and of any other plan.
+func (a applyArgs) check() error {
+	var short error
+	if a.lease < 2*time.Second {
+		short = fmt.Errorf("-lease=%s: at least 2s", a.lease)
+	}
+	return errors.Join(a.planning.check(), short, a.checkWindow())
+}
+
 // apply plans, asks for approval and runs.
 func (c *cli) apply(ctx context.Context, a applyArgs) error {
 	if err := c.canAsk(a, "apply", "a plan file"); err != nil {
@@ -87,11 +96,8 @@ func (c *cli) apply(ctx context.Context, a applyArgs) error {
 // canAsk refuses flags that make no sense, before any machine is asked. instead is what the command takes besides
 // -auto-approve.
 func (c *cli) canAsk(a applyArgs, command, instead string) error {
-	if err := errors.Join(a.check(), a.checkWindow()); err != nil {
+	if err := a.check(); err != nil {
 		return err
-	}
-	if a.lease < 2*time.Second {
-		return fmt.Errorf("-lease=%s: at least 2s", a.lease)
 	}
 	switch {
 	case a.autoApprove:
@@ -208,7 +214,7 @@ func stale(was, now *planner.Plan) error {
 
 // applySaved runs a plan file. The configuration is read for the values of sensitive variables only.
 func (c *cli) applySaved(ctx context.Context, a applyArgs) error {
-	if err := errors.Join(a.check(), a.checkWindow()); err != nil {
+	if err := a.check(); err != nil {
 		return err
 	}
 	p, err := readPlan(a.file)
