@@ -22,6 +22,7 @@ type made struct {
 	// is to be removed, has its record's spec there.
 	wanted, resources []providers.Resource
 	how               how
+	unclear           bool          // whether a saved plan was applied before, which was said
 	now               *planner.Plan // of the last look, after plan was made
 	facts             remote.Facts  // instead of the machines' own; nil: they are asked
 }
