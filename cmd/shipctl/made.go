@@ -38,6 +38,11 @@ type how struct {
 func (c *cli) make(ctx context.Context, a planning) (*made, error) {
 	o := c.options(a.values)
 	p, diags := load(o)
+	if a.secretless {
+		var unset []string
+		diags, unset = p.secretless(diags, anyBlock)
+		c.cantHide(unset)
+	}
 	if err := c.check(diags, p.config.Files); err != nil {
 		return nil, err
 	}
