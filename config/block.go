@@ -79,6 +79,12 @@ func (b Block) Eval(e hcl.Expression, local map[string]cty.Value) (cty.Value, hc
 	return b.eval(e, local)
 }
 
+// EvalByName is Eval for who keeps of a sensitive variable its name: such a whole value may be unknown, where a command can
+// do without it (see Unset).
+func (b Block) EvalByName(e hcl.Expression, local map[string]cty.Value) (cty.Value, hcl.Diagnostics) {
+	return b.evalByName(e, local)
+}
+
 // At is the range of an attribute's value, or of a nested block's header where the path ends in one:
 // At("slot", "blue", "port"). The nearest enclosing range where there is no such thing.
 func (b Block) At(path ...string) *hcl.Range { return b.at(path) }

@@ -93,10 +93,10 @@ func Values(o Options) (map[string]Variable, hcl.Diagnostics) {
 }
 
 // Unmade are the host blocks and those of kinds of which there is not a single instance, because what for_each is was not
-// known or was wrong.
+// known or was wrong, and the host blocks that are not what they say because that of an argument was.
 func (c *Configuration) Unmade() (out []string) {
 	for _, n := range c.world.sequence {
-		if (n.kind == "host" || c.world.isKind(n.kind)) && !n.expanded {
+		if (n.kind == "host" || c.world.isKind(n.kind)) && !n.expanded || n.kind == "host" && n.failed {
 			out = append(out, n.String())
 		}
 	}

@@ -44,6 +44,16 @@ func (b Block) decode(into any) hcl.Diagnostics {
 }
 
 func (b Block) eval(e hcl.Expression, local map[string]cty.Value) (cty.Value, hcl.Diagnostics) {
+	v, diags := b.value(e, local)
+	return b.known(v, diags, v.IsWhollyKnown(), e, local)
+}
+
+func (b Block) evalByName(e hcl.Expression, local map[string]cty.Value) (cty.Value, hcl.Diagnostics) {
+	v, diags := b.value(e, local)
+	return b.known(v, diags, v.IsKnown() && knownByName(v), e, local)
+}
+
+func (b Block) value(e hcl.Expression, local map[string]cty.Value) (cty.Value, hcl.Diagnostics) {
 	ctx, diags := b.scope.context(e.Variables())
 	if diags.HasErrors() {
 		return cty.DynamicVal, diags
@@ -52,8 +62,12 @@ func (b Block) eval(e hcl.Expression, local map[string]cty.Value) (cty.Value, hc
 		local = map[string]cty.Value{}
 	}
 	v, diags := b.scope.valueIn(e, ctx, local)
-	v = spread(v)
-	if diags.HasErrors() || v.IsWhollyKnown() {
+	return spread(v), diags
+}
+
+// known keeps who evaluates from going on with what is not known, unless that is how it is meant.
+func (b Block) known(v cty.Value, diags hcl.Diagnostics, is bool, e hcl.Expression, local map[string]cty.Value) (cty.Value, hcl.Diagnostics) {
+	if diags.HasErrors() || is {
 		return v, diags
 	}
 	for _, l := range local {

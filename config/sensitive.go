@@ -27,6 +27,26 @@ func sensitive(v cty.Value) (name string, is bool) {
 	return "", true
 }
 
+// knownByName says that nothing in v is unknown but the whole values of sensitive variables.
+func knownByName(v cty.Value) bool {
+	if name, _ := sensitive(v); name != "" || !v.ContainsMarked() {
+		return name != "" || v.IsWhollyKnown()
+	}
+	plain, _ := v.Unmark()
+	if !plain.IsKnown() {
+		return false
+	}
+	if plain.IsNull() || !plain.CanIterateElements() {
+		return true
+	}
+	for it := plain.ElementIterator(); it.Next(); {
+		if k, x := it.Element(); !k.IsWhollyKnown() || !knownByName(x) {
+			return false
+		}
+	}
+	return true
+}
+
 // spread puts the marks of every collection on what is in it, so that whoever takes one apart can't lose them.
 func spread(v cty.Value) cty.Value {
 	if !v.ContainsMarked() {

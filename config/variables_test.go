@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
 
 	"github.com/shipctl/shipctl/config"
@@ -121,6 +122,69 @@ func TestSensitiveVariable(t *testing.T) {
 	for name := range c.Files {
 		if strings.HasSuffix(name, ".hclvars") {
 			t.Errorf("%s could be shown in a snippet", name)
+		}
+	}
+}
+
+// TestEvalByName: where a sensitive variable has no value, what uses it as a whole can be evaluated, and nothing else.
+func TestEvalByName(t *testing.T) {
+	for text, want := range map[string]bool{
+		`{ A = var.pw }`: true,
+		`{ A = var.pin, B = "plain", C = [var.pw] }`: true,
+		`merge({ A = var.pw }, { B = "plain" })`:     true,
+		`local.env`:                                  true,
+		`{ A = "x-${var.pw}" }`:                      false,
+		`{ A = "${var.pw}${var.pin}" }`:              false,
+		`{ A = nonsensitive(var.pw) }`:               false,
+		`{ A = length(var.all) }`:                    false,
+		`{ A = var.plain }`:                          false,
+		`{ A = var.pw, B = var.plain }`:              false,
+		`var.all`:                                    false,
+		`{ for k in var.all : k => "x" }`:            false,
+		`{ "${var.pw}" = "x" }`:                      false,
+		`{ A = var.pw == "x" ? "a" : "b" }`:          false,
+	} {
+		dir := write(t, t.TempDir(), map[string]string{"main.hcl": project + `
+variable "pw" {
+  type      = string
+  sensitive = true
+}
+variable "pin" {
+  type      = number
+  sensitive = true
+}
+variable "all" {
+  type      = map(string)
+  sensitive = true
+}
+variable "plain" {
+  type = string
+}
+locals {
+  env = { A = var.pw }
+}
+release "a" {
+  env = ` + text + `
+}
+`})
+		c, diags := config.Load(config.Options{Dir: dir, Kinds: kinds()})
+		if _, unset := config.Unset(diags); len(unset) != 4 || len(c.Blocks) != 1 {
+			t.Fatalf("%s: %v", text, diags)
+		}
+		var in struct {
+			Env hcl.Expression `hcl:"env"`
+		}
+		diags = c.Blocks[0].Decode(&in)
+		if diags.HasErrors() {
+			t.Errorf("%s: %v", text, diags)
+			continue
+		}
+		_, diags = c.Blocks[0].EvalByName(in.Env, nil)
+		if diags.HasErrors() == want {
+			t.Errorf("%s: %v", text, diags)
+		}
+		if _, diags = c.Blocks[0].Eval(in.Env, nil); !diags.HasErrors() {
+			t.Errorf("%s is known", text)
 		}
 	}
 }

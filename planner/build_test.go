@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -229,6 +230,12 @@ func TestStale(t *testing.T) {
 	without, apart := build(1, providers.Update, s, b), build(1, providers.Update, s, b)
 	delete(without.Wait, "b")
 	apart.Units["b"] = "service.y"
+	held := func(release string, p *Plan) *Plan {
+		h := Hold{Release: release, From: "2", Who: "me@here", Since: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
+		p.Held = []HeldBack{{config.Ref{Kind: "service", Name: "x"}, h}, {config.Ref{Kind: "service", Name: "y"}, h}}
+		return p
+	}
+	const holding = ", to which me@here rolled it back from 2 at 2026-01-02T03:04:05Z (plan and apply keep it there until -clear-hold)"
 	for _, c := range []struct {
 		name     string
 		was, now *Plan
@@ -240,6 +247,10 @@ func TestStale(t *testing.T) {
 		{"a step more", build(1, providers.Update, s), build(1, providers.Update, s, step("b")), "app-1: service.x: steps: [a] → [a; b]"},
 		{"another argument", build(1, providers.Update, s), build(1, providers.Update, other), "app-1: service.x: steps: as planned → the same titles, with other contents"},
 		{"waits for nothing", without, build(1, providers.Update, s, b), "app-1: service.x: what b waits for: [] → [a]"},
+		{"held since", build(1, providers.Update, s), held("1", build(1, providers.NoOp)), "app-1: service.x: held: (none) → at release 1" + holding},
+		{"held elsewhere", held("1", build(1, providers.Update, s)), held("0", build(1, providers.Update, other)), "app-1: service.x: held: at release 1" + holding + " → at release 0" + holding},
+		{"held no longer", held("1", build(1, providers.Update, s)), build(2, providers.Update, s), "app-1: service.x: held: at release 1" + holding + " → (none)\napp-1: service.x: slots.blue.pid: 1 → 2"},
+		{"held, and nothing rests on it", build(1, providers.Update, s), held("2", build(1, providers.Update, s)), ""},
 		{"undone alone", apart, build(1, providers.Update, s, b), "app-1: service.x: what b is undone with: service.y → service.x"},
 	} {
 		var got []string

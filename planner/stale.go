@@ -7,7 +7,9 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
+	"github.com/shipctl/shipctl/config"
 	"github.com/shipctl/shipctl/providers"
 )
 
@@ -23,7 +25,7 @@ func (d Difference) String() string {
 // Stale compares a plan with one made now from the same specs. Changes that had and have no steps may differ: nothing
 // rests on them.
 func Stale(was, now *Plan) (out []Difference) {
-	fresh := map[string]providers.Change{}
+	fresh, heldWas, heldNow := map[string]providers.Change{}, holds(was), holds(now)
 	for _, c := range now.Changes {
 		fresh[c.Addr.String()] = c
 	}
@@ -37,7 +39,7 @@ func Stale(was, now *Plan) (out []Difference) {
 		if bytes.Equal(providers.JSON(w), providers.JSON(n)) {
 			continue
 		}
-		out = append(out, differences(w, n)...)
+		out = append(out, differences(w, n, heldWas[w.Addr.Ref], heldNow[w.Addr.Ref])...)
 	}
 	if len(out) == 0 {
 		out = reordered(was, now)
@@ -68,12 +70,28 @@ func reordered(was, now *Plan) (out []Difference) {
 	return out
 }
 
-func differences(w, n providers.Change) (out []Difference) {
+// holds are what is held in a plan, in words: a rollback since it was made is why a step is no longer there.
+func holds(p *Plan) map[config.Ref]string {
+	out := map[config.Ref]string{}
+	for _, h := range p.Held {
+		from := ""
+		if h.Hold.From != "" && h.Hold.From != h.Hold.Release {
+			from = " from " + h.Hold.From
+		}
+		text := fmt.Sprintf("at release %s, to which %s rolled it back%s at %s (plan and apply keep it there until -clear-hold)",
+			h.Hold.Release, h.Hold.Who, from, h.Hold.Since.UTC().Format(time.RFC3339))
+		out[h.Ref] = strings.Join(strings.Fields(text), " ") // a machine wrote it: it makes no lines
+	}
+	return out
+}
+
+func differences(w, n providers.Change, heldWas, heldNow string) (out []Difference) {
 	add := func(fact, a, b string) {
 		if a != b {
 			out = append(out, Difference{w.Addr.Host, w.Addr.Ref.String(), fact, a, b})
 		}
 	}
+	add("held", orNone(heldWas), orNone(heldNow))
 	before, after := flat(w.Before), flat(n.Before)
 	keys := maps.Clone(before)
 	maps.Copy(keys, after)

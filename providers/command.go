@@ -64,7 +64,7 @@ func Words(b config.Block, e hcl.Expression, local map[string]cty.Value, what st
 // Variables evaluates a map of variables, values with their own marks. at says where each is given.
 func Variables(b config.Block, e hcl.Expression, local map[string]cty.Value) (out map[string]cty.Value, at map[string]*hcl.Range, diags hcl.Diagnostics) {
 	out, at = map[string]cty.Value{}, map[string]*hcl.Range{}
-	v, diags := b.Eval(e, local)
+	v, diags := b.EvalByName(e, local)
 	if diags.HasErrors() {
 		return out, at, diags
 	}
@@ -106,13 +106,13 @@ func entry(e hcl.Expression, key string) *hcl.Range {
 	return e.Range().Ptr()
 }
 
-// Variable keeps of a sensitive value the variable's name and a slow hash.
+// Variable keeps of a sensitive value the variable's name and a slow hash, of one that has no value the name alone.
 func Variable(b config.Block, name string, v cty.Value, at *hcl.Range) (Env, hcl.Diagnostics) {
 	var diags hcl.Diagnostics
 	from, secret := config.Sensitive(v)
 	plain, _ := v.UnmarkDeep()
 	if !plain.IsKnown() {
-		return Env{Name: name}, nil
+		return Env{Name: name, Value: remote.Part{Var: from}}, nil
 	}
 	s := plain.AsString()
 	if i := strings.IndexFunc(s, unicode.IsControl); i >= 0 {

@@ -23,8 +23,8 @@ type Payload struct {
 	Size   int64
 }
 
-// strict refuses unknown fields: an older binary must not drop what a newer one meant.
-func strict(raw json.RawMessage, into any) error {
+// Strict reads one value and refuses unknown fields: an older binary must not drop what a newer one meant.
+func Strict(raw json.RawMessage, into any) error {
 	d := json.NewDecoder(bytes.NewReader(raw))
 	d.DisallowUnknownFields()
 	if err := d.Decode(into); err != nil {

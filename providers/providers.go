@@ -269,7 +269,7 @@ func Define[Spec any](d Def[Spec]) Kind {
 
 // read takes nothing that Decode would have refused.
 func (d Def[Spec]) read(ref config.Ref, raw json.RawMessage, into *Spec) error {
-	err := strict(raw, into)
+	err := Strict(raw, into)
 	if err == nil && d.Check != nil {
 		err = d.Check(ref, *into)
 	}

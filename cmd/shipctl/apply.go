@@ -38,8 +38,8 @@ func (c *cli) applyCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "apply [flags] [PLANFILE]",
 		Short: "Make the machines as the configuration describes them",
-		Long: "apply plans, asks, and carries the steps out; what fails is undone. With a PLANFILE it does exactly what that plan says,\nwithout asking, and refuses when the machines have changed since. It can always be run again.\n" +
-			"Exit codes with -detailed-exitcode: 0 done, 1 error, 3 a window is closed, 4 another run has the lease, 5 the plan is stale, 6 failed and undone, 7 failed and not undone.",
+		Long: "apply plans, asks, and carries the steps out; what fails is undone. With a PLANFILE it does exactly what that plan says,\nwithout asking, and refuses when the machines have changed since, or it was applied already. apply can always be run again.\n" +
+			"Exit codes with -detailed-exitcode: 0 done, 1 error, 3 a window is closed, 4 another run has the lease, 5 the plan is stale or was applied already, 6 failed and undone, 7 failed and not undone.",
 		Annotations: speaks(jsonStream),
 		Args:        oneArgument("plan file", false),
 	}
@@ -71,6 +71,15 @@ func (a *applyArgs) running(c *cli, f *pflag.FlagSet) {
 	a.addWindow(f)
 }
 
+// check refuses what no run can do with, of a plan file and of any other plan.
+func (a applyArgs) check() error {
+	var short error
+	if a.lease < 2*time.Second {
+		short = fmt.Errorf("-lease=%s: at least 2s", a.lease)
+	}
+	return errors.Join(a.planning.check(), short, a.checkWindow())
+}
+
 // apply plans, asks for approval and runs.
 func (c *cli) apply(ctx context.Context, a applyArgs) error {
 	if err := c.canAsk(a, "apply", "a plan file"); err != nil {
@@ -87,11 +96,8 @@ func (c *cli) apply(ctx context.Context, a applyArgs) error {
 // canAsk refuses flags that make no sense, before any machine is asked. instead is what the command takes besides
 // -auto-approve.
 func (c *cli) canAsk(a applyArgs, command, instead string) error {
-	if err := errors.Join(a.check(), a.checkWindow()); err != nil {
+	if err := a.check(); err != nil {
 		return err
-	}
-	if a.lease < 2*time.Second {
-		return fmt.Errorf("-lease=%s: at least 2s", a.lease)
 	}
 	switch {
 	case a.autoApprove:
@@ -161,23 +167,6 @@ func (c *cli) fresh(ctx context.Context, m *made) error {
 	return c.already(ctx, m, stale(m.plan, now.plan))
 }
 
-// already says of a saved plan that is stale because it was carried out before that this is why. Machines that can't be
-// asked don't matter: it is refused in any case.
-func (c *cli) already(ctx context.Context, m *made, stale error) error {
-	if stale == nil || m.plan.Digest == "" {
-		return stale
-	}
-	hosts, _ := m.plan.Machines()
-	read, _ := askHistories(ctx, m.session, hosts)
-	for _, r := range slices.Backward(view.Runs(read.entries)) {
-		if r.Plan == m.plan.Digest {
-			return fmt.Errorf("%w\n\nThis plan was applied already, by run %s of %s at %s: %s.", stale,
-				printable(r.ID), printable(r.Who), r.Began.UTC().Format(time.RFC3339), printable(r.Outcome))
-		}
-	}
-	return stale
-}
-
 // again goes on with what the machines are like now, after another run has changed them.
 func (c *cli) again(m *made, v view.View) error {
 	was := *m.plan
@@ -208,7 +197,7 @@ func stale(was, now *planner.Plan) error {
 
 // applySaved runs a plan file. The configuration is read for the values of sensitive variables only.
 func (c *cli) applySaved(ctx context.Context, a applyArgs) error {
-	if err := errors.Join(a.check(), a.checkWindow()); err != nil {
+	if err := a.check(); err != nil {
 		return err
 	}
 	p, err := readPlan(a.file)
@@ -236,7 +225,7 @@ func (c *cli) applySaved(ctx context.Context, a applyArgs) error {
 	}
 	defer s.close()
 	m := &made{plan: p, session: s, machines: s.dial, wanted: rs, resources: rs, how: how{command: p.Command, clearHold: p.ClearHold}} // what is to go is marked in rs
-	if err := c.fresh(ctx, m); err != nil {                                                                                            // a stale plan does not even take a lease
+	if err := c.fresh(ctx, m); err != nil {                                                                                            // what is stale, or was applied before, does not even take a lease
 		return err
 	}
 	w := c.patience(a)

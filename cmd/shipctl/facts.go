@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
+	"github.com/hashicorp/hcl/v2"
 	"github.com/spf13/cobra"
 
 	"github.com/shipctl/shipctl/planner"
@@ -19,7 +21,8 @@ func (c *cli) factsCommand() *cobra.Command {
 		Use:   "facts -out=FILE [flags]",
 		Short: "Write down what the machines look like, to plan without them",
 		Long: "facts asks the machines what plan asks them and writes the answers to a file. plan -facts=FILE plans on it, anywhere:\n" +
-			"in a review without access to the machines, or to look into a strange plan later. The file holds no values of sensitive variables.",
+			"in a review without access to the machines, or to look into a strange plan later. The file holds no values of sensitive variables\n" +
+			"that have one here; they may have none.",
 		Annotations: speaks(""),
 		Args:        noArguments,
 	}
@@ -32,7 +35,7 @@ func (c *cli) factsCommand() *cobra.Command {
 		if err := writable("-out", out); err != nil {
 			return err
 		}
-		m, err := c.make(cmd.Context(), planning{values: a, parallelism: 1})
+		m, err := c.make(cmd.Context(), planning{values: a, parallelism: 1, secretless: true})
 		if err != nil {
 			return err
 		}
@@ -43,6 +46,16 @@ func (c *cli) factsCommand() *cobra.Command {
 		return writeFile(out, 0o600, func(w io.Writer) error { return planner.SaveFacts(w, m.plan.Facts) })
 	}
 	return cmd
+}
+
+// cantHide warns of secrets that answers of machines can't be searched for.
+func (c *cli) cantHide(unset []string) {
+	if len(unset) > 0 {
+		c.view(false).Diagnostics(hcl.Diagnostics{{
+			Severity: hcl.DiagWarning, Summary: "Secrets that can't be hidden",
+			Detail: "These sensitive variables have no value here: " + strings.Join(unset, ", ") + ". None is needed, but where a machine's answer has one it is written down as it is.",
+		}}, nil)
+	}
 }
 
 func readFacts(name string) (remote.Facts, error) {

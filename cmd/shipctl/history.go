@@ -2,13 +2,13 @@ package main
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/shipctl/shipctl/cmd/view"
-	"github.com/shipctl/shipctl/config"
 )
 
 func (c *cli) historyCommand() *cobra.Command {
@@ -32,9 +32,7 @@ func (c *cli) historyCommand() *cobra.Command {
 
 func (c *cli) history(ctx context.Context, v values, run string, limit int) error {
 	p, diags := load(c.options(v))
-	if left, unset := config.Unset(diags); !slices.ContainsFunc(unset, func(name string) bool { return !p.config.Variables[name].Sensitive }) {
-		diags = left // no secret is needed to ask machines what was
-	}
+	diags, _ = p.secretless(diags, hostBlock)
 	if err := c.check(diags, p.config.Files); err != nil {
 		return err
 	}
@@ -43,11 +41,7 @@ func (c *cli) history(ctx context.Context, v values, run string, limit int) erro
 		return err
 	}
 	defer s.close()
-	var hosts []string
-	for h := range p.settings {
-		hosts = append(hosts, h)
-	}
-	slices.Sort(hosts)
+	hosts := slices.Sorted(maps.Keys(p.settings))
 	read, failed := askHistories(ctx, s, hosts) // what others say is shown in any case
 	runs := view.Runs(read.entries)
 	if run != "" {

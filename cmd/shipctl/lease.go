@@ -5,8 +5,10 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/user"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -101,13 +103,18 @@ func (c *cli) unlockCommand() *cobra.Command {
 }
 
 func (c *cli) unlock(ctx context.Context, a values, id string) error {
-	m, err := c.make(ctx, planning{values: a, parallelism: 10})
+	p, diags := load(c.options(a))
+	diags, _ = p.secretless(diags, hostBlock)
+	if err := c.check(diags, p.config.Files); err != nil {
+		return err
+	}
+	s, err := opening{p.config.Project, p.settings, p.config.Variables, nil, c.log}.session()
 	if err != nil {
 		return err
 	}
-	defer m.session.close()
-	hosts, _ := m.plan.Machines()
-	l := &executor.Lease{ID: id, Last: time.Second, Dial: m.session.dial}
+	defer s.close()
+	hosts := slices.Sorted(maps.Keys(p.settings)) // a run that removes has leases also where nothing is any more
+	l := &executor.Lease{ID: id, Last: time.Second, Dial: s.dial}
 	taken, there, failed := false, "", map[string]error{}
 	for _, h := range hosts {
 		out, err := l.Unlock(ctx, h)
@@ -122,7 +129,7 @@ func (c *cli) unlock(ctx context.Context, a values, id string) error {
 			fmt.Fprint(c.out, said)
 		}
 	}
-	diags := unreachable(failed)
+	diags = unreachable(failed)
 	if !taken && there != "" {
 		diags = append(diags, &hcl.Diagnostic{
 			Severity: hcl.DiagError, Summary: "There is no lease with the ID " + printable(id),

@@ -22,6 +22,7 @@ type made struct {
 	// is to be removed, has its record's spec there.
 	wanted, resources []providers.Resource
 	how               how
+	unclear           bool          // whether a saved plan was applied before, which was said
 	now               *planner.Plan // of the last look, after plan was made
 	facts             remote.Facts  // instead of the machines' own; nil: they are asked
 }
@@ -37,6 +38,11 @@ type how struct {
 func (c *cli) make(ctx context.Context, a planning) (*made, error) {
 	o := c.options(a.values)
 	p, diags := load(o)
+	if a.secretless {
+		var unset []string
+		diags, unset = p.secretless(diags, anyBlock)
+		c.cantHide(unset)
+	}
 	if err := c.check(diags, p.config.Files); err != nil {
 		return nil, err
 	}

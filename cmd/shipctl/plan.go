@@ -33,6 +33,7 @@ type planning struct {
 	compact           bool
 	parallelism       int
 	known             remote.Facts // from a file
+	secretless        bool         // the plan is not for anybody: variables need no secret values
 }
 
 func (p *planning) add(f *pflag.FlagSet) {

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"slices"
+	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/spf13/pflag"
@@ -85,8 +86,24 @@ func load(o config.Options) (*project, hcl.Diagnostics) {
 	}
 	p.unchecked = append(p.unchecked, p.config.Unmade()...)
 	slices.Sort(p.unchecked)
+	p.unchecked = slices.Compact(p.unchecked)
 	return p, config.Report(append(diags, d...))
 }
+
+// secretless takes out of what load gave that sensitive variables have no value, for commands that ask machines and change
+// nothing: what a program is given is known by the variable's name. As long as that is all: without a value of another
+// variable, or where something that is needed depends on a secret otherwise, the diagnostics stay.
+func (p *project) secretless(diags hcl.Diagnostics, needed func(block string) bool) (left hcl.Diagnostics, unset []string) {
+	left, unset = config.Unset(diags)
+	if slices.ContainsFunc(unset, func(name string) bool { return !p.config.Variables[name].Sensitive }) || slices.ContainsFunc(p.unchecked, needed) {
+		return diags, nil
+	}
+	return left, unset
+}
+
+// What secretless may find undecoded: nothing, or anything but machines.
+func anyBlock(string) bool        { return true }
+func hostBlock(block string) bool { return strings.HasPrefix(block, "host.") }
 
 // secrets are the values of sensitive variables, by name.
 func secrets(variables map[string]config.Variable) map[string]string {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -170,12 +169,13 @@ func (s *session) hosts(p *planner.Plan) (out []planner.Host) {
 	return out
 }
 
-// settingsOf reads them back.
+// settingsOf reads them back. As anywhere in a plan file, what this shipctl does not know is refused: it could be what keeps
+// a machine from being taken for another one.
 func settingsOf(hosts []planner.Host) (map[string]ssh.Settings, error) {
 	out := map[string]ssh.Settings{}
 	for _, h := range hosts {
 		var s ssh.Settings
-		if err := json.Unmarshal(h.Settings, &s); err != nil {
+		if err := providers.Strict(h.Settings, &s); err != nil {
 			return nil, fmt.Errorf("host %s in the plan file: %w", h.Name, err)
 		}
 		out[h.Name] = s

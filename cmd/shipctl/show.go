@@ -60,6 +60,7 @@ func (c *cli) statusCommand() *cobra.Command {
 
 func (c *cli) status(ctx context.Context, v values) error {
 	p, diags := load(c.options(v))
+	diags, _ = p.secretless(diags, anyBlock)
 	if err := c.check(diags, p.config.Files); err != nil {
 		return err
 	}

@@ -62,13 +62,13 @@ func TestJournal(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			says := func(script, want string) {
+			says := func(script, want string, args ...string) {
 				t.Helper()
-				as, err := m.Ask(t.Context(), []remote.Query{{Host: "here", Script: script}})
+				as, err := m.Ask(t.Context(), []remote.Query{{Host: "here", Script: script, Args: args}})
 				if err != nil {
 					t.Fatal(err)
 				}
-				if got := strings.TrimRight(as[0].Text, "\n"); got != want || want == "" && as[0].Sight != remote.Absent {
+				if got := strings.Trim(as[0].Text, "\n"); got != want || want == "" && len(args) == 0 && as[0].Sight != remote.Absent {
 					t.Fatalf("%s: %s %q, want %q", script, as[0].Sight, got, want)
 				}
 			}
@@ -108,6 +108,13 @@ func TestJournal(t *testing.T) {
 			write("end", `{"format":1,"run":"two","o":"done"}`+"\n-")
 			write("end", `{"format":1,"run":"two","o":"done"}`+"\n-")
 			says("remote/history", before+`{"format":1,"run":"one"}`+"\n"+`{"format":1,"run":"two","o":"done"}`)
+			says("remote/history", "", "feed")
+			write("begin", `{"format":1,"run":"three","plan":"feed","said":"\"plan\":\"f00d\""}`+"\n-")
+			says("remote/history", `{"format":1,"run":"three","plan":"feed","said":"\"plan\":\"f00d\""}`, "feed")
+			write("end", `{"format":1,"run":"three","plan":"feed","said":"\"plan\":\"f00d\""}`+"\n-")
+			write("end", `{"format":1,"run":"four"}`+"\n-")
+			says("remote/history", `{"format":1,"run":"three","plan":"feed","said":"\"plan\":\"f00d\""}`+"\n"+`{"format":1,"run":"four"}`, "feed")
+			says("remote/history", "", "f00d")
 			long := strings.Repeat(`{"x":"0123456789"}`+"\n", 230_000) // more than 4 MB
 			if err := os.WriteFile(filepath.Join(dir, "history"), []byte(long), 0o600); err != nil {
 				t.Fatal(err)

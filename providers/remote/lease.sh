@@ -58,10 +58,18 @@ live() { [ -n "$has_id" ] && [ "$has_boot" = "$boot" ] && [ "$has_until" -gt "$n
 describe() {
 	printf 'the lease of project %s is held by %s since %s (ID %s%s); %s' "$PROJECT" "${has_who:-?}" "${has_since:-?}" "$has_id" "${has_url:+, $has_url}" "$1"
 }
-# sign: when the holder last gave a sign, by its own lease's length; one that an earlier shipctl wrote does not say that.
+# sign: how long ago the holder gave a sign, by its own lease's length, of which it gives one in each third. Until a second
+# after the next one is due it is alive; later it may as well be cut off. An earlier shipctl's lease does not say that.
 sign() {
-	[ "$has_ttl" = 0 ] || printf 'its last sign was %s s ago; ' $(((now - has_until + has_ttl) / 1000))
-	printf 'without another it expires in %s s' $(((has_until - now + 999) / 1000))
+	age=$((now - has_until + has_ttl)) due=$((has_ttl / 3))
+	if [ "$has_ttl" = 0 ]; then
+		printf 'how long ago its last sign was is not known'
+	elif [ $age -le $((due + 1000)) ]; then
+		printf 'alive: its last sign was %s s ago' $((age / 1000))
+	else
+		printf 'no sign for %s s, and one is due every %s s: probably dead, or cut off' $((age / 1000)) $(((due + 999) / 1000))
+	fi
+	printf '; without another it expires in %s s' $(((has_until - now + 999) / 1000))
 }
 # text EPOCH ID UNTIL: what the file says then.
 text() { printf 'epoch %s\nid %s\nwho %s\nurl %s\nboot %s\nuntil %s\nsince %s\nttl %s\n' "$1" "$2" "$who" "$url" "$boot" "$3" "$has_since" "$ttl"; }
@@ -117,7 +125,7 @@ case $what in
 acquire)
 	if [ "$has_id" != "$id" ]; then
 		if live; then
-			describe "alive: $(sign)" >&2
+			describe "$(sign)" >&2
 			exit 74
 		fi
 		has_epoch=$((has_epoch + 1)) has_since=$(date -u +%Y-%m-%dT%H:%M:%SZ)

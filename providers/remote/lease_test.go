@@ -1,10 +1,13 @@
 package remote_test
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -52,7 +55,34 @@ func TestLeaseScript(t *testing.T) {
 			want("acquire", "one", "59000", "1", 0) // a lost reply: the same lease
 			want("acquire", "two", "60000", "held by me@here since 2", 74)
 			// by the holder's own lease, not that of the one who is refused
-			want("acquire", "two", "2000", "s ago; without another it expires in 5", 74)
+			want("acquire", "two", "2000", "); alive: its last sign was 0 s ago; without another it expires in 5", 74)
+			file := filepath.Join(state, "projects", remotetest.Project, "lease")
+			fresh, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			// ago is the lease as its holder left it when it gave its last sign so long ago; one is due every 20 s.
+			ago := func(d time.Duration, ttl string) {
+				t.Helper()
+				until := regexp.MustCompile(`(?m)^until (\d+)$`).FindSubmatch(fresh)
+				was, err := strconv.ParseInt(string(until[1]), 10, 64)
+				if err != nil {
+					t.Fatal(err)
+				}
+				raw := bytes.Replace(fresh, until[0], fmt.Appendf(nil, "until %d", was-d.Milliseconds()), 1)
+				raw = regexp.MustCompile(`(?m)^ttl .*$`).ReplaceAll(raw, []byte(ttl))
+				if err := os.WriteFile(file, raw, 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			ago(10*time.Second, "ttl 59000")
+			want("acquire", "two", "2000", "); alive: its last sign was 1", 74)
+			ago(40*time.Second, "ttl 59000")
+			want("acquire", "two", "2000", "); no sign for 4", 74)
+			want("acquire", "two", "2000", " s, and one is due every 20 s: probably dead, or cut off; without another it expires in 1", 74)
+			ago(0, "")
+			want("acquire", "two", "2000", "); how long ago its last sign was is not known; without another it expires in 5", 74)
+			ago(0, "ttl 59000")
 			want("renew", "one", "60000", "", 0)
 			want("renew", "two", "60000", "this run had it before", 76)
 			if err := step(1); err != nil {
