@@ -271,6 +271,7 @@ func (s *site) reloads() (stop func()) {
 	for _, w := range webs {
 		done := make(chan ran, 1)
 		m := s.m(w)
+		m.Exec("rm -f /tmp/enough") // of one that had ended by itself
 		go func() {
 			out, err := m.Try("n=0; k=0; until [ -e /tmp/enough ] || [ $n -gt 100 ]; do nginx -s reload 2>/dev/null && k=$((k+1)); n=$((n+1)); sleep 0.3; done; rm -f /tmp/enough; echo $k")
 			done <- ran{out, err}

@@ -80,7 +80,7 @@ func (s *site) between(machine, verb, line string) <-chan ran {
 	go func() {
 		defer close(over)
 		out, err := m.Try(fmt.Sprintf(`n=0
-until grep -q '/%s$' %s/step.holder 2>/dev/null; do n=$((n+1)); [ $n -lt 3000 ] && [ ! -e /tmp/between.over ] || exit 3; sleep 0.01; done
+until grep -q '/%s$' %s/step.holder 2>/dev/null; do n=$((n+1)); [ $n -lt 6000 ] && [ ! -e /tmp/between.over ] || exit 3; sleep 0.01; done
 exec 9>>%s/step.lock
 flock 9
 %s`, verb, state, state, line))
@@ -142,7 +142,7 @@ func (s *site) await(c <-chan ran) string {
 			s.t.Fatal(r.err)
 		}
 		return r.out
-	case <-time.After(time.Minute):
+	case <-time.After(2 * time.Minute):
 		s.t.Fatal("the step never came")
 		return ""
 	}

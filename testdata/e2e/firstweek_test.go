@@ -55,7 +55,7 @@ type answer struct {
 
 func (s *site) ask(machine, rest string) (a answer) {
 	s.t.Helper()
-	c := http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	c := http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 	r, err := c.Get("http://" + s.m(machine).Addr + rest)
 	if err != nil {
 		s.t.Fatal(err)
