@@ -34,12 +34,12 @@ race: packages
 # e2e boots real machines: systemd, sshd and nginx in containers of their own. Needs root. Of what takes longest, the crash
 # matrix and an interrupt at each step, it runs a part.
 e2e: fleet-packages build
-	sh .ci/test $(GO) test -timeout 60m -p 1 -parallel 5 -run '$(RUN)' $(E2E)
+	sh .ci/test $(GO) test -timeout 180m -p 1 -parallel 5 -run '$(RUN)' $(E2E)
 
 # matrix is every cell of docs/crash-matrix.md, an interrupt at each step of a deployment, and 50 histories of the simulator's
 # on the fleet. Needs root.
 matrix: fleet-packages build
-	SHIPCTL_MATRIX=all sh .ci/test $(GO) test -timeout 60m -parallel 9 -run 'TestCrashMatrix|TestInterrupts|TestReplay$$' ./testdata/e2e/...
+	SHIPCTL_MATRIX=all sh .ci/test $(GO) test -timeout 180m -parallel 9 -run 'TestCrashMatrix|TestInterrupts|TestReplay$$' ./testdata/e2e/...
 
 # lint builds its programs once, from tools.mod: a few minutes.
 lint: packages

@@ -184,7 +184,7 @@ func TestSilentMachine(t *testing.T) {
 	for _, args := range [][]string{{"plan"}, {"plan", "-json"}, {"apply", "-auto-approve"}, {"plan", "-out=plan.json"}} {
 		begin := time.Now()
 		out := s.fails(1, append(args, "-var", "version=2")...)
-		if took := time.Since(begin); took < 2*time.Second || took > 5*time.Second {
+		if took := time.Since(begin); took < 2*time.Second || took > 15*time.Second {
 			t.Errorf("%v took %s with a deadline of 2 s", args, took)
 		}
 		s.has(unwrapped(out), `mute-1 could not be asked`, `127\.0\.0\.1:\d+ accepted the connection, and the SSH handshake was not over in time \(2s at most\)`)
@@ -200,7 +200,7 @@ func TestSilentMachine(t *testing.T) {
 	s.m("app-1").WriteFile("/home/deploy/.bashrc", "sleep 60\n", 0o644)
 	begin := time.Now()
 	out := s.fails(1, "plan", "-var", "version=2")
-	if took := time.Since(begin); took > 6*time.Second {
+	if took := time.Since(begin); took > 20*time.Second {
 		t.Errorf("took %s with a deadline of 2 s", took)
 	}
 	s.has(unwrapped(out), `app-1 could not be asked`, `no answer in time`)

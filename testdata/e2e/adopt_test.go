@@ -140,11 +140,12 @@ SPRING_PROFILES_ACTIVE=$2 DB_PASSWORD=hunter2hunter2 nohup /home/deploy/app/serv
 	app.Exec("chmod 755 /home/deploy /home/deploy/app")
 	for _, args := range []string{"8081 real1", "8082 real2"} {
 		app.Exec("setpriv --reuid=deploy --regid=deploy --clear-groups /home/deploy/app/start.sh " + args)
-		app.Exec("for i in 1 2 3 4 5 6 7 8 9 10; do ss -Hltn 'sport = :" + args[:4] + "' | grep -q . && exit; sleep 0.5; done; exit 1")
+		app.Exec("for i in $(seq 60); do ss -Hltn 'sport = :" + args[:4] + "' | grep -q . && exit; sleep 0.5; done; exit 1")
 	}
 	app.WriteFile(include, "set $service_url http://127.0.0.1:8081;\n", 0o644)
 	app.StartNginx(fleet.SiteVariable(include, "service_url"))
-	app.Exec("sleep 3; echo 'set $service_url http://127.0.0.1:8082;' >" + include + "; nginx -s reload") // as the script does: nothing tells what is loaded
+	app.Exec("sleep 3; echo 'set $service_url http://127.0.0.1:8082;' >" + include)
+	s.reload("app-1") // as the script does: nothing tells what is loaded
 	text, complaint := s.adopted("app-1")
 	s.has(text, `"./service", "--port=\$\{slot.port\}", "--version=old"`)
 	for _, secret := range []string{"hunter", "SPRING_PROFILES_ACTIVE=real"} {
@@ -156,7 +157,7 @@ SPRING_PROFILES_ACTIVE=$2 DB_PASSWORD=hunter2hunter2 nohup /home/deploy/app/serv
 	// The previous version is up on the idle port, as S3 leaves it: nobody but a person may stop it.
 	out := s.fails(1, "plan", "-var", "version=1", "-take-over=service.app")
 	s.has(out, `port 8081, where blue is to run, is held by pid \d+: /home/deploy/app/service --port=8081 --version=old, which shipctl did not start`)
-	app.Exec("kill " + s.pid(8081))
+	app.Exec("p=" + s.pid(8081) + "; kill $p; while kill -0 $p 2>/dev/null; do sleep 0.02; done")
 	s.planned(s.ok("plan", "-var", "version=1", "-take-over=service.app"),
 		`\S+ upload app-1, .*`, `\S+ check that nginx accepts green`, `\S+ publish release 1`, `\S+ switch to green`, `\S+ drain the earlier workers .*`,
 		`\S+ start blue on :8081`, `\S+ wait until blue is healthy .*`, `\S+ check that nginx accepts blue`, `\S+ confirm that blue still runs`, `\S+ switch to blue`, `\S+ activate release 1`,

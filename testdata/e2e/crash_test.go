@@ -103,8 +103,9 @@ exec 8>>/var/lib/shipctl/step.lock
 flock 8 || exit
 : >/run/held
 n=0
-until ls -l /proc/[0-9]*/fd/9 2>/dev/null | grep -q 'step[.]lock$'; do n=$((n+1)); [ $n -lt 300 ] || exit 3; sleep 0.02; done
+until ls -l /proc/[0-9]*/fd/9 2>/dev/null | grep -q 'step[.]lock$'; do n=$((n+1)); [ $n -lt 1500 ] || exit 3; sleep 0.02; done
 : >/run/waits
+n=0
 until [ -e /run/go ]; do n=$((n+1)); [ $n -lt 1000 ] || exit 4; sleep 0.02; done`)
 		if err != nil {
 			c.t.Errorf("the step did not come to its lock: %v", err)
@@ -113,13 +114,13 @@ until [ -e /run/go ]; do n=$((n+1)); [ $n -lt 1000 ] || exit 4; sleep 0.02; done
 	go func() {
 		_, _ = m.Try("until [ -e /run/held ]; do sleep 0.02; done; rm /run/held")
 		close(held)
-		_, _ = m.Try("n=0; until [ -e /run/waits ]; do n=$((n+1)); [ $n -lt 500 ] || exit 3; sleep 0.02; done")
+		_, _ = m.Try("n=0; until [ -e /run/waits ]; do n=$((n+1)); [ $n -lt 3000 ] || exit 3; sleep 0.02; done")
 		p.Stall(proxy.Down)
 		_, _ = m.Try(fmt.Sprintf(`: >/run/go
 n=0
-until grep -qF '%s' /var/lib/shipctl/step.holder 2>/dev/null; do n=$((n+1)); [ $n -lt 200 ] || exit 3; sleep 0.02; done
+until grep -qF '%s' /var/lib/shipctl/step.holder 2>/dev/null; do n=$((n+1)); [ $n -lt 1500 ] || exit 3; sleep 0.02; done
 exec 8>>/var/lib/shipctl/step.lock
-flock -w 30 8; rm -f /run/waits /run/go`, c.step.ID))
+flock -w 60 8; rm -f /run/waits /run/go`, c.step.ID))
 		p.Refuse(forGood)
 		p.Reset()
 		p.Resume()
@@ -318,7 +319,7 @@ func (c *cell) first() string {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	watchdog := time.AfterFunc(2*time.Minute, func() {
+	watchdog := time.AfterFunc(5*time.Minute, func() {
 		c.hung.Store(true)
 		_ = c.cmd.Process.Kill()
 	})
@@ -450,7 +451,7 @@ func (x *matrix) jobs(c *cell) (judge func()) {
 n=0
 while [ ! -e over ]; do
 	n=$((n + 1))
-	(/srv/teatime/jobs/every >$n.out 2>&1; echo $? >$n.status) &
+	(/srv/teatime/jobs/every >$n.out 2>&1; echo $? >$n.ended; mv $n.ended $n.status) &
 	sleep 0.3
 done
 wait
@@ -464,7 +465,7 @@ echo $n >all
 		if c.crash.dead {
 			ok, some = "0\\|137", "true" // its machine was switched off, perhaps before the first one ended
 		} else {
-			awaitFile(x.t, m, "/var/tmp/runs/all", 20*time.Second)
+			awaitFile(x.t, m, "/var/tmp/runs/all", time.Minute)
 		}
 		if out := m.Exec("cd /var/tmp/runs; grep -Lx '" + ok + "' *.status | while read -r f; do echo $f; cat $f ${f%status}out; done; " + some + "; rm -rf /var/tmp/runs /root/jobs"); out != "" {
 			x.t.Errorf("jobs that failed:\n%s", out)

@@ -23,7 +23,7 @@ func through(t *testing.T, s *site, webs []string, path string, versions ...stri
 		deployed := timed(s, v)
 		r := settle(stop)
 		s.nothingLost(r)
-		if rate := r.Rate(); rate < 180 || rate > 220 {
+		if rate := r.Rate(); rate < 150 || rate > 250 { // the first or the last one may be late
 			t.Errorf("%.0f requests a second, not 200", rate)
 		}
 		if late := r.BegunAfter(before, deployed.verified); before != v && len(late) > 0 {
@@ -152,7 +152,7 @@ func TestS3(t *testing.T) {
 		s.deploy("2")
 		box.Exec("systemctl enable nginx")
 		box.Reboot()
-		for range 50 {
+		for range 300 {
 			if out, _ := box.Try("curl -sS http://127.0.0.1/"); strings.Contains(out, `"version":"2"`) {
 				break
 			}

@@ -178,7 +178,8 @@ func TestPrune(t *testing.T) {
 	if r := s.run("plan", "-prune"); r.code != 1 || !strings.Contains(r.out, "nginx still uses") {
 		t.Errorf("plan -prune while nginx routes there: exit %d", r.code)
 	}
-	web.Exec("rm -f /etc/nginx/sites-enabled/*; nginx -t && systemctl reload nginx && sleep 1.5")
+	web.Exec("rm -f /etc/nginx/sites-enabled/*")
+	s.reload("web-1")
 	s.ok("apply", "-auto-approve", "-prune")
 	if out := app.Exec("ls /etc/systemd/system | grep shipctl-teatime || true; ls /srv/teatime/releases 2>/dev/null || true; pgrep -x teatime || true"); strings.TrimSpace(out) != "" {
 		t.Errorf("left on app-1: %s", out)

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -124,20 +125,25 @@ func (s *site) refusedLate(c refusal) {
 // repair ends what is broken, and has nginx read its configuration: what a person would do.
 func (s *site) repair(web string, c refusal) {
 	s.t.Helper()
-	s.m(web).Exec(c.repair + "\nnginx -t -q && nginx -s reload")
-	s.turnedOver(web)
+	s.m(web).Exec(c.repair)
+	s.reload(web)
 }
 
-// turnedOver waits until no worker of nginx leaves any more.
-func (s *site) turnedOver(web string) {
+// reload has nginx read its configuration as anybody would, and waits until none of the workers that were there is left.
+func (s *site) reload(web string) {
 	s.t.Helper()
-	for range 200 {
-		if _, leaving := s.m(web).NginxWorkers(); len(leaving) == 0 {
+	m := s.m(web)
+	before, leaving := m.NginxWorkers()
+	before = append(before, leaving...)
+	m.Exec("nginx -t -q && nginx -s reload")
+	for range 1200 {
+		now, leaving := m.NginxWorkers()
+		if len(now) > 0 && len(leaving) == 0 && !slices.ContainsFunc(now, func(w string) bool { return slices.Contains(before, w) }) {
 			return
 		}
-		time.Sleep(50 * time.Millisecond)
+		time.Sleep(50 * time.Millisecond) // nothing tells when the earlier ones stop accepting
 	}
-	s.t.Fatalf("%s: earlier workers are left", web)
+	s.t.Fatalf("%s: nginx does not reload, or earlier workers are left", web)
 }
 
 // occupy lets a program that is not ours listen on a port; its PID is in /tmp/other.pid.
@@ -224,7 +230,7 @@ func (s *site) killedDuring() {
 			s.t.Errorf("lost, and not with a killed worker: sent %s, done %s: %s", bad.Sent.Format("05.000"), bad.Done.Format("05.000"), bad.Outcome())
 		}
 	}
-	if n := r.Lost(); n > 10 {
+	if n := r.Lost(); n > 50 { // two workers have fewer, on a slow machine too
 		s.t.Errorf("%d requests were lost: more than two workers can have had", n)
 	}
 }
@@ -246,26 +252,26 @@ func (s *site) respawnedOld() {
 
 func (s *site) reloadedBetween() {
 	for _, w := range webs {
-		s.m(w).Exec("nginx -s reload")
-		s.turnedOver(w)
+		s.reload(w)
 	}
 	s.unchanged(live(s, "web-1"))
 	stop := s.load(webs, "/?ms=300")
 	s.deploy(s.other())
 	s.nothingLost(stop())
 	for _, w := range webs {
-		s.m(w).Exec("nginx -s reload")
-		s.turnedOver(w)
+		s.reload(w)
 	}
 }
 
-// reloads reloads the nginx of all machines over and over until stop is called; some must have worked.
+// reloads reloads the nginx of all machines over and over until stop is called; some must have worked. After a last one that
+// is waited for, nothing of theirs is under way.
 func (s *site) reloads() (stop func()) {
 	s.t.Helper()
 	var all []<-chan ran
 	for _, w := range webs {
 		done := make(chan ran, 1)
 		m := s.m(w)
+		m.Exec("rm -f /tmp/enough") // of one that had ended by itself
 		go func() {
 			out, err := m.Try("n=0; k=0; until [ -e /tmp/enough ] || [ $n -gt 100 ]; do nginx -s reload 2>/dev/null && k=$((k+1)); n=$((n+1)); sleep 0.3; done; rm -f /tmp/enough; echo $k")
 			done <- ran{out, err}
@@ -280,6 +286,7 @@ func (s *site) reloads() (stop func()) {
 			if n == "0" || n == "" {
 				s.t.Errorf("%s: nobody reloaded nginx", w)
 			}
+			s.reload(w)
 		}
 	}
 }
@@ -309,16 +316,13 @@ func (s *site) reloadedFailing() {
 // reloadedInCheck: web-1's nginx reads the file that the check only tries, and web-2's check fails. Nobody may be left
 // on the slot that is stopped then.
 func (s *site) reloadedInCheck() {
-	for _, w := range webs {
-		s.turnedOver(w)
-	}
 	stop := s.load(webs, "/?ms=300")
 	before := s.nginxFiles("web-1")
 	release := s.hold("web-2")
 	reloaded := make(chan ran, 1)
 	m := s.m("web-1")
 	go func() {
-		out, err := m.Try("n=0; until grep -q :8082 " + include + "; do n=$((n+1)); [ $n -lt 20000 ] || exit 6; done; kill -HUP $(cat /run/nginx.pid)")
+		out, err := m.Try("n=0; until grep -q :8082 " + include + "; do n=$((n+1)); [ $n -lt 100000 ] || exit 6; done; kill -HUP $(cat /run/nginx.pid)")
 		reloaded <- ran{out, err}
 	}()
 	checked := s.between("web-1", "check", "true")

@@ -26,6 +26,12 @@ func failing(runner string, flags ...string) string {
 	return strings.Replace(abrupt(runner, flags...), `deadline    = "20s"`, `deadline    = "4s"`, 1)
 }
 
+// fallen is abrupt for a program that is to crash: it stays down, however long it takes until somebody looks.
+func fallen(runner string) string {
+	down := "\n  systemd {\n    properties = { RestartSec = \"60\" }\n  }"
+	return strings.Replace(abrupt(runner), "\n  runner = \"systemd\"", "\n  runner = \"systemd\""+down, 1)
+}
+
 // s1 is S1 with version 1 deployed and serving.
 func s1(t *testing.T, runner string, flags ...string) *site {
 	t.Helper()
@@ -74,7 +80,7 @@ func (s *site) between(machine, verb, line string) <-chan ran {
 	go func() {
 		defer close(over)
 		out, err := m.Try(fmt.Sprintf(`n=0
-until grep -q '/%s$' %s/step.holder 2>/dev/null; do n=$((n+1)); [ $n -lt 3000 ] && [ ! -e /tmp/between.over ] || exit 3; sleep 0.01; done
+until grep -q '/%s$' %s/step.holder 2>/dev/null; do n=$((n+1)); [ $n -lt 6000 ] && [ ! -e /tmp/between.over ] || exit 3; sleep 0.01; done
 exec 9>>%s/step.lock
 flock 9
 %s`, verb, state, state, line))
@@ -85,10 +91,12 @@ flock 9
 
 // What is done between two steps.
 const (
-	untilFree    = `until [ -z "$(ss -Hltn 'sport = :8082')" ]; do sleep 0.02; done` // green is gone
-	untilAnother = `who() { ss -Hltnp 'sport = :8082' | sed -n 's/.*pid=\([0-9]*\).*/\1/p'; }
-old=$(who); kill -9 $old; until now=$(who); [ -n "$now" ] && [ "$now" != "$old" ]; do sleep 0.02; done` // it crashed, and systemd has started it again
-	untilTold = `n=0; until [ -e /tmp/go ]; do n=$((n+1)); [ $n -lt 1500 ] || exit 4; sleep 0.02; done; rm /tmp/go`
+	who = `who() { ss -Hltnp 'sport = :8082' | sed -n 's/.*pid=\([0-9]*\).*/\1/p'; }` + "\n"
+	// green is gone.
+	untilCrashed = who + `kill -9 $(who); until [ -z "$(who)" ]; do sleep 0.02; done`
+	// It crashed, and systemd has started it again.
+	untilAnother = who + `old=$(who); kill -9 $old; until now=$(who); [ -n "$now" ] && [ "$now" != "$old" ]; do sleep 0.02; done`
+	untilTold    = `n=0; until [ -e /tmp/go ]; do n=$((n+1)); [ $n -lt 1500 ] || exit 4; sleep 0.02; done; rm /tmp/go`
 )
 
 func (s *site) tell(machine string) { _, _ = s.m(machine).Try("touch /tmp/go") }
@@ -134,7 +142,7 @@ func (s *site) await(c <-chan ran) string {
 			s.t.Fatal(r.err)
 		}
 		return r.out
-	case <-time.After(time.Minute):
+	case <-time.After(2 * time.Minute):
 		s.t.Fatal("the step never came")
 		return ""
 	}

@@ -57,10 +57,10 @@ func TestCrashBeforeSwitch(t *testing.T) {
 				s.write("main.hcl", failing(runner, "--crash-after=300ms"))
 				s.has(s.undone("2"), `was not healthy within 4 s|ended before it was healthy`, `crashing, as told`)
 			})
-			s.write("main.hcl", abrupt(runner, "--crash-after=5s"))
+			s.write("main.hcl", fallen(runner))
 			t.Run("before the check", func(t *testing.T) {
 				s := s.with(t)
-				gone := s.between("app-1", "health", untilFree)
+				gone := s.between("app-1", "health", untilCrashed)
 				release := s.hold(webs...)
 				go func() {
 					<-gone
@@ -70,16 +70,15 @@ func TestCrashBeforeSwitch(t *testing.T) {
 			})
 			t.Run("before the switch", func(t *testing.T) {
 				s := s.with(t)
-				gone := s.between("app-1", "health", untilFree)
-				one, two := s.between("web-1", "check", untilTold), s.between("web-2", "check", untilTold)
+				gone := s.between("app-1", "health", untilTold+"\n"+untilCrashed)
+				one, two := s.between("web-1", "check", "true"), s.between("web-2", "check", "true")
 				go func() {
-					<-gone
-					s.tell("web-1")
-					s.tell("web-2")
+					<-one
+					<-two
+					s.tell("app-1")
 				}()
 				out := s.undone("2")
-				s.await(one)
-				s.await(two)
+				s.await(gone)
 				s.has(out, `app-1 .*confirm that green still runs … failed`, `green \(release 2\) ended after it was healthy: pid \d+ is gone`)
 			})
 			s.write("main.hcl", abrupt(runner))
@@ -116,31 +115,32 @@ func TestAnotherAnswers(t *testing.T) {
 	addr := s.m("app-1").Addr
 	// squat starts the example by hand, outside of any unit, with what is given of a marker.
 	squat := func(marker, flags string) string {
-		return `setsid env ` + marker + ` SLOT=green sh -c 'cd /srv/teatime/releases/1 && exec ./teatime --port=8082 --version=1 ` + flags + `' </dev/null >/tmp/squat.log 2>&1 9>&- &
-until grep -q listening /tmp/squat.log; do sleep 0.02; done; echo $!`
+		return `rm -f /tmp/squat.log; setsid env ` + marker + ` SLOT=green sh -c 'cd /srv/teatime/releases/1 && exec ./teatime --port=8082 --version=1 ` + flags + `' </dev/null >/tmp/squat.log 2>&1 9>&- &
+until grep -qs listening /tmp/squat.log; do sleep 0.02; done; echo $!`
 	}
 	for _, c := range []struct {
 		name, flags, squat string
 		want               []string
+		hcl                func(runner string, flags ...string) string
 	}{
 		{
 			// The port is taken between the start and the program's own bind.
-			"an old process of ours, of another release", "--boot=2s", squat("SHIPCTL=teatime/teatime/green/1/0123456789ab", ""),
-			[]string{`port 8082 is answered by pid \d+ \(\./teatime .*--version=1.*\), which is not release 2 of slot green, but teatime/teatime/green/1/0123456789ab`, `address already in use`},
+			"an old process of ours, of another release", "--boot=8s", squat("SHIPCTL=teatime/teatime/green/1/0123456789ab", ""),
+			[]string{`port 8082 is answered by pid \d+ \(\./teatime .*--version=1.*\), which is not release 2 of slot green, but teatime/teatime/green/1/0123456789ab`, `address already in use`}, abrupt,
 		},
 		{
-			"the same release with other settings", "--boot=2s", squat("SHIPCTL=teatime/teatime/green/2/0123456789ab", ""),
-			[]string{`which is not release 2 of slot green, but teatime/teatime/green/2/0123456789ab`},
+			"the same release with other settings", "--boot=8s", squat("SHIPCTL=teatime/teatime/green/2/0123456789ab", ""),
+			[]string{`which is not release 2 of slot green, but teatime/teatime/green/2/0123456789ab`}, abrupt,
 		},
 		{
 			// Ours listens, and is not healthy; the stranger has the address that is asked.
 			"a stranger beside it", "--unhealthy --address=" + addr, squat("", "--address=127.0.0.1"),
-			[]string{`port 8082 is answered by pid \d+ \(\./teatime .*--address=127.0.0.1 *\), which is not release 2 of slot green`},
+			[]string{`port 8082 is answered by pid \d+ \(\./teatime .*--address=127.0.0.1 *\), which is not release 2 of slot green`}, failing,
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := s.with(t)
-			s.write("main.hcl", failing("systemd", strings.Fields(c.flags)...))
+			s.write("main.hcl", c.hcl("systemd", strings.Fields(c.flags)...))
 			stop := s.load(webs, "/?ms=5")
 			started := s.between("app-1", "start", c.squat)
 			out := s.undone("2")

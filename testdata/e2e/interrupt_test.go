@@ -88,8 +88,19 @@ func (t *terminal) said() string {
 // ctrlC types it: the terminal makes a signal of it.
 func (t *terminal) ctrlC() { _, _ = t.master.Write([]byte{3}) }
 
-// gone: the window is closed, the connection lost.
-func (t *terminal) gone() { t.master.Close() }
+// gone: the window is closed, the connection lost. It is when nobody reads from it any more.
+func (t *terminal) gone() {
+	t.master.Close()
+	t.all()
+}
+
+// all waits until nothing more is read from the terminal.
+func (t *terminal) all() {
+	select {
+	case <-t.read:
+	case <-time.After(10 * time.Second):
+	}
+}
 
 // end waits for shipctl, a minute at most.
 func (t *terminal) end(s *site) int {
@@ -97,17 +108,14 @@ func (t *terminal) end(s *site) int {
 	late := time.AfterFunc(time.Minute, func() { _ = t.cmd.Process.Kill() })
 	defer late.Stop()
 	_ = t.cmd.Wait()
-	select {
-	case <-t.read:
-	case <-time.After(time.Second):
-	}
+	t.all()
 	return t.cmd.ProcessState.ExitCode()
 }
 
 // until waits for a text on the terminal.
 func (t *terminal) until(s *site, text string) {
 	s.t.Helper()
-	for range 600 {
+	for range 3000 {
 		if strings.Contains(t.said(), text) {
 			return
 		}
@@ -187,7 +195,7 @@ func (x *matrix) interrupt(t *testing.T, name string, k interruption) {
 	term := x.onTerminal(x.apply()...)
 	select {
 	case <-reached:
-	case <-time.After(time.Minute):
+	case <-time.After(2 * time.Minute):
 		t.Fatalf("%s was never begun:\n%s", step.ID, term.said())
 	}
 	begin := time.Now()
@@ -195,7 +203,7 @@ func (x *matrix) interrupt(t *testing.T, name string, k interruption) {
 	if !k.silent {
 		term.until(x.site, "Interrupted: ")
 	} else {
-		time.Sleep(100 * time.Millisecond) // there is nothing to see
+		time.Sleep(time.Second) // there is nothing to see, and the step waits
 	}
 	if k.again != nil {
 		begin = time.Now()
@@ -206,7 +214,7 @@ func (x *matrix) interrupt(t *testing.T, name string, k interruption) {
 	code := term.end(x.site)
 	took := time.Since(begin)
 	t.Logf("exit %d, %s\n%s", code, took.Round(time.Millisecond), term.said())
-	if k.again != nil && took > 5*time.Second {
+	if k.again != nil && took > 20*time.Second { // the step would wait for ever
 		t.Errorf("after the second one it went on for %s", took)
 	}
 	x.ended(k, steps, step, code, term.said())
@@ -219,7 +227,7 @@ func (x *matrix) interrupt(t *testing.T, name string, k interruption) {
 		x.asBefore(before)
 	}
 	next := x.apply()
-	next[slices.Index(next, "-lock-timeout=20s")] = "-lock-timeout=5s" // the lease lasts 2 s
+	next[slices.Index(next, "-lock-timeout=20s")] = "-lock-timeout=10s" // the lease lasts 2 s
 	if r := x.site.run(next...); r.code != 0 {
 		t.Errorf("the next apply: exit %d", r.code)
 	}

@@ -122,7 +122,8 @@ func (s *site) sites(n int) {
 	}
 }
 
-// What all facts of a machine may cost of its processor time, besides a login with sudo, and among how many processes.
+// What all facts of a machine may cost of its processor time, besides a login with sudo, and among how many processes. On a machine
+// that is so slow that a login costs more than that they may cost nine tenths of it.
 const (
 	budget  = 60 * time.Millisecond
 	crowded = 150
@@ -165,32 +166,32 @@ func TestPlanCost(t *testing.T) {
 					t.Errorf("%s: %d processes (%v), fewer than %d", m.Name, got, err, crowded)
 				}
 			}
-			for name, facts := range s.factsCost() {
-				if facts > budget {
-					t.Errorf("%s: the facts cost %s of processor time, %s at most", name, ms(facts), ms(budget))
+			for name, over := range s.factsCost() {
+				if over > 0 {
+					t.Errorf("%s: the facts cost %s of processor time more than they may", name, ms(over))
 				}
 			}
 		})
 	}
 }
 
-// factsCost is what a plan costs each machine besides the login. Whatever else runs on this one makes it dearer, by its
-// caches and its clock, and never cheaper: the least of three measurements counts, where the first is above the budget.
+// factsCost is by how much a plan costs each machine more, besides the login, than it may. Whatever else runs on this one makes
+// it dearer, by its caches and its clock, and never cheaper: the least of three measurements counts, where the first is too dear.
 func (s *site) factsCost() map[string]time.Duration {
 	s.t.Helper()
 	least := map[string]time.Duration{}
 	for range 3 {
 		floor, plan := s.cost(9)
-		most := time.Duration(0)
+		dear := false
 		for _, m := range s.fleet.Machines {
-			facts := plan[m.Name] - floor[m.Name]
-			s.t.Logf("%s: a plan costs %s, a login and sudo alone %s: the facts %s", m.Name, ms(plan[m.Name]), ms(floor[m.Name]), ms(facts))
-			if was, ok := least[m.Name]; !ok || facts < was {
-				least[m.Name] = facts
+			facts, may := plan[m.Name]-floor[m.Name], max(budget, floor[m.Name]*9/10)
+			s.t.Logf("%s: a plan costs %s, a login and sudo alone %s: the facts %s, %s at most", m.Name, ms(plan[m.Name]), ms(floor[m.Name]), ms(facts), ms(may))
+			if was, ok := least[m.Name]; !ok || facts-may < was {
+				least[m.Name] = facts - may
 			}
-			most = max(most, least[m.Name])
+			dear = dear || least[m.Name] > 0
 		}
-		if most <= budget {
+		if !dear {
 			break
 		}
 	}

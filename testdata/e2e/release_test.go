@@ -250,7 +250,7 @@ func TestDiskFull(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(s.dir, "build", "site-2", "big"), bytes.Repeat([]byte("0123456789"), 1_200_000), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	m.Exec("nohup sh -c 'while [ ! -e /tmp/enough ]; do curl -sS -m 5 http://127.0.0.1/index.html || echo failed; sleep 0.05; done >/tmp/seen 2>&1; wc -l </tmp/seen >/tmp/reads' >/dev/null 2>&1 </dev/null &")
+	m.Exec("nohup sh -c 'while [ ! -e /tmp/enough ]; do curl -sS -m 30 http://127.0.0.1/index.html || echo failed; sleep 0.05; done >/tmp/seen 2>&1; wc -l </tmp/seen >/tmp/reads' >/dev/null 2>&1 </dev/null &")
 	clean := func() {
 		t.Helper()
 		s.reads("web-1", "version 1")
@@ -272,7 +272,7 @@ func TestDiskFull(t *testing.T) {
 	clean()
 
 	m.Exec("mount -o remount,rw,size=64m /srv/site; touch /tmp/enough")
-	reads := awaitFile(t, m, "/tmp/reads", 20*time.Second)
+	reads := awaitFile(t, m, "/tmp/reads", time.Minute)
 	if seen := strings.TrimSpace(m.Exec("sort -u /tmp/seen")); seen != "version 1" {
 		t.Errorf("all the while was read: %s", seen)
 	}

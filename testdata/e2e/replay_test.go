@@ -259,7 +259,7 @@ func (p *replay) meddle(r *rand.Rand) {
 	switch what := r.IntN(4); what {
 	case 0:
 		p.story = append(p.story, on+": a foreign reload")
-		p.site.m(on).Exec("systemctl reload nginx; sleep 0.3")
+		p.site.with(p.t).reload(on)
 		n.Reload()
 	case 1:
 		p.story = append(p.story, on+": the workers are killed")

@@ -147,7 +147,7 @@ func TestWindow(t *testing.T) {
 		box.Exec("rm " + busy)
 		s.gate(0)
 	})
-	t.Run("it starts between plan and stop", func(t *testing.T) { betweenPlanAndStop(s.with(t)) })
+	t.Run("it starts between plan and stop", func(t *testing.T) { betweenPlanAndStop(s.with(t), points) })
 	t.Run("it starts between plan and stop, forced", func(t *testing.T) {
 		s := s.with(t)
 		s.clock("box-1", "2026-03-02T12:30:00+09:00")
@@ -163,12 +163,12 @@ func TestWindow(t *testing.T) {
 		s := s.with(t)
 		s.clock("box-1", late)
 		cmd, out := s.begin("apply", "-auto-approve", "-var", "version=3", "-wait-window=2m")
-		time.Sleep(3 * time.Second) // it waits, and nothing tells when that has begun
+		out.until(s, "Waiting up to 2m")
 		s.clock("box-1", "2026-03-02T13:05:00+09:00")
 		if err := cmd.Wait(); err != nil || live(s, "box-1") != "3" {
 			t.Errorf("%v", err)
 		}
-		s.has(out.String(), `Waiting up to 2m`, `Apply complete`)
+		s.has(out.String(), `Apply complete`)
 	})
 	t.Run("forced", func(t *testing.T) {
 		s := s.with(t)
@@ -240,37 +240,17 @@ func (s *site) held(r result, old, why string) {
 	s.has(r.out, `stop \w+ .*: the window is closed`, why, `STILL TO DO +box-1 +stop`, `The window closed on the way`)
 }
 
-// betweenPlanAndStop: the plan was made while the window was open; the job starts while the old workers of nginx drain.
-func betweenPlanAndStop(s *site) {
+// betweenPlanAndStop: the plan was made while the window was open; the job starts when nginx has been switched.
+func betweenPlanAndStop(s *site, points *checkpoints) {
 	t, box := s.t, s.m("box-1")
 	s.clock("box-1", "2026-03-02T12:30:00+09:00")
-	s.ok("plan", "-var", "version=2", "-out=saved")
+	r := s.amid(points, "2", func() { _, _ = box.Try("touch " + busy) })
+	s.held(r, "1", `answers 403`)
+	s.has(r.out, `stop blue .*: the window is closed`, `STILL TO DO +box-1 +stop blue`)
+	if v := live(s, "box-1"); v != "2" {
+		t.Errorf("version %s is live", v)
+	}
 	s.ok("show", "saved")
-	slow := make(chan struct{})
-	go func() {
-		defer close(slow)
-		_, _ = box.Try("curl -sS http://127.0.0.1/?ms=6000")
-	}()
-	started := make(chan struct{})
-	go func() {
-		defer close(started)
-		for range 600 {
-			if out, _ := box.Try("curl -sS http://127.0.0.1/"); strings.Contains(out, `"version":"2"`) {
-				_, _ = box.Try("touch " + busy)
-				return
-			}
-		}
-	}()
-	r := s.run("apply", "-detailed-exitcode", "saved")
-	<-slow
-	<-started
-	if r.code != 7 {
-		t.Errorf("exit %d, want 7: held", r.code)
-	}
-	s.has(r.out, `stop blue .*: the window is closed`, `answers 403`, `STILL TO DO +box-1 +stop blue`, `The window closed on the way`)
-	if v := live(s, "box-1"); v != "2" || !s.programOf("1") {
-		t.Errorf("version %s is live, the old one runs: %v", v, s.programOf("1"))
-	}
 	if r := s.run("apply", "-auto-approve", "-detailed-exitcode", "-var", "version=2"); r.code != 3 || !s.programOf("1") {
 		t.Errorf("still closed: exit %d", r.code)
 	}
@@ -395,19 +375,19 @@ func TestWindowSources(t *testing.T) {
 		s := s.with(t)
 		s.write("main.hcl", base+source("systemd_timers {\n    hosts = [host.batch-1]\n    match = \"^settle\"\n  }"))
 		s.clock("batch-1", "")
-		batch.WriteFile("/etc/systemd/system/settle.service", "[Service]\nExecStart=sleep 100\n", 0o644)
+		batch.WriteFile("/etc/systemd/system/settle.service", "[Service]\nExecStart=sleep 1000\n", 0o644)
 		timer := func(in time.Duration) {
 			at := time.Now().Add(in).UTC().Format("2006-01-02 15:04:05")
 			_, _ = batch.Try("printf '[Timer]\\nAccuracySec=1s\\nOnCalendar=" + at + " UTC\\n' >/etc/systemd/system/settle.timer; systemctl daemon-reload; systemctl restart settle.timer")
 		}
 		timer(19 * time.Minute)
 		s.gate(3, `settle.timer on batch-1 starts at .*, in 1[89]m`)
-		timer(21*time.Minute + 20*time.Second)
+		timer(25 * time.Minute) // what a deployment is expected to take is among them
 		s.gate(0, `settle.timer on batch-1`)
 		timer(40 * time.Minute)
 		r := s.amid(points, "2", func() {
-			timer(3 * time.Second)
-			for range 100 {
+			timer(10 * time.Second) // it takes a while until systemd knows of it
+			for range 300 {
 				if out, _ := batch.Try("systemctl is-active settle.service"); strings.TrimSpace(out) == "active" {
 					return
 				}
@@ -425,7 +405,7 @@ func TestWindowSources(t *testing.T) {
 	t.Run("a job of cron's", func(t *testing.T) {
 		s := s.with(t)
 		s.write("main.hcl", base+source(`crontab { hosts = [host.batch-1] }`))
-		batch.WriteFile("/srv/long.sh", "#!/bin/sh\nsleep 100 | cat\n", 0o755)
+		batch.WriteFile("/srv/long.sh", "#!/bin/sh\nsleep 1000 | cat\n", 0o755)
 		batch.Exec("echo '0 13 * * * /srv/settle.sh' | crontab -u deploy -")
 		// The window's clock has left that minute behind; cron goes by the kernel's.
 		s.clock("batch-1", time.Now().Add(2*time.Hour).Format(time.RFC3339))
@@ -434,7 +414,7 @@ func TestWindowSources(t *testing.T) {
 		}
 		r := s.amid(points, "3", func() {
 			_, _ = batch.Try("date -d @$(($(date +%s) + 62)) '+%M %H * * * /srv/long.sh' | crontab -u deploy -")
-			for range 90 { // cron begins a job at the full minute
+			for range 120 { // cron begins a job at the full minute
 				if out, _ := batch.Try("pgrep -f '[/]srv/long.sh'"); out != "" {
 					return
 				}
@@ -443,8 +423,8 @@ func TestWindowSources(t *testing.T) {
 		})
 		s.held(r, "2", `"/srv/long.sh" \(of cron, pid \d+\) runs on batch-1 since`)
 		s.gate(3, `"/srv/long.sh" \(of cron, pid \d+\) runs on batch-1 since`)
-		batch.Exec("crontab -u deploy -r; pkill -f '[/]srv/long.sh'; pkill -f '[s]leep 100'; true")
-		s.deploy("3", "-wait-window=30s") // cron takes a moment to notice
+		batch.Exec("crontab -u deploy -r; pkill -f '[/]srv/long.sh'; pkill -f '[s]leep 1000'; true")
+		s.deploy("3", "-wait-window=1m") // cron takes a moment to notice
 		if s.programOf("2") {
 			t.Error("the old one was not stopped when the window was open")
 		}
@@ -508,7 +488,7 @@ func TestWindowLauncher(t *testing.T) {
 		t.Fatal(err)
 	}
 	// The job takes long only where it is told to. What it sees of the old version is in its output.
-	s.write("build/settlement/close.sh", "echo began; [ ! -e /run/long ] || sleep 110; echo ended\n")
+	s.write("build/settlement/close.sh", "echo began; [ ! -e /run/long ] || sleep 1100; echo ended\n")
 	batch := s.m("batch-1")
 	batch.Exec("ln -sfn /usr/share/zoneinfo/Europe/Berlin /etc/localtime")
 	for _, m := range []string{"box-1", "batch-1"} {
@@ -523,7 +503,7 @@ func TestWindowLauncher(t *testing.T) {
 	t.Run("runs", func(t *testing.T) {
 		s := s.with(t)
 		batch.Exec("touch /run/long; setsid /srv/settlement/jobs/close >/run/out 2>&1 </dev/null &")
-		for range 100 {
+		for range 1200 {
 			if out, _ := batch.Try("cat /run/out"); strings.Contains(out, "began") {
 				break
 			}
@@ -542,7 +522,7 @@ func TestWindowLauncher(t *testing.T) {
 		if out := batch.Exec("ls -A /srv/settlement/jobs/.state"); strings.Contains(out, ".hold") || strings.Contains(r.out, "start meanwhile") {
 			t.Errorf("jobs were not held, or still are: %s", out)
 		}
-		batch.Exec("rm /run/long; pkill -f '[s]leep 110'; true")
+		batch.Exec("rm /run/long; pkill -f '[s]leep 1100'; true")
 	})
 	t.Run("soon", func(t *testing.T) {
 		s := s.with(t)
@@ -567,10 +547,10 @@ func TestWindowLauncher(t *testing.T) {
 	t.Run("starts again and again", func(t *testing.T) {
 		s := s.with(t)
 		// Every start while the old slot is stopped waits; none is refused, and each ends.
-		batch.WriteFile("/run/starts", "while [ ! -e /run/enough ]; do /srv/settlement/jobs/close; echo \"status $?\"; sleep 0.2; done\n", 0o644)
-		batch.Exec("rm -f /run/out; setsid sh /run/starts >/run/out 2>&1 </dev/null &")
+		batch.WriteFile("/run/starts", "while [ ! -e /run/enough ]; do /srv/settlement/jobs/close; echo \"status $?\"; sleep 0.2; done\necho all >/run/over\n", 0o644)
+		batch.Exec("rm -f /run/out /run/over; setsid sh /run/starts >/run/out 2>&1 </dev/null &")
 		var r result
-		for range 5 { // one that begins while the windows are judged closes them: it is told apart, and tried again
+		for range 10 { // one that begins while the windows are judged closes them: it is told apart, and tried again
 			if r = s.run("apply", "-auto-approve", "-detailed-exitcode", "-var", "version=3", "-wait-window=1m"); r.code == 0 {
 				break
 			}
@@ -578,7 +558,8 @@ func TestWindowLauncher(t *testing.T) {
 				t.Fatalf("exit %d", r.code)
 			}
 		}
-		batch.Exec("touch /run/enough; sleep 2")
+		batch.Exec("touch /run/enough")
+		awaitFile(t, batch, "/run/over", time.Minute)
 		out := batch.Exec("cat /run/out; ls -A /srv/settlement/jobs/.state")
 		if r.code != 0 || strings.Count(out, "began") != strings.Count(out, "ended") || strings.Contains(out, ".hold") || !strings.Contains(out, "status 0") {
 			t.Errorf("exit %d; %d began, %d ended\n%s", r.code, strings.Count(out, "began"), strings.Count(out, "ended"), out[max(0, len(out)-500):])

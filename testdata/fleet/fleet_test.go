@@ -153,7 +153,7 @@ func testProxy(t *testing.T, f *Fleet) {
 	if out, err := ssh("hostname").CombinedOutput(); err != nil || string(out) != "app-1\n" || p.Connections() != 1 {
 		t.Errorf("through the proxy: %q %v, %d connections", out, err, p.Connections())
 	}
-	c := ssh("echo begun; sleep 30")
+	c := ssh("echo begun; exec sleep 30")
 	out, err := c.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -166,7 +166,7 @@ func testProxy(t *testing.T, f *Fleet) {
 	if err := c.Wait(); err == nil {
 		t.Error("ssh outlived a reset")
 	}
-	m.Exec("pkill -x sleep; while pgrep -x sleep; do :; done >/dev/null") // a closed connection ends no command
+	m.Exec("until pkill -x sleep; do :; done; while pgrep -x sleep; do :; done >/dev/null") // a closed connection ends no command
 }
 
 func testSnapshot(t *testing.T, f *Fleet) {
@@ -253,7 +253,7 @@ func testNginx(t *testing.T, f *Fleet) {
 	app, web := f.Machine("app-1"), f.Machine("web-1")
 	app.CopyFile(teatime(t), "/usr/local/bin/teatime", 0o755)
 	app.WriteFile("/etc/systemd/system/teatime.service", "[Service]\nType=exec\nUser=teatime\nExecStart=/usr/local/bin/teatime -port=8081 -version=1 -slot=blue\n[Install]\nWantedBy=multi-user.target\n", 0o644)
-	app.Exec("systemctl enable --quiet --now teatime")
+	app.Exec("systemctl enable --quiet --now teatime; until [ -n \"$(ss -Hltn 'sport = :8081')\" ]; do sleep 0.02; done")
 	web.WriteFile(include, SetVariable("service_url", app.Addr+":8081"), 0o644)
 	web.StartNginx(SiteVariable(include, "service_url"))
 	serving, leaving := web.NginxWorkers()

@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"fmt"
+	"runtime"
 	"strings"
 	"time"
 )
@@ -53,7 +54,7 @@ func SetUpstream(upstream string, addresses ...string) string {
 // WriteSite writes the machine's one nginx site; nginx is not told.
 func (m *Machine) WriteSite(text string) { m.WriteFile(site, text, 0o644) }
 
-// StartNginx writes the site and starts nginx, now and at each boot, and returns when its workers work. The site's include
+// StartNginx writes the site and starts nginx, now and at each boot, and returns when all of its workers work. The site's include
 // must be there.
 func (m *Machine) StartNginx(text string) {
 	m.WriteSite(text)
@@ -78,23 +79,27 @@ func (m *Machine) awaitNginx() {
 	deadline := time.Now().Add(20 * time.Second)
 	for !m.nginxSettled() {
 		if time.Now().After(deadline) {
-			m.fleet.fail("%s: nginx has no workers", m.Name)
+			m.fleet.fail("%s: nginx has not all of its workers", m.Name)
 		}
 		time.Sleep(5 * time.Millisecond) // a worker says what it is by its title only
 	}
 }
 
+// nginxSettled: each of its workers is there, one for each processor, and says that it is one. Until it does it is called what
+// its master is called.
 func (m *Machine) nginxSettled() bool {
-	workers := 0
+	masters, workers := 0, 0
 	for _, p := range m.processes() {
 		switch {
+		case strings.HasPrefix(p.command, "nginx: master process"):
+			masters++
 		case strings.HasPrefix(p.command, "nginx: worker process"):
 			workers++
 		case strings.HasPrefix(p.command, "/usr/sbin/nginx"): // not yet
 			return false
 		}
 	}
-	return workers > 0
+	return masters == 1 && workers >= runtime.NumCPU()
 }
 
 // NginxWorkers returns "pid start" of each nginx worker that is not on its way out, and of each that is.

@@ -212,7 +212,7 @@ func look(dir string) (int, process, bool) {
 // commandLine of a process. It is empty for a moment in the middle of an exec, and at the end, when the process has given
 // up its program but is no zombie yet: then it is not alive.
 func commandLine(dir string) (command string, alive bool) {
-	for range 20 {
+	for range 200 {
 		b, _ := os.ReadFile(dir + "/cmdline")
 		command = strings.TrimSpace(strings.ReplaceAll(string(b), "\x00", " "))
 		if command != "" {

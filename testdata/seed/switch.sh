@@ -43,6 +43,7 @@ for web in $NGINX; do
 	echo "switching $web"
 	# shellcheck disable=SC2029
 	ssh "$web" "echo 'set \$service_url http://$APP_IP:$idle_port;' >$INCLUDE && service nginx reload"
+	echo "switched $web at $(date +%s%3N)"
 done
 
 # 5. The old process.
@@ -52,7 +53,7 @@ else
 	old=$(ss -Hltnp "sport = :$live_port" | sed -n 's/.*pid=\([0-9]*\).*/\1/p')
 fi
 if [ -n "$old" ]; then
-	echo "stopping $old"
+	echo "stopping $old at $(date +%s%3N)"
 	# shellcheck disable=SC2086
 	kill -15 $old
 	sleep "$STOP_WAIT"
