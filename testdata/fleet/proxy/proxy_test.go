@@ -16,6 +16,9 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+// soon is more than anything that comes takes, also on a slow machine.
+const soon = 20 * time.Second
+
 // echo answers each line with itself.
 func echo(t *testing.T) string {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -60,10 +63,10 @@ func say(t *testing.T, c net.Conn, r *bufio.Reader, s string, within time.Durati
 
 func TestPassAndCount(t *testing.T) {
 	p, c, r := open(t)
-	if got, err := say(t, c, r, "hello", time.Second); got != "hello\n" {
+	if got, err := say(t, c, r, "hello", soon); got != "hello\n" {
 		t.Errorf("got %q %v", got, err)
 	}
-	if err := p.Wait(1, 6, time.Second); err != nil {
+	if err := p.Wait(1, 6, soon); err != nil {
 		t.Error(err)
 	}
 	if p.Connections() != 1 || p.Open() != 1 || p.Bytes(Up) != 6 {
@@ -78,7 +81,7 @@ func TestDelay(t *testing.T) {
 	p, c, r := open(t)
 	p.Delay(50 * time.Millisecond)
 	begin := time.Now()
-	if _, err := say(t, c, r, "x", time.Second); err != nil {
+	if _, err := say(t, c, r, "x", soon); err != nil {
 		t.Fatal(err)
 	}
 	if d := time.Since(begin); d < 100*time.Millisecond {
@@ -93,7 +96,7 @@ func TestStallAndResume(t *testing.T) {
 		t.Errorf("got %v, want a timeout", err)
 	}
 	p.Resume()
-	_ = c.SetDeadline(time.Now().Add(time.Second))
+	_ = c.SetDeadline(time.Now().Add(soon))
 	if got, err := r.ReadString('\n'); got != "lost\n" {
 		t.Errorf("got %q %v", got, err)
 	}
@@ -110,11 +113,11 @@ func TestResetCutRefuse(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p, conn, r := open(t)
-			if _, err := say(t, conn, r, "x", time.Second); err != nil {
+			if _, err := say(t, conn, r, "x", soon); err != nil {
 				t.Fatal(err)
 			}
 			c.fault(p)
-			_, err := say(t, conn, r, "longer than four bytes", time.Second)
+			_, err := say(t, conn, r, "longer than four bytes", soon)
 			if err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
 				t.Errorf("got %v, want the connection reset", err)
 			}
@@ -124,7 +127,7 @@ func TestResetCutRefuse(t *testing.T) {
 	p.Refuse(true)
 	c, err := net.Dial("tcp", p.Addr())
 	if err == nil {
-		_ = c.SetDeadline(time.Now().Add(time.Second))
+		_ = c.SetDeadline(time.Now().Add(soon))
 		_, err = c.Read(make([]byte, 1))
 		c.Close()
 	}
