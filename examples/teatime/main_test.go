@@ -139,7 +139,7 @@ func TestStopFinishesRequests(t *testing.T) {
 }
 
 func TestIgnoreTermAndCrash(t *testing.T) {
-	c, out, url := program(t, "", "-ignore-term", "-crash-after=300ms")
+	c, out, url := program(t, "", "-ignore-term", "-crash-after=3s")
 	if err := c.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}

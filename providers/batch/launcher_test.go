@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -19,6 +20,9 @@ import (
 	"github.com/shipctl/shipctl/providers/remote"
 	"github.com/shipctl/shipctl/providers/remote/remotetest"
 )
+
+// soon is more than anything that comes takes, also on a slow machine.
+const soon = 20 * time.Second
 
 // bench is this machine, under one shell, with a root that has releases.
 type bench struct {
@@ -145,7 +149,25 @@ func (b *bench) start(job string, args ...string) *process {
 type process struct {
 	t         testing.TB
 	cmd       *exec.Cmd
-	out, errs bytes.Buffer
+	out, errs output
+}
+
+// output may be read while it is written.
+type output struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.String()
 }
 
 func (p *process) begin() *process {
@@ -171,10 +193,20 @@ func (p *process) end() int {
 	return p.cmd.ProcessState.ExitCode()
 }
 
+// says waits until it has printed the text.
+func (p *process) says(o *output, text string) {
+	p.t.Helper()
+	for deadline := time.Now().Add(soon); !strings.Contains(o.String(), text); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			p.t.Fatalf("it never said %q: %q, %q", text, p.out.String(), p.errs.String())
+		}
+	}
+}
+
 // is compares how it ended and what it printed; errs is a part of standard error, "" for nothing at all.
 func (p *process) is(code int, out, errs string) {
 	p.t.Helper()
-	if c := p.end(); c != code || p.out.String() != out || (errs == "") != (p.errs.Len() == 0) || !strings.Contains(p.errs.String(), errs) {
+	if c := p.end(); c != code || p.out.String() != out || (errs == "") != (p.errs.String() == "") || !strings.Contains(p.errs.String(), errs) {
 		p.t.Errorf("exit %d, printed %q and %q; want %d, %q, …%q…", c, p.out.String(), p.errs.String(), code, out, errs)
 	}
 }
@@ -191,7 +223,7 @@ func (b *bench) look(names ...string) string {
 // await polls until a job's look says what is wanted.
 func (b *bench) await(name, want string) string {
 	b.t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(soon); ; time.Sleep(20 * time.Millisecond) {
 		text := b.look(name)
 		if strings.Contains(text, want) {
 			return text
@@ -263,7 +295,7 @@ func TestSignals(t *testing.T) {
 		} {
 			p := b.start(tt.job).begin()
 			b.await(tt.job, "running")
-			time.Sleep(200 * time.Millisecond) // for its trap
+			p.says(&p.out, "ready") // it has its trap
 			if err := p.cmd.Process.Signal(tt.sig); err != nil {
 				t.Fatal(err)
 			}
@@ -413,7 +445,7 @@ func TestHold(t *testing.T) {
 		b.start("run").begin().is(0, "ran\n", "")
 		b.start("skip").begin().is(75, "", "(run-1) is about to stop")
 		p := b.start("wait").begin()
-		time.Sleep(300 * time.Millisecond)
+		p.says(&p.errs, "waits for a deployment")
 		if text := b.look("wait"); !strings.HasPrefix(text, "job wait idle\n") {
 			t.Errorf("while it waits: %s", text)
 		}
@@ -507,7 +539,7 @@ func TestHoldRace(t *testing.T) {
 			if c := p.end(); c != 0 {
 				t.Fatalf("exit %d: %s", c, p.errs.String())
 			}
-			if p.errs.Len() > 0 {
+			if p.errs.String() != "" {
 				waited++
 			} else {
 				begun++
@@ -891,7 +923,7 @@ func TestReplacedWhileItRuns(t *testing.T) {
 func (b *bench) waits() *process {
 	b.t.Helper()
 	p := b.start("job").begin()
-	for range 500 {
+	for deadline := time.Now().Add(soon); time.Now().Before(deadline); {
 		children, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", p.cmd.Process.Pid, p.cmd.Process.Pid))
 		turn, _ := os.Readlink(fmt.Sprintf("/proc/%d/fd/8", p.cmd.Process.Pid))
 		if len(children) > 0 && strings.HasSuffix(turn, ".turn") { // flock waits

@@ -192,7 +192,13 @@ func others(now, before []nginx.Process) bool {
 	return len(now) == 2 && !slices.ContainsFunc(now, func(w nginx.Process) bool { return slices.Contains(before, w) })
 }
 
-func (p *pair) seen(t *testing.T) string { return essentials(p.site.live()) }
+// seen is what there is once workers that have nothing to finish are gone.
+func (p *pair) seen(t *testing.T) string {
+	t.Helper()
+	var l nginx.Live
+	p.await("earlier workers are gone", func() bool { l = p.site.live(); return len(l.Leaving) == 0 })
+	return essentials(l)
+}
 
 func (p *pair) modelled(t *testing.T) string {
 	t.Helper()

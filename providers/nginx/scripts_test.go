@@ -9,8 +9,10 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/shipctl/shipctl/providers/nginx"
 	"github.com/shipctl/shipctl/providers/remote"
@@ -87,6 +89,7 @@ func TestLookChangesNothing(t *testing.T) {
 		equal(t, "nginx down", snapshot(), before)
 		equal(t, "of nginx down", fmt.Sprint(l.Installed, l.Up, l.LoadedKnown, l.Loaded, l.Exists, l.Included), "true false true [] false true")
 		s.up(s.blue)
+		s.await("nginx has logged that", func() bool { return strings.Count(s.read("error.log"), "start worker process ") == 2 })
 		before = snapshot()
 		s.live()
 		equal(t, "nginx up", snapshot(), before)
@@ -313,22 +316,26 @@ func TestDrain(t *testing.T) {
 	each(t, func(t *testing.T, shell string) {
 		s := newSite(t, shell, false)
 		s.up(s.blue)
+		release := sync.OnceFunc(func() { close(s.blue.release) })
+		defer release()
 		answer := make(chan string, 1)
 		go func() {
 			got, err := s.get("/slow")
 			answer <- fmt.Sprint(got, err)
 		}()
 		<-s.blue.entered
+		s.route.Drain = time.Second
 		_, swtch, drain := s.steps(s.blue, s.green)
 		s.must(swtch.Do)
 		s.serves(s.green)
-		l := s.live()
-		equal(t, "leaving", len(l.Leaving), 1)
+		s.await("one leaves, the other is gone", func() bool { return len(s.live().Leaving) == 1 })
 		if out := s.must(drain.Do); !strings.HasPrefix(out, "1 worker of nginx still had requests after 1 s (peers: ") || !strings.Contains(out, s.blue.addr) {
 			t.Errorf("drain says %q", out)
 		}
-		close(s.blue.release)
+		release()
 		equal(t, "the answer", <-answer, "blue<nil>")
+		s.route.Drain = 10 * time.Second
+		_, _, drain = s.steps(s.blue, s.green)
 		equal(t, "drain says then", s.must(drain.Do), "nothing was cut off\n")
 	})
 }
@@ -482,6 +489,7 @@ func TestPending(t *testing.T) {
 		equal(t, "pending at first", s.live().Pending, []string{})
 		s.await("two seconds of uptime", func() bool { return uptime(t) > began+400 })
 		s.write("sites/half.conf", "# half edited\n")
+		edited := uptime(t)
 		l := s.live()
 		equal(t, "pending", l.Pending, []string{s.path("sites/half.conf")})
 		to := []string{s.green.addr}
@@ -492,7 +500,7 @@ func TestPending(t *testing.T) {
 
 		// The whole of nginx is started again: what is on disk is loaded.
 		s.kill()
-		s.await("two seconds more", func() bool { return uptime(t) > began+800 })
+		s.await("two seconds more", func() bool { return uptime(t) > edited+400 })
 		s.up(nil)
 		l = s.live()
 		equal(t, "after a restart", fmt.Sprint(l.LoadedKnown, l.Loaded, l.Pending), fmt.Sprint(true, []string{s.blue.addr}, []string{}))

@@ -71,7 +71,7 @@ func newSite(t *testing.T, shell string, upstream bool) *site {
 	s := &site{t: t, dir: dir, port: remotetest.FreePort(t), blue: newSlot(t, "blue"), green: newSlot(t, "green"), run: "run-1"}
 	s.route = nginx.Route{
 		Host: "web-1", File: dir + "/conf.d/service.inc", Variable: "service_url",
-		Config: dir + "/nginx.conf", Prefix: dir, Drain: time.Second,
+		Config: dir + "/nginx.conf", Prefix: dir, Drain: 10 * time.Second,
 		VerifyURL: fmt.Sprintf("http://127.0.0.1:%d/", s.port), VerifyHost: "teatime.example",
 		Project: remotetest.Project, Owner: "service.teatime",
 	}
@@ -337,7 +337,7 @@ func (s *site) fails(c remote.Call, says ...string) {
 
 // get makes one request through nginx.
 func (s *site) get(path string) (string, error) {
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 10 * time.Second}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: time.Minute}
 	r, err := client.Get(fmt.Sprintf("http://127.0.0.1:%d%s", s.port, path))
 	if err != nil {
 		return "", err

@@ -50,7 +50,7 @@ func store(t *testing.T, files map[string][]byte) (*httptest.Server, downloads, 
 		}
 	}))
 	t.Cleanup(s.Close)
-	d := downloads{fetch.New().Through(s.Client().Transport, 200*time.Millisecond, 1<<20)}
+	d := downloads{fetch.New().Through(s.Client().Transport, 2*time.Second, 1<<20)}
 	return s, d, &asked
 }
 

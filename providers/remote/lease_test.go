@@ -52,7 +52,7 @@ func TestLeaseScript(t *testing.T) {
 				}
 			}
 			want("acquire", "one", "60000", "1", 0)
-			want("acquire", "one", "59000", "1", 0) // a lost reply: the same lease
+			want("acquire", "one", "599000", "1", 0) // a lost reply: the same lease
 			want("acquire", "two", "60000", "held by me@here since 2", 74)
 			// by the holder's own lease, not that of the one who is refused
 			want("acquire", "two", "2000", "); alive: its last sign was 0 s ago; without another it expires in 5", 74)
@@ -186,16 +186,26 @@ func TestLeaseAwaitsStep(t *testing.T) {
 			await(t, note, "begun")
 			took := make(chan error, 1)
 			go func() {
-				_, err := acquire("two", "1000")
+				_, err := acquire("two", "60000")
 				raw, _ := os.ReadFile(note)
 				if err == nil && strings.TrimSpace(string(raw)) != "ended" {
 					err = errors.New("the lease was given while the step of the run before went on")
 				}
 				took <- err
 			}()
-			await(t, filepath.Join(state, "projects", remotetest.Project, "lease"), "id two")
-			if _, err := acquire("three", "1000"); err == nil || !strings.Contains(err.Error(), "held by") {
+			lease := filepath.Join(state, "projects", remotetest.Project, "lease")
+			await(t, lease, "id two")
+			if _, err := acquire("three", "60000"); err == nil || !strings.Contains(err.Error(), "held by") {
 				t.Errorf("another one, meanwhile: %v", err)
+			}
+			until := func() string {
+				raw, _ := os.ReadFile(lease)
+				return regexp.MustCompile("(?m)^id two\n(?s:.*)^until .*$").FindString(string(raw))
+			}
+			first := until()
+			eventually(t, "the lease is kept alive", func() bool { return until() != first })
+			if until() == "" {
+				t.Error("nobody has the lease")
 			}
 			if err := os.WriteFile(note+".go", nil, 0o600); err != nil {
 				t.Fatal(err)
@@ -253,11 +263,18 @@ func TestLeaseEndsWaiting(t *testing.T) {
 // await waits until a file has the text.
 func await(t *testing.T, name, text string) {
 	t.Helper()
-	for range 400 {
-		if raw, _ := os.ReadFile(name); strings.Contains(string(raw), text) {
-			return
+	eventually(t, fmt.Sprintf("%s says %q", name, text), func() bool {
+		raw, _ := os.ReadFile(name)
+		return strings.Contains(string(raw), text)
+	})
+}
+
+// eventually waits for what another process does, which nothing reports.
+func eventually(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	for end := time.Now().Add(30 * time.Second); !is(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("it never came: %s", what)
 		}
-		time.Sleep(25 * time.Millisecond)
 	}
-	t.Fatalf("%s never said %q", name, text)
 }

@@ -208,14 +208,9 @@ func TestStepLock(t *testing.T) {
 			_, err := remotetest.Step(t, m, remote.Call{Script: "t/hold", Args: []string{dir}})
 			held <- err
 		}()
-		for tick := time.NewTicker(5 * time.Millisecond); ; <-tick.C {
-			if _, err := os.Stat(filepath.Join(dir, "held")); err == nil {
-				tick.Stop()
-				break
-			}
-		}
+		eventually(t, "the step holds the lock", func() bool { _, err := os.Stat(filepath.Join(dir, "held")); return err == nil })
 		after := remote.Call{Script: "t/after", Args: []string{dir}}
-		se := refusal(t, m, remote.Ticket{Run: "run-2", Step: "after", Deadline: time.Now().Add(2500 * time.Millisecond)}, after)
+		se := refusal(t, m, remote.Ticket{Run: "run-2", Step: "after", Deadline: time.Now().Add(2900 * time.Millisecond)}, after)
 		if se.Status != 75 || !strings.Contains(se.Output, "run-1 t/hold") {
 			t.Errorf("%d %s", se.Status, se.Output)
 		}
@@ -271,12 +266,7 @@ func TestStepSurvivesALostReader(t *testing.T) {
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		for tick := time.NewTicker(5 * time.Millisecond); ; <-tick.C {
-			if _, err := os.Stat(filepath.Join(dir, "begun")); err == nil {
-				tick.Stop()
-				break
-			}
-		}
+		eventually(t, "the step begins", func() bool { _, err := os.Stat(filepath.Join(dir, "begun")); return err == nil })
 		_ = out.Close()
 		if err := os.WriteFile(filepath.Join(dir, "go"), nil, 0o600); err != nil {
 			t.Fatal(err)

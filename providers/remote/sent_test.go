@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -86,36 +87,29 @@ func TestFrozenSender(t *testing.T) {
 // nobodyHolds wants no process that has the step lock open.
 func nobodyHolds(t *testing.T, state string) {
 	t.Helper()
-	var who string
-	for range 100 { // what was killed may still be ending
-		who = ""
+	eventually(t, "nobody has the step lock", func() bool { // what was killed may still be ending
 		links, _ := filepath.Glob("/proc/[0-9]*/fd/*")
-		for _, l := range links {
-			if to, _ := os.Readlink(l); to == filepath.Join(state, "step.lock") {
-				who = l
-			}
-		}
-		if who == "" {
-			return
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
-	t.Errorf("%s still has the step lock", who)
+		return !slices.ContainsFunc(links, func(l string) bool {
+			to, _ := os.Readlink(l)
+			return to == filepath.Join(state, "step.lock")
+		})
+	})
 }
 
 // TestSilentSender: without anybody who wants the machine, a minute without a byte ends it, here two seconds; so does the
-// end of the step's time; while bytes come nothing does. A step that wants no more of it does not wait for its end.
+// end of the step's time; while bytes come nothing does. A step that wants no more of it does not wait for its end, nor that minute.
 func TestSilentSender(t *testing.T) {
 	lib := library(t, map[string]string{"all": `n=$(wc -c); echo "got $((n))"`, "none": `echo "wants none"; exit 3`})
 	for name, c := range map[string]struct {
 		script, want  string
 		limit, drip   time.Duration
+		minute        string // in milliseconds
 		from, until   time.Duration
 		least, status int
 	}{
-		"silent":   {script: "t/all", limit: time.Minute, from: 2 * time.Second, until: 20 * time.Second, least: 4},
-		"too long": {script: "t/all", limit: 3 * time.Second, drip: 200 * time.Millisecond, from: 2 * time.Second, until: 20 * time.Second, least: 8},
-		"unwanted": {script: "t/none", limit: time.Minute, until: 1500 * time.Millisecond, want: "wants none", status: 3},
+		"silent":   {script: "t/all", limit: time.Minute, minute: "2000", from: 2 * time.Second, until: 20 * time.Second, least: 4},
+		"too long": {script: "t/all", limit: 3 * time.Second, drip: 200 * time.Millisecond, minute: "2000", from: 2 * time.Second, until: 20 * time.Second, least: 8},
+		"unwanted": {script: "t/none", limit: time.Minute, minute: "40000", until: 20 * time.Second, want: "wants none", status: 3},
 	} {
 		t.Run(name, func(t *testing.T) {
 			everyShell(t, func(t *testing.T, shell string) {
@@ -124,7 +118,7 @@ func TestSilentSender(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				short := strings.Replace(text, "__silence=60000", "__silence=2000", 1)
+				short := strings.Replace(text, "__silence=60000", "__silence="+c.minute, 1)
 				if short == text {
 					t.Fatal("how long is a minute?")
 				}

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -124,7 +125,7 @@ func (p *pair) do(t *testing.T, op string) {
 	case "health":
 		err, modelErr = p.both("service/health", "", p.name, slot, port, release, digest, "process", "100", "2", "1000", "0", "http", "/profile", "", "200", "^"+slot+"$", p.dirOf(release), "")
 	case "revive":
-		err, modelErr = p.both("service/revive", "", p.name, slot, "5")
+		err, modelErr = p.both("service/revive", "", p.name, slot, "20")
 	case "confirm":
 		err, modelErr = p.both("service/confirm", "", p.name, slot, port, release, digest, "process")
 	case "stop":
@@ -154,7 +155,7 @@ func (p *pair) settle(t *testing.T) {
 
 func (p *pair) await(t *testing.T, done func(Seen) bool) {
 	t.Helper()
-	for range 100 {
+	for end := time.Now().Add(soon); time.Now().Before(end); {
 		if p.real = p.seen(); done(p.real) {
 			return
 		}
@@ -201,11 +202,13 @@ func (p *pair) meddle(t *testing.T, verb, slot string) {
 				_ = syscall.Kill(x.PID, syscall.SIGKILL)
 			}
 		}
-		p.await(t, func(s Seen) bool { return len(s.Procs) < len(seen.Procs) })
+		p.await(t, func(s Seen) bool { // a process that ends has no environment before it has no port
+			return len(s.Procs) < len(seen.Procs) && !slices.ContainsFunc(s.Listeners, func(l Listener) bool { return l.Port == p.ports[slot] })
+		})
 		p.m.Kill(ours.PID)
 		p.gone(p.ports[slot])
 	case verb == "connect" && p.client == nil && (ours != nil || stranger != nil):
-		resp, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d/stream?s=60", p.ports[slot]))
+		resp, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d/stream?s=600", p.ports[slot]))
 		if err != nil {
 			t.Fatal(err)
 		}

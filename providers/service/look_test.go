@@ -8,7 +8,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/shipctl/shipctl/providers/remote"
 	"github.com/shipctl/shipctl/providers/remote/remotetest"
@@ -20,7 +19,7 @@ func TestLookMoved(t *testing.T) {
 		if out, err := b.start(); err != nil {
 			t.Fatal(out, err)
 		}
-		if out, err := b.health(20*time.Second, "^green$"); err != nil {
+		if out, err := b.health(soon, "^green$"); err != nil {
 			t.Fatal(out, err)
 		}
 		for _, slot := range []string{"green", "right"} {

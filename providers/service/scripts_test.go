@@ -83,6 +83,9 @@ func newBench(t *testing.T, shell string) *bench {
 
 const digest = "abcdef012345"
 
+// soon is more than anything that comes takes, also on a slow machine.
+const soon = 20 * time.Second
+
 func (b *bench) start(flags ...string) (string, error) {
 	b.t.Helper()
 	return b.run("", append([]string{"./teatime", "-port=" + strconv.Itoa(b.port)}, flags...)...)
@@ -129,13 +132,14 @@ func TestHealthKinds(t *testing.T) {
 		run := func(command ...string) (string, error) {
 			return b.check(time.Second, "exec", "", "", "", "", command...)
 		}
-		if out, err := b.start("-boot=4s"); err != nil {
+		if out, err := b.run("", "sh", "-c", `until [ -e go ]; do sleep 0.1; done; exec "$@"`, "sh", "./teatime", "-port="+strconv.Itoa(b.port)); err != nil {
 			t.Fatal(out, err)
 		}
 		if _, err := tcp(); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("nobody listens on port %d", b.port)) {
 			t.Errorf("while it boots: %v", err)
 		}
-		if out, err := b.check(20*time.Second, "tcp", "", "", "", ""); err != nil || !strings.Contains(out, "healthy after") {
+		b.write("go", "")
+		if out, err := b.check(soon, "tcp", "", "", "", ""); err != nil || !strings.Contains(out, "healthy after") {
 			t.Errorf("%q, %v", out, err)
 		}
 		if out, err := run("sh", "-c", `[ "$SHIPCTL_SLOT $PORT $PWD" = "$0" ] && [ -x teatime ]`, fmt.Sprintf("green %d %s", b.port, b.dir)); err != nil || !strings.Contains(out, "healthy after") {
@@ -152,12 +156,7 @@ func TestHealthKinds(t *testing.T) {
 		if _, err := run("sh", "-c", "trap '' TERM; while :; do sleep 62; done"); err == nil || time.Since(begin) > 30*time.Second {
 			t.Errorf("a check that ignores TERM: %v, after %s", err, time.Since(begin))
 		}
-		if err := syscall.Kill(b.look().Procs[0].PID, syscall.SIGKILL); err != nil {
-			t.Fatal(err)
-		}
-		for seen := b.look(); len(seen.Procs)+len(seen.Listeners) > 0; { // a process that ends has no environment before it has no port
-			seen = b.look()
-		}
+		b.crash(b.look().Procs[0].PID)
 		stranger, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", b.port))
 		if err != nil {
 			t.Fatal(err)
@@ -193,7 +192,7 @@ func TestRunAs(t *testing.T) {
 			if err != nil {
 				t.Fatal(out, err)
 			}
-			if out, err := b.check(10*time.Second, "exec", "", "", "", "nobody", "sh", "-c", `[ "$(id -un)" = nobody ]`); err != nil {
+			if out, err := b.check(soon, "exec", "", "", "", "nobody", "sh", "-c", `[ "$(id -un)" = nobody ]`); err != nil {
 				t.Errorf("%q, %v", out, err)
 			}
 			seen := b.look()
@@ -236,6 +235,17 @@ func (b *bench) look() Seen {
 	return seen
 }
 
+// crash ends the slot's program, which runs alone.
+func (b *bench) crash(pid int) {
+	b.t.Helper()
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		b.t.Fatal(err)
+	}
+	for seen := b.look(); len(seen.Procs)+len(seen.Listeners) > 0; { // a process that ends has no environment before it has no port
+		seen = b.look()
+	}
+}
+
 func eachShell(t *testing.T, f func(*testing.T, *bench)) {
 	t.Helper()
 	for _, shell := range remotetest.Shells(t) {
@@ -253,7 +263,7 @@ func TestProcessLife(t *testing.T) {
 		if again, err := b.start(); err != nil || !strings.Contains(again, "already runs") {
 			t.Errorf("started twice: %q, %v", again, err)
 		}
-		if out, err := b.health(10*time.Second, "^green$"); err != nil || !strings.Contains(out, "healthy") {
+		if out, err := b.health(soon, "^green$"); err != nil || !strings.Contains(out, "healthy") {
 			t.Fatalf("%q, %v", out, err)
 		}
 		seen := b.look()
@@ -299,7 +309,7 @@ func TestHiddenEnvironment(t *testing.T) {
 		if _, err := b.start("-hide-env"); err != nil {
 			t.Fatal(err)
 		}
-		if out, err := b.health(10*time.Second, "^green$"); err != nil {
+		if out, err := b.health(soon, "^green$"); err != nil {
 			t.Fatalf("%q, %v", out, err)
 		}
 		seen := b.look()
@@ -337,7 +347,7 @@ exec "$@"`
 		if _, err := b.run("", "sh", "-c", line, "sh", "./teatime", "-port="+strconv.Itoa(b.port), "-hide-env"); err != nil {
 			t.Fatal(err)
 		}
-		if out, err := b.health(10*time.Second, "^green$"); err != nil {
+		if out, err := b.health(soon, "^green$"); err != nil {
 			t.Fatalf("%q, %v", out, err)
 		}
 		pid := func(name string) int {
@@ -356,15 +366,20 @@ exec "$@"`
 			_ = syscall.Kill(job, syscall.SIGKILL)
 			_ = syscall.Kill(launcher, syscall.SIGKILL)
 		}()
+		runs := func(pid int) bool {
+			text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+			return bytes.Contains(text, []byte("(sleep)")) && !bytes.Contains(text, []byte("(sleep) Z"))
+		}
+		for end := time.Now().Add(soon); !runs(job) || !runs(launcher) || !runs(child); time.Sleep(5 * time.Millisecond) { // before that they are shells with the marker
+			if time.Now().After(end) {
+				t.Fatal("they do not run")
+			}
+		}
 		if seen := b.look(); len(seen.Procs) != 1 {
 			t.Errorf("seen: %+v", seen.Procs)
 		}
 		if out, err := b.stop(5 * time.Second); err != nil || !strings.Contains(out, "stopped") {
 			t.Errorf("stop: %q, %v", out, err)
-		}
-		runs := func(pid int) bool {
-			text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-			return bytes.Contains(text, []byte("(sleep)")) && !bytes.Contains(text, []byte("(sleep) Z"))
 		}
 		if !runs(job) || !runs(launcher) {
 			t.Error("a job was stopped with the service")
@@ -393,12 +408,12 @@ func TestStopUnrecognised(t *testing.T) {
 func TestRevive(t *testing.T) {
 	eachShell(t, func(t *testing.T, b *bench) {
 		revive := func() (string, error) {
-			return remotetest.Step(t, b.m, remote.Call{Script: "service/revive", Args: []string{b.name, "green", "10"}})
+			return remotetest.Step(t, b.m, remote.Call{Script: "service/revive", Args: []string{b.name, "green", "20"}})
 		}
 		if _, err := b.start("-slow=1ms"); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := b.health(10*time.Second, ""); err != nil {
+		if _, err := b.health(soon, ""); err != nil {
 			t.Fatal(err)
 		}
 		if out, err := revive(); err != nil || !strings.Contains(out, "nothing was stopped") {
@@ -438,20 +453,15 @@ func TestConfirm(t *testing.T) {
 		if _, err := b.confirm(); err == nil || !strings.Contains(err.Error(), "nothing says which process of green was healthy") {
 			t.Errorf("before it was healthy: %v", err)
 		}
-		if _, err := b.health(10*time.Second, "^green$"); err != nil {
+		if _, err := b.health(soon, "^green$"); err != nil {
 			t.Fatal(err)
 		}
 		if out, err := b.confirm(); err != nil || !strings.Contains(out, "still pid") {
 			t.Errorf("%q, %v", out, err)
 		}
 		old := b.look().Procs[0]
-		if err := syscall.Kill(old.PID, syscall.SIGKILL); err != nil {
-			t.Fatal(err)
-		}
 		gone := fmt.Sprintf("ended after it was healthy: pid %d is gone", old.PID)
-		for len(b.look().Procs) > 0 { // until it is
-			continue
-		}
+		b.crash(old.PID)
 		if _, err := b.confirm(); err == nil || !strings.Contains(err.Error(), gone+" (nobody listens") {
 			t.Errorf("it crashed: %v", err)
 		}
@@ -495,6 +505,9 @@ func TestNeverHealthy(t *testing.T) {
 		if _, err := b.start("-unhealthy"); err != nil {
 			t.Fatal(err)
 		}
+		if out, err := b.check(soon, "tcp", "", "", "", ""); err != nil {
+			t.Fatal(out, err)
+		}
 		_, err := b.health(1500*time.Millisecond, "")
 		if err == nil || !strings.Contains(err.Error(), "GET /profile: 503") || !strings.Contains(err.Error(), "Last lines of its log:\n  | ") {
 			t.Errorf("got %v", err)
@@ -507,7 +520,7 @@ func TestEndsAtOnce(t *testing.T) {
 	eachShell(t, func(t *testing.T, b *bench) {
 		_, err := b.start("-no-such-flag")
 		if err == nil {
-			_, err = b.health(5*time.Second, "")
+			_, err = b.health(soon, "")
 		}
 		if err == nil || !strings.Contains(err.Error(), "no-such-flag") {
 			t.Errorf("got %v", err)
@@ -538,7 +551,7 @@ func TestIgnoresTerm(t *testing.T) {
 		if _, err := b.start("-ignore-term", "-orphan"); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := b.health(10*time.Second, ""); err != nil {
+		if _, err := b.health(soon, ""); err != nil {
 			t.Fatal(err)
 		}
 		out, err := b.stop(time.Second)
@@ -615,7 +628,7 @@ func TestConnected(t *testing.T) {
 		if _, err := b.start(); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := b.health(10*time.Second, ""); err != nil {
+		if _, err := b.health(soon, ""); err != nil {
 			t.Fatal(err)
 		}
 		resp, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d/stream?s=30", b.port))
@@ -643,7 +656,7 @@ func TestConnectedByIPv6(t *testing.T) {
 		if _, err := b.start(); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := b.health(10*time.Second, ""); err != nil {
+		if _, err := b.health(soon, ""); err != nil {
 			t.Fatal(err)
 		}
 		resp, err := http.Get(fmt.Sprintf("http://[::1]:%d/stream?s=30", b.port))
@@ -666,10 +679,10 @@ func TestConnectedByIPv6(t *testing.T) {
 // TestBeforeStart: its output is shown, its failure too; and it does not run again when the reply was lost.
 func TestBeforeStart(t *testing.T) {
 	eachShell(t, func(t *testing.T, b *bench) {
-		n := 0
+		n, limit := 0, "20"
 		again := func(command ...string) (string, error) {
 			out, err := b.m.Run(t.Context(), remote.Ticket{Run: "run", Step: "hook-" + strconv.Itoa(n), Deadline: time.Now().Add(time.Minute)}, remote.Call{
-				Script: "service/before", Args: append([]string{"migrate", b.dir, "", "2"}, command...), Stdin: []remote.Part{{Text: "A=b c\n"}},
+				Script: "service/before", Args: append([]string{"migrate", b.dir, "", limit}, command...), Stdin: []remote.Part{{Text: "A=b c\n"}},
 			})
 			return string(out), err
 		}
@@ -686,7 +699,8 @@ func TestBeforeStart(t *testing.T) {
 		if _, err := run("sh", "-c", "echo no table; exit 3"); err == nil || !strings.Contains(err.Error(), "exit status 3") || !strings.Contains(err.Error(), "no table") {
 			t.Errorf("got %v", err)
 		}
-		if _, err := run("sleep", "20"); err == nil || !strings.Contains(err.Error(), "longer than 2 s") {
+		limit = "2"
+		if _, err := run("sleep", "60"); err == nil || !strings.Contains(err.Error(), "longer than 2 s") {
 			t.Errorf("got %v", err)
 		}
 	})

@@ -101,7 +101,7 @@ func Run(t testing.TB, shell, script string, args []string, env ...string) Resul
 	cmd := exec.CommandContext(ctx, argv[0], append([]string{"-c", remote.Prelude() + script, "sh"}, args...)...)
 	cmd.Env = append(append(base, "PROJECT="+Project), env...)
 	cmd.Dir = t.TempDir()
-	cmd.WaitDelay = time.Second
+	cmd.WaitDelay = limit
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	err := cmd.Run()

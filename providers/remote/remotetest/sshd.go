@@ -2,6 +2,7 @@ package remotetest
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -39,9 +41,7 @@ func StartSSHD(t testing.TB, noise string, lines ...string) *SSHD {
 		t.Fatal(err)
 	}
 	if me.Uid == "0" {
-		if err := os.MkdirAll("/run/sshd", 0o755); err != nil {
-			t.Fatal(err)
-		}
+		holdRunDir(t)
 	}
 	dir := t.TempDir()
 	s := &SSHD{User: me.Username, commands: filepath.Join(dir, "commands")}
@@ -64,6 +64,35 @@ func StartSSHD(t testing.TB, noise string, lines ...string) *SSHD {
 	write(t, s.KnownHosts, s.KnownHostsLine(t))
 	s.start(t, exec.Command(program, "-D", "-e", "-f", filepath.Join(dir, "config")))
 	return s
+}
+
+// holdRunDir keeps /run/sshd, which a root sshd insists on, until the test ends. The labs of other tests (testdata/lab) remove
+// it if one of them made it, or if we did, once nobody has a lock on it.
+func holdRunDir(t testing.TB) {
+	t.Helper()
+	const path = "/run/sshd"
+	for {
+		err := os.Mkdir(path, 0o755)
+		if err == nil {
+			err = os.WriteFile(filepath.Join(path, "made-by-shipctl-lab"), nil, 0o644)
+		}
+		if err != nil && !errors.Is(err, os.ErrExist) && !errors.Is(err, os.ErrNotExist) {
+			t.Fatal(err)
+		}
+		dir, err := os.Open(path)
+		if err != nil {
+			continue // a lab has just removed it
+		}
+		if err := syscall.Flock(int(dir.Fd()), syscall.LOCK_SH); err != nil {
+			t.Fatal(err)
+		}
+		mine, err := dir.Stat()
+		if there, gone := os.Stat(path); err == nil && gone == nil && os.SameFile(there, mine) {
+			t.Cleanup(func() { _ = dir.Close() })
+			return
+		}
+		_ = dir.Close()
+	}
 }
 
 func (s *SSHD) start(t testing.TB, cmd *exec.Cmd) {

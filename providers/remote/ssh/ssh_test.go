@@ -51,7 +51,7 @@ func to(t *testing.T, s *remotetest.SSHD) Settings {
 	t.Helper()
 	return Settings{
 		Host: "web-1", Address: "127.0.0.1", Port: s.Port, User: s.User, IdentityFile: s.KeyFile, KnownHosts: s.KnownHosts,
-		StateDir: filepath.Join(t.TempDir(), "state"), Timeout: 20 * time.Second,
+		StateDir: filepath.Join(t.TempDir(), "state"), Timeout: time.Minute,
 	}
 }
 
@@ -138,7 +138,7 @@ func TestSilentServer(t *testing.T) {
 	}
 	defer l.Close()
 	s := Settings{
-		Host: "web-2", Address: "127.0.0.1", Port: l.Addr().(*net.TCPAddr).Port, User: "u", Timeout: 200 * time.Millisecond,
+		Host: "web-2", Address: "127.0.0.1", Port: l.Addr().(*net.TCPAddr).Port, User: "u", Timeout: 3 * time.Second, // ssh -G is over by then
 		IdentityFile: remotetest.Keygen(t, "ed25519", ""), KnownHosts: "/nowhere",
 	}
 	_, err = Dial(t.Context(), s, setup(t))
@@ -315,7 +315,7 @@ func TestDeadLink(t *testing.T) {
 		want      string
 	}{
 		{"keepalive", time.Second, time.Minute, "connection was lost"},
-		{"deadline", time.Hour, 2 * time.Second, "no answer in time"},
+		{"deadline", time.Hour, 5 * time.Second, "no answer in time"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			proxy := remotetest.StartProxy(t, server.Addr)
@@ -479,7 +479,7 @@ func serveAgent(t *testing.T, keyFile string) {
 func TestBug(t *testing.T) {
 	s := remotetest.StartSSHD(t, "")
 	m := dial(t, NewDialer(setup(t)), to(t, s)).(*remote.Shell)
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	status, err := m.Over.Exchange(ctx, remote.Exchange{Command: "cat; exit 3", Stdin: blown{}, Stdout: io.Discard, Stderr: io.Discard})
 	if status != 3 || err != nil {

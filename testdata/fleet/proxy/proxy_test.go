@@ -16,6 +16,9 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+// soon is more than anything that comes takes, also on a slow machine.
+const soon = 20 * time.Second
+
 // echo answers each line with itself.
 func echo(t *testing.T) string {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
