@@ -96,6 +96,27 @@ func TestEarlierStands(t *testing.T) {
 	}
 }
 
+// TestEarlierGates: a window that the resource names is judged for a rollback too, and others are not.
+func TestEarlierGates(t *testing.T) {
+	gate := func(name string) providers.Resource {
+		return providers.Resource{Ref: config.Ref{Kind: "batch_window", Name: name}, Judge: func(providers.Case) providers.Verdict { return providers.Verdict{Open: true} }}
+	}
+	r := providers.Resource{
+		Ref: shop, Spec: json.RawMessage(`{}`), Queries: []remote.Query{{Host: "a", Script: "x"}}, Needs: []config.Ref{gate("night").Ref},
+		Rollback: func(then json.RawMessage) (providers.Resource, error) {
+			return providers.Resource{Ref: shop, Spec: then}, nil
+		},
+	}
+	back, _, err := Earlier([]providers.Resource{gate("other"), gate("night"), r}, shop, "", Histories{"a": past("1 2")})
+	var got []string
+	for _, x := range back {
+		got = append(got, x.Ref.String())
+	}
+	if s := strings.Join(got, " "); err != nil || s != "batch_window.night service.shop" {
+		t.Errorf("%q, %v", s, err)
+	}
+}
+
 func recordOf(hosts []string, spec string, hold *Hold) Record {
 	return Record{Format: RecordFormat, Resources: map[string]Recorded{shop.String(): {
 		Applied: Applied{Resource: Resource{Ref: shop, Spec: json.RawMessage(spec)}, On: hosts, Outcome: Done}, Run: "r1", Hold: hold,

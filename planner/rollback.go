@@ -74,7 +74,7 @@ func Earlier(rs []providers.Resource, ref config.Ref, to string, h Histories) ([
 	if err != nil {
 		return nil, "", err
 	}
-	var out []providers.Resource
+	out := gatesOf(rs, all)
 	for _, x := range all {
 		if x.Judge != nil || len(Hosts(x)) == 0 {
 			out = append(out, x)
@@ -93,6 +93,17 @@ func Earlier(rs []providers.Resource, ref config.Ref, to string, h Histories) ([
 		out = append(out, back)
 	}
 	return out, target.Release, nil
+}
+
+// gatesOf are the gates that some of the resources name: they are judged for a rollback as for any plan.
+func gatesOf(rs, of []providers.Resource) (out []providers.Resource) {
+	for _, r := range rs {
+		named := func(x providers.Resource) bool { return slices.Contains(x.Needs, r.Ref) }
+		if r.Judge != nil && slices.ContainsFunc(of, named) {
+			out = append(out, r)
+		}
+	}
+	return out
 }
 
 // common is the newest release below the last one, or the one asked for, that is good on every machine.

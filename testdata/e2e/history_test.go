@@ -120,8 +120,8 @@ batch_window "day" {
 	s.ok("rollback", "-out=back.plan")
 	before := s.m("app-1").Snapshot()
 	s.has(s.ok("show", "back.plan"), `service\.teatime: 2 → 1`, `(?m)^ +\d+  web-1  switch to blue`)
-	s.has(s.fails(3, "apply", "-detailed-exitcode", "back.plan"), `batch_window\.day`, `closed`)
-	s.has(s.fails(3, "rollback", "-auto-approve", "-detailed-exitcode"), `batch_window\.day`, `closed`)
+	s.has(s.fails(3, "apply", "-detailed-exitcode", "back.plan"), `batch_window\.day`, `closed`, `report`)
+	s.has(s.fails(3, "rollback", "-auto-approve", "-detailed-exitcode"), `batch_window\.day`, `closed`, `report`)
 	for _, d := range before.Diff(s.m("app-1").Snapshot()) {
 		if !strings.Contains(d, "/var/lib/shipctl/") {
 			t.Errorf("a rollback that a window refuses changed %s", d)
@@ -137,6 +137,14 @@ batch_window "day" {
 	runs(`--version=1 --boot=300ms`, `(?m)^ERA=then$`)
 	s.has(s.ok("plan"), `service\.teatime is held at release 1`)
 	s.has(s.ok("history", "-limit=1"), `rollback: done`, `window forced: the test's`)
+
+	open := strings.Replace(closed, `"* * * * *"`, fmt.Sprintf(`"0 %d * * *"`, time.Now().UTC().Add(12*time.Hour).Hour()), 1)
+	s.write("main.hcl", s3env(service(`variable = "service_url"`, now+"\n  windows = [batch_window.day]"), "now")+open)
+	s.deploy("2", "-clear-hold")
+	s.has(s.ok("rollback", "-auto-approve"), `window day: open until`)
+	if v := live(s, "web-1"); v != "1" {
+		t.Errorf("version %s answers after a rollback through an open window", v)
+	}
 }
 
 // s3env is the configuration with one more variable in the slots' environment.
