@@ -52,9 +52,6 @@ func open(t *testing.T) (*Proxy, net.Conn, *bufio.Reader) {
 	return p, c, bufio.NewReader(c)
 }
 
-// soon is when an answer that comes has come, on a slow machine too.
-const soon = 10 * time.Second
-
 func say(t *testing.T, c net.Conn, r *bufio.Reader, s string, within time.Duration) (string, error) {
 	t.Helper()
 	_ = c.SetDeadline(time.Now().Add(within))
