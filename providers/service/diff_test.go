@@ -509,6 +509,43 @@ func TestDiffUnits(t *testing.T) {
 	}
 }
 
+// drifts are what is said of the machines, a line each.
+func drifts(c *scene) (out []string) {
+	for _, x := range diff(ref(), c.spec, c.facts()) {
+		for _, d := range x.Drift {
+			out = append(out, x.Addr.Host+" "+d)
+		}
+	}
+	return out
+}
+
+// TestDriftEmpty: a slot of which nothing runs gets requests where nginx has loaded that, and only then.
+func TestDriftEmpty(t *testing.T) {
+	runs := func() *scene { return see(teatime()).runs("app-1", "blue", "42").routes("web-2", blue) }
+	file := func(c *scene) *scene {
+		return c.add("web-1", installed...).add("web-1", "file present").add("web-1", c.url(green)...)
+	}
+	names := "app-1 " + routeFile + " on web-1 names slot green on port 8082, of which nothing runs: "
+	for name, tt := range map[string]struct {
+		c    *scene
+		want string
+	}{
+		"loaded":         {runs().routes("web-1", green), "app-1 nginx sends requests to slot green on port 8082, and nothing of it runs"},
+		"not loaded":     {file(runs()).add("web-1", up...).add("web-1", "known record", "loaded "+blue), names + "nginx was not reloaded and still sends requests to slot blue (" + blue + "), and a reload would send them there"},
+		"nobody knows":   {runs().unknown("web-1", green, "neither"), names + "whether nginx sends requests there already is not known, and a reload would send them there"},
+		"it is not up":   {file(runs()).add("web-1", "pidnote there is no pidfile"), names + "once nginx runs, it sends requests there"},
+		"a stranger":     {runs().stranger("app-1", 8082).routes("web-1", green), "app-1 nginx sends requests to port 8082 of slot green, which is held by pid 777: java -jar old.jar"},
+		"one of another": {file(runs()).stranger("app-1", 8082).add("web-1", up...).add("web-1", "known record", "loaded "+blue), "on port 8082, which is held by pid 777: java -jar old.jar: nginx was not reloaded"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := strings.Join(drifts(tt.c), "\n")
+			if !strings.Contains(got, tt.want) || !strings.Contains(tt.want, "app-1 nginx sends") && strings.Contains(got, "app-1 nginx sends") {
+				t.Errorf("%s\nnot: %s", got, tt.want)
+			}
+		})
+	}
+}
+
 // TestDiffStrangers: who listens on our ports without our marker is named, and stopped with consent only, when the
 // traffic has left it.
 func TestDiffStrangers(t *testing.T) {

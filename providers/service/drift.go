@@ -57,13 +57,8 @@ func (b *builder) driftOfHost(h config.HostValue, l *hostLive) {
 		b.drifted(h.Name, "the unit of slot %s was changed by hand: %s%s", e.Slot, e.How, since)
 	}
 	for _, sl := range b.spec.Slots {
-		runs := slices.ContainsFunc(l.seen.Procs, func(p Proc) bool { return p.Slot == sl.Name })
-		switch {
-		case runs || !slices.Contains(serving, sl.Name):
-		case l.held(sl.Port):
-			b.drifted(h.Name, "nginx sends requests to port %d of slot %s, which is %s", sl.Port, sl.Name, l.occupant(sl.Port))
-		default:
-			b.drifted(h.Name, "nginx sends requests to slot %s on port %d, and nothing of it runs", sl.Name, sl.Port)
+		if !l.has(sl.Name) && slices.Contains(serving, sl.Name) {
+			b.driftOfEmpty(h, l, sl)
 		}
 	}
 	if len(serving) == 0 && len(l.seen.Procs) == 0 {
@@ -71,7 +66,62 @@ func (b *builder) driftOfHost(h config.HostValue, l *hostLive) {
 	}
 }
 
-// served are the slots of a machine to which an nginx is known to send requests.
+// driftOfEmpty is about a slot of which nothing runs, and that an nginx serves, or has on disk only.
+func (b *builder) driftOfEmpty(h config.HostValue, l *hostLive, sl Slot) {
+	leads := func(on string, list []string) bool {
+		as := addresses(on, h, sl.Port)
+		return slices.ContainsFunc(list, func(a string) bool { return slices.Contains(as, a) })
+	}
+	served := slices.ContainsFunc(b.spec.Nginx.Hosts, func(n config.HostValue) bool {
+		r := b.live.routes[n.Name]
+		return r.known && leads(n.Name, r.loaded)
+	})
+	there := "of which nothing runs"
+	switch held := l.held(sl.Port); {
+	case held && served:
+		b.drifted(h.Name, "nginx sends requests to port %d of slot %s, which is %s", sl.Port, sl.Name, l.occupant(sl.Port))
+	case served:
+		b.drifted(h.Name, "nginx sends requests to slot %s on port %d, and nothing of it runs", sl.Name, sl.Port)
+	case held:
+		there = "which is " + l.occupant(sl.Port)
+	}
+	for _, n := range b.spec.Nginx.Hosts {
+		r := b.live.routes[n.Name]
+		if served || !leads(n.Name, r.file) {
+			continue
+		}
+		named := fmt.Sprintf("%s on %s names slot %s on port %d, %s", b.spec.Nginx.File, n.Name, sl.Name, sl.Port, there)
+		switch {
+		case !r.nginx.Up:
+			b.drifted(h.Name, "%s: once nginx runs, it sends requests there", named)
+		case r.known:
+			b.drifted(h.Name, "%s: nginx was not reloaded and still sends requests to %s, and a reload would send them there", named, b.called(n.Name, r.loaded))
+		default:
+			b.drifted(h.Name, "%s: whether nginx sends requests there already is not known, and a reload would send them there", named)
+		}
+	}
+}
+
+// called are addresses by the slots that they are.
+func (b *builder) called(on string, as []string) string {
+	if len(as) == 0 {
+		return "nowhere"
+	}
+	names := make([]string, len(as))
+	for i, a := range as {
+		names[i] = a
+		for _, h := range b.spec.Hosts {
+			for _, sl := range b.spec.Slots {
+				if slices.Contains(addresses(on, h, sl.Port), a) {
+					names[i] = fmt.Sprintf("slot %s (%s)", sl.Name, a)
+				}
+			}
+		}
+	}
+	return strings.Join(names, ", ")
+}
+
+// served are the slots of a machine to which an nginx is known to send requests, or would with its next reload.
 func (b *builder) served(h config.HostValue) (out []string) {
 	for _, sl := range b.spec.Slots {
 		if b.live.sends(b.spec, h.Name, sl.Port) {
