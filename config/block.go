@@ -49,6 +49,7 @@ type Ignore struct {
 	Reason string
 	Until  time.Time // the day after the last one on which it counts, UTC; zero: for ever
 	Range  hcl.Range
+	label  hcl.Range
 }
 
 // Block is one block of a kind (or one instance of it, after for_each), ready to be decoded: defaults merged, meta

@@ -78,6 +78,9 @@ func Load(o Options) (*Configuration, hcl.Diagnostics) {
 		diags = append(diags, w.expand(n, c)...)
 	}
 	diags = append(diags, w.machines(c.Hosts)...)
+	if !diags.HasErrors() && len(c.Unmade()) == 0 {
+		diags = append(diags, c.ignorable()...)
+	}
 	return c, Report(diags)
 }
 

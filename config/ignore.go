@@ -2,6 +2,8 @@ package config
 
 import (
 	"regexp"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/hcl/v2"
@@ -29,7 +31,7 @@ func (w *world) ignored() (out []Ignore, diags hcl.Diagnostics) {
 }
 
 func (w *world) ignore(b *hclsyntax.Block) (i Ignore, diags hcl.Diagnostics) {
-	i = Ignore{Addr: b.Labels[0], Range: b.DefRange()}
+	i = Ignore{Addr: b.Labels[0], Range: b.DefRange(), label: b.LabelRanges[0]}
 	text := func(name string) (string, *hclsyntax.Attribute) {
 		a := b.Body.Attributes[name]
 		if a == nil {
@@ -61,4 +63,32 @@ func (w *world) ignore(b *hclsyntax.Block) (i Ignore, diags hcl.Diagnostics) {
 		i.Until = day.AddDate(0, 0, 1)
 	}
 	return i, diags
+}
+
+// ignorable: each rule is about something that drift can speak of. What an earlier apply left and the configuration has dropped
+// is spoken of too, on the machines that have a host block.
+func (c *Configuration) ignorable() (diags hcl.Diagnostics) {
+	var refs, hosts []string
+	for _, b := range c.Blocks {
+		refs = append(refs, b.Ref.String())
+	}
+	for _, h := range c.Hosts {
+		hosts = append(hosts, h.Name)
+	}
+	for _, i := range c.Ignored {
+		ref, host, part := strings.Cut(i.Addr, "[")
+		kind, name, _ := strings.Cut(ref, ".")
+		bare := strings.TrimSuffix(strings.TrimPrefix(host, `"`), `"]`)
+		switch {
+		case !ValidName(name) || part && host != quote(bare)+"]":
+			diags = append(diags, fail(i.label, "Invalid address", "%q is no address. Write service.shop, or for one machine of it service.shop[\"app-1\"].%s", i.Addr, suggest(i.Addr, refs)))
+		case !c.world.isKind(kind):
+			diags = append(diags, fail(i.label, "Unknown resource", "There are no %s blocks.%s", kind, suggest(ref, refs)))
+		case part && !slices.Contains(hosts, bare):
+			diags = append(diags, fail(i.label, "Unknown host", "There is no host %q.%s", bare, suggest(bare, hosts)))
+		case !slices.Contains(refs, ref):
+			diags = append(diags, warn(i.label, "Unknown resource", "There is no %s %q.%s This counts for what an earlier apply left under that name, if it did, and for nothing else.", kind, name, suggest(ref, refs)))
+		}
+	}
+	return diags
 }

@@ -13,11 +13,17 @@ import (
 // Dial connects to a machine by its host block's name; remote.Controller is the machine that shipctl runs on.
 type Dial func(ctx context.Context, host string) (remote.Machine, error)
 
-// Ask puts all questions of all resources: one connection and one script per machine, all machines at once. A machine
-// that could not be asked has an entry in the errors, and answers that say so; the others' answers are there.
-func Ask(ctx context.Context, rs []providers.Resource, dial Dial) (remote.Facts, map[string]error) {
-	facts := remote.Facts{}
-	return facts, askAll(ctx, questions(rs), facts, dial)
+// Ask puts all questions of all resources: one connection and one script per machine, all machines at once. Those in spare
+// that no resource is on are asked for their record only. A machine that could not be asked has an entry in the errors, and
+// answers that say so; the others' answers are there.
+func Ask(ctx context.Context, rs []providers.Resource, dial Dial, spare ...string) (remote.Facts, map[string]error) {
+	facts, asked := remote.Facts{}, questions(rs)
+	for _, host := range spare {
+		if asked[host] == nil {
+			asked[host] = always(host)
+		}
+	}
+	return facts, askAll(ctx, asked, facts, dial)
 }
 
 // AskMore puts those questions of the resources that the facts don't answer yet. Where there are none, nobody is asked.
@@ -68,12 +74,17 @@ func askAll(ctx context.Context, asked map[string][]remote.Query, facts remote.F
 	return failed
 }
 
+// always is what every machine is asked.
+func always(host string) []remote.Query {
+	return []remote.Query{remote.Identity(host), RecordQuery(host)}
+}
+
 func questions(rs []providers.Resource) map[string][]remote.Query {
 	asked := map[string][]remote.Query{}
 	for _, r := range rs {
 		for _, q := range r.Queries {
 			if len(asked[q.Host]) == 0 && q.Host != remote.Controller {
-				asked[q.Host] = []remote.Query{remote.Identity(q.Host), RecordQuery(q.Host)}
+				asked[q.Host] = always(q.Host)
 			}
 			same := func(x remote.Query) bool { return x.Key() == q.Key() }
 			if !slices.ContainsFunc(asked[q.Host], same) {

@@ -42,6 +42,8 @@ type Plan struct {
 	Held      []HeldBack `json:"held,omitempty"`
 	ClearHold bool       `json:"clear_hold,omitempty"`
 	Orphans   []OrphanOn `json:"orphans,omitempty"`
+	// Unseen are machines that no resource is on, of which it is not known whether something is left there.
+	Unseen []UnseenOn `json:"unseen,omitempty"`
 	// Digest is the SHA-256 (hex) of the file that it was read from.
 	Digest string `json:"-"`
 }
@@ -58,6 +60,12 @@ type OrphanOn struct {
 	Host string     `json:"host"`
 	// Why it can't be removed as it is; "" where -prune does.
 	Why string `json:"why,omitempty"`
+}
+
+// UnseenOn is a machine that did not say what is left on it.
+type UnseenOn struct {
+	Host string `json:"host"`
+	Why  string `json:"why"`
 }
 
 // Value is a variable's value; of a sensitive one only the name is kept, and by what another value is noticed.

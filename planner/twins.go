@@ -27,20 +27,48 @@ func twins(order []string, f remote.Facts) map[string]string {
 	return out
 }
 
-func identity(a remote.Answer) string {
-	var machine, boot string
-	for line := range strings.Lines(a.Text) {
-		switch key, value, _ := strings.Cut(strings.TrimSpace(line), " "); key {
-		case "machine":
-			machine = value
-		case "boot":
-			boot = value
+// Again are those of the spare machines that are one of the others, or one before them, under another name, with the same
+// records: what is there is said of that.
+func Again(spare []string, f remote.Facts) (out []string) {
+	same := func(h string) string {
+		a := f.Get(remote.Identity(h))
+		if id := identity(a); id != "" {
+			return id + " " + field(a, "state")
+		}
+		return ""
+	}
+	known := map[string]bool{}
+	for h := range f {
+		if h != remote.Controller && !slices.Contains(spare, h) {
+			known[same(h)] = true
 		}
 	}
+	for _, h := range spare {
+		id := same(h)
+		if id != "" && known[id] {
+			out = append(out, h)
+		}
+		known[id] = true
+	}
+	return out
+}
+
+func identity(a remote.Answer) string {
+	machine, boot := field(a, "machine"), field(a, "boot")
 	if machine == "" || boot == "" {
 		return ""
 	}
 	return machine + " " + boot
+}
+
+// field is what an answer to who a machine is says under a key.
+func field(a remote.Answer, key string) (value string) {
+	for line := range strings.Lines(a.Text) {
+		if k, v, _ := strings.Cut(strings.TrimSpace(line), " "); k == key {
+			value = v
+		}
+	}
+	return value
 }
 
 // clashes are the things that two resources, or one under two names, claim on what is one machine. The answer is by

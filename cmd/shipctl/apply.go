@@ -156,7 +156,11 @@ func (c *cli) approved(ctx context.Context) error {
 
 // fresh plans again after the machines had time to change.
 func (c *cli) fresh(ctx context.Context, m *made) error {
-	now := &made{session: m.session, machines: m.machines, wanted: m.wanted, how: m.how}
+	gone := map[string]error{} // no resource is on them: once is enough
+	for _, u := range m.plan.Unseen {
+		gone[u.Host] = errors.New(u.Why)
+	}
+	now := &made{session: m.session, machines: sparing(m.machines, gone), wanted: m.wanted, how: m.how}
 	if err := now.ask(ctx); err != nil {
 		return err
 	}

@@ -64,9 +64,12 @@ func (c *cli) drift(ctx context.Context, v values) error {
 
 // drift asks the machines and compares: with their records, and with the configuration.
 func (m *made) drift(ctx context.Context) (view.Drift, error) {
-	facts, failed := planner.Ask(ctx, m.wanted, m.dial())
+	spare := m.spares()
+	facts, failed := planner.Ask(ctx, m.wanted, m.dial(), spare...)
 	m.failed = failed
-	m.everywhere(ctx, facts, failed)
+	for _, h := range planner.Again(spare, facts) {
+		delete(facts, h)
+	}
 	dial := sparing(m.dial(), failed)
 	records := planner.ReadRecords(facts)
 	d := view.Drift{}

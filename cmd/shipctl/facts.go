@@ -4,12 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/spf13/cobra"
 
+	"github.com/shipctl/shipctl/cmd/view"
 	"github.com/shipctl/shipctl/planner"
 	"github.com/shipctl/shipctl/providers/remote"
 )
@@ -35,7 +37,8 @@ func (c *cli) factsCommand() *cobra.Command {
 		if err := writable("-out", out); err != nil {
 			return err
 		}
-		m, err := c.make(cmd.Context(), planning{values: a, parallelism: 1, secretless: true})
+		// With -prune, so that there is also what removing takes.
+		m, err := c.make(cmd.Context(), planning{values: a, parallelism: 1, prune: true, look: true, secretless: true})
 		if err != nil {
 			return err
 		}
@@ -43,7 +46,10 @@ func (c *cli) factsCommand() *cobra.Command {
 		if diags := unreachable(m.missed()); len(diags) > 0 {
 			return diagnosed{diags: diags}
 		}
-		return writeFile(out, 0o600, func(w io.Writer) error { return planner.SaveFacts(w, m.plan.Facts) })
+		c.view(false).Diagnostics(unseen(m.plan), nil)
+		facts := maps.Clone(m.plan.Facts)
+		maps.Copy(facts, m.spare)
+		return writeFile(out, 0o600, func(w io.Writer) error { return planner.SaveFacts(w, facts) })
 	}
 	return cmd
 }
@@ -56,6 +62,14 @@ func (c *cli) cantHide(unset []string) {
 			Detail: "These sensitive variables have no value here: " + strings.Join(unset, ", ") + ". None is needed, but where a machine's answer has one it is written down as it is.",
 		}}, nil)
 	}
+}
+
+// unseen are the machines of which the file says nothing: no resource is on them.
+func unseen(p *planner.Plan) (diags hcl.Diagnostics) {
+	for _, n := range view.Notes(&planner.Plan{Unseen: p.Unseen}) {
+		diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagWarning, Summary: "Not all machines could be asked", Detail: n})
+	}
+	return diags
 }
 
 func readFacts(name string) (remote.Facts, error) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/shipctl/shipctl/planner"
 	"github.com/shipctl/shipctl/providers"
@@ -25,6 +26,8 @@ type made struct {
 	unclear           bool          // whether a saved plan was applied before, which was said
 	now               *planner.Plan // of the last look, after plan was made
 	facts             remote.Facts  // instead of the machines' own; nil: they are asked
+	// spare is what the machines said that nothing is planned on, and that the plan does not carry.
+	spare remote.Facts
 }
 
 // how says what a plan is for, beyond the configuration.
@@ -33,6 +36,7 @@ type how struct {
 	clearHold      bool
 	whole          bool // all of the configuration: what it does not have is an orphan
 	prune, destroy bool
+	look           bool // it is only asked what a plan would ask: none is made
 }
 
 func (c *cli) make(ctx context.Context, a planning) (*made, error) {
@@ -58,7 +62,7 @@ func (c *cli) make(ctx context.Context, a planning) (*made, error) {
 		return nil, err
 	}
 	m := &made{session: s, machines: s.dial, wanted: rs, facts: a.known, how: how{
-		command: "apply", clearHold: a.clearHold, whole: len(a.targets) == 0, prune: a.prune, destroy: a.destroy,
+		command: "apply", clearHold: a.clearHold, whole: len(a.targets) == 0, prune: a.prune, destroy: a.destroy, look: a.look,
 	}}
 	if err := m.ask(ctx); err != nil {
 		s.close()
@@ -76,10 +80,10 @@ func (m *made) dial() planner.Dial {
 
 // ask asks the machines and plans. They are asked once more only where something is held, or to be removed.
 func (m *made) ask(ctx context.Context) error {
-	facts, failed := planner.Ask(ctx, m.wanted, m.dial())
-	if m.how.prune || m.how.destroy {
-		m.everywhere(ctx, facts, failed)
-	}
+	spare := m.spares()
+	facts, failed := planner.Ask(ctx, m.wanted, m.dial(), spare...)
+	dial := sparing(m.dial(), failed)
+	left, unseen := m.apart(spare, facts, failed)
 	records := planner.ReadRecords(facts)
 	rs, held, err := m.wanted, []planner.HeldBack(nil), error(nil)
 	if m.how.command == "apply" && !m.how.clearHold && !m.how.destroy {
@@ -91,10 +95,20 @@ func (m *made) ask(ctx context.Context) error {
 	var orphans []planner.OrphanOn
 	var gone []providers.Resource
 	if m.how.whole {
-		orphans, gone = planner.Orphans(m.wanted, records, all.Kinds())
+		everywhere := maps.Clone(facts)
+		maps.Copy(everywhere, left)
+		orphans, gone = planner.Orphans(m.wanted, planner.ReadRecords(everywhere), all.Kinds())
 	}
 	rs = m.removing(rs, gone)
-	maps.Copy(failed, planner.AskMore(ctx, rs, facts, sparing(m.dial(), failed)))
+	for _, r := range rs {
+		for _, h := range planner.Hosts(r) {
+			if left[h] != nil { // something there is to go
+				facts[h] = left[h]
+				delete(left, h)
+			}
+		}
+	}
+	maps.Copy(failed, planner.AskMore(ctx, rs, facts, dial))
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("asking the machines: %w", err)
 	}
@@ -102,23 +116,51 @@ func (m *made) ask(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p.Command, p.Held, p.Orphans = m.how.command, held, orphans
+	p.Command, p.Held, p.Orphans, p.Unseen = m.how.command, held, orphans, unseen
 	p.Unasked(failed)
-	m.plan, m.failed, m.resources = p, failed, rs
+	m.plan, m.failed, m.resources, m.spare = p, failed, rs, left
 	return nil
 }
 
-// everywhere asks the machines that no resource is on any more for their records.
-func (m *made) everywhere(ctx context.Context, facts remote.Facts, failed map[string]error) {
-	var hosts []string
+// spares are the machines that no resource is on (any more), where all of the configuration is planned: what an earlier apply
+// left there is an orphan.
+func (m *made) spares() (out []string) {
+	if !m.how.whole {
+		return nil
+	}
 	for h := range m.session.settings {
-		if facts[h] == nil {
-			hosts = append(hosts, h)
+		if !slices.ContainsFunc(m.wanted, func(r providers.Resource) bool { return slices.Contains(planner.Hosts(r), h) }) {
+			out = append(out, h)
 		}
 	}
-	more, unasked := planner.AskHosts(ctx, hosts, planner.RecordQuery, m.dial())
-	maps.Copy(facts, more)
-	maps.Copy(failed, unasked)
+	slices.Sort(out)
+	return out
+}
+
+// apart takes the spare machines' answers out of the facts: nothing rests on them, and no lease is taken there. One that did
+// not say what is left on it is no reason not to plan for the others, as long as nothing is to be removed.
+func (m *made) apart(spare []string, facts remote.Facts, failed map[string]error) (left remote.Facts, unseen []planner.UnseenOn) {
+	left = remote.Facts{}
+	again := planner.Again(spare, facts)
+	for _, h := range spare {
+		if !slices.Contains(again, h) {
+			left[h] = facts[h]
+		}
+		delete(facts, h)
+	}
+	unread := planner.ReadRecords(left).Unread
+	for _, h := range spare {
+		switch why, err := unread[h], failed[h]; {
+		case err != nil && (m.how.prune || m.how.destroy) && !m.how.look:
+		case err != nil:
+			unseen = append(unseen, planner.UnseenOn{Host: h, Why: strings.TrimPrefix(err.Error(), h+": ")})
+			delete(failed, h)
+			delete(left, h)
+		case why != "":
+			unseen = append(unseen, planner.UnseenOn{Host: h, Why: why})
+		}
+	}
+	return left, unseen
 }
 
 // sparing dials no machine again that could not be asked: what it has written down is not known, so that what others say

@@ -34,6 +34,7 @@ type planning struct {
 	parallelism       int
 	known             remote.Facts // from a file
 	secretless        bool         // the plan is not for anybody: variables need no secret values
+	look              bool         // for a file
 }
 
 func (p *planning) add(f *pflag.FlagSet) {

@@ -34,7 +34,7 @@ func markdownChanges(p *planner.Plan) string {
 	}
 	fmt.Fprintf(&b, "### %s\n\n", title)
 	if p.Empty() {
-		text := "The machines are as the configuration describes them."
+		text := asDescribed(p)
 		if len(p.Held) > 0 {
 			text = "What was rolled back is held, whatever the configuration says."
 		}

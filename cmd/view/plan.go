@@ -32,12 +32,21 @@ func uncounted(p *planner.Plan) string {
 	return plural(len(hosts), "machine") + " could not be asked: nothing of theirs is counted."
 }
 
-const noChanges = "No changes. The machines are as the configuration describes them."
+// asDescribed is what "No changes" means.
+func asDescribed(p *planner.Plan) string {
+	switch {
+	case len(p.Unseen) > 0:
+		return "What the configuration describes is as it says. Whether more is left on a machine that could not be asked is not known."
+	case len(p.Orphans) > 0:
+		return "What the configuration describes is as it says. What it has no longer is left as it is."
+	}
+	return "The machines are as the configuration describes them."
+}
 
 // unchanged says that there is nothing to do. What is held is not what the configuration describes, so that is said.
 func unchanged(p *planner.Plan) string {
 	if len(p.Held) == 0 {
-		return noChanges
+		return "No changes. " + asDescribed(p)
 	}
 	var held []string
 	for _, h := range p.Held {
@@ -118,6 +127,9 @@ func Notes(p *planner.Plan) (out []string) {
 		case !removed(p, o):
 			out = append(out, line(fmt.Sprintf("%s: %s was put there by an earlier apply, and the configuration has it no longer. It was left as it is; -prune removes it.", o.Host, o.Ref)))
 		}
+	}
+	for _, u := range p.Unseen {
+		out = append(out, line(fmt.Sprintf("%s could not be asked whether something of this project is left there: %s", u.Host, u.Why)))
 	}
 	return out
 }

@@ -28,6 +28,7 @@ const (
 	scriptFiles   = "batch/files"
 	scriptWrite   = "batch/write"
 	scriptUnwrite = "batch/unwrite"
+	scriptTidy    = "batch/tidy"
 )
 
 // value is what later blocks see: windows read schedules, and ask the hosts with batch/look ROOT NAME….

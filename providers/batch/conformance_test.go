@@ -19,7 +19,7 @@ import (
 func TestModelConforms(t *testing.T) {
 	ops := rapid.SliceOfN(rapid.SampledFrom([]string{
 		"write now 0", "write later 0", "write now 1", "write later 1", "write later 2", "write later 3", "remove", "again", "undo", "undo", "plan 0", "plan 3",
-		"edit", "stranger", "gone", "current 1", "current 2",
+		"edit", "stranger", "gone", "current 1", "current 2", "tidy",
 	}), 16, 20)
 	for seed := range 9 {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
@@ -120,6 +120,10 @@ func (b *bench) both(m *model.Model, p *planned, run, op string) (realErr, model
 		return step(p.do)
 	case "plan": // and the step never begins
 		p.plan(m, b.root, run, "later", p.specs[f[1][0]-'0'].Jobs, nil)
+	case "tidy":
+		p.run, p.do = run, remote.Call{Script: scriptTidy, Args: []string{b.root, "a", "b"}}
+		p.undo = remote.Call{Script: scriptUnwrite, Args: []string{b.root}}
+		return step(p.do)
 	case "again":
 		return step(p.do)
 	case "undo":

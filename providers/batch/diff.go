@@ -27,16 +27,53 @@ func diff(ref config.Ref, s Spec, f remote.Facts) []providers.Change {
 	return out
 }
 
-// remove takes all launchers of the block away; jobs that run go on.
+// remove takes all launchers of the block away, and then what is beside them; jobs that run go on.
 func remove(ref config.Ref, s Spec, f remote.Facts) []providers.Change {
+	names := s.names()
 	s.Jobs = nil
-	out := diff(ref, s, f)
-	for i := range out {
-		if len(out[i].Steps) > 0 {
-			out[i].Action, out[i].After = providers.Delete, providers.JSON(nil)
+	out := make([]providers.Change, 0, len(s.Hosts))
+	for _, h := range s.Hosts {
+		d := hostDiff{s: s, a: providers.Addr{Ref: ref, Host: h.Name}, wanted: s.wanted(f)}
+		d.change(f)
+		if d.c.Problem == "" {
+			d.tidy(names)
 		}
+		if len(d.c.Steps) > 0 {
+			d.c.Action, d.c.After = providers.Delete, providers.JSON(nil)
+		}
+		out = append(out, d.c)
 	}
 	return out
+}
+
+// tidy is the last step for what is removed now, and for what an earlier run has left of these jobs and of others of this block.
+// Nothing of it can be put back.
+func (d *hostDiff) tidy(names []string) {
+	all := slices.Clone(d.remove)
+	for _, name := range slices.Sorted(maps.Keys(d.t.left)) {
+		if owner := d.t.left[name]; owner == d.s.owner() || owner == "" && slices.Contains(names, name) {
+			all = append(all, name)
+			d.words = append(d.words, "- what is left of job "+name)
+		}
+	}
+	title := "remove what is left of " + listed(all)
+	switch {
+	case len(all) == 0 && !d.t.empty:
+		return
+	case len(all) == 0:
+		title = "remove " + d.s.path("") + ", which is empty"
+		d.words = append(d.words, "- "+d.s.path("")+", which is empty")
+	}
+	d.c.Line = strings.Join(d.words, "\n")
+	var after []providers.StepID
+	if len(d.remove) > 0 {
+		after = append(after, d.a.Step("launchers"))
+	}
+	d.c.Steps = append(d.c.Steps, providers.Step{
+		ID: d.a.Step("tidy"), Host: d.a.Host, Title: title, Limit: time.Minute, Final: true,
+		After: after, Before: []providers.StepID{providers.Addr{Ref: d.s.Release.Ref, Host: d.a.Host}.Step(providers.Prune)},
+		Do: remote.Call{Script: scriptTidy, Args: append([]string{d.s.Release.Root}, all...)},
+	})
 }
 
 // hostDiff is the work on one machine.
@@ -225,17 +262,18 @@ func title(write []Job, remove []string) string {
 	for i, j := range write {
 		names[i] = j.Name
 	}
-	list := func(names []string) string {
-		if len(names) > 3 {
-			return fmt.Sprintf("%s and %d more", strings.Join(names[:3], ", "), len(names)-3)
-		}
-		return strings.Join(names, ", ")
-	}
 	switch {
 	case len(remove) == 0:
-		return "write launchers of " + list(names)
+		return "write launchers of " + listed(names)
 	case len(write) == 0:
-		return "remove launchers of " + list(remove)
+		return "remove launchers of " + listed(remove)
 	}
-	return "write launchers of " + list(names) + "; remove those of " + list(remove)
+	return "write launchers of " + listed(names) + "; remove those of " + listed(remove)
+}
+
+func listed(names []string) string {
+	if len(names) > 3 {
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:3], ", "), len(names)-3)
+	}
+	return strings.Join(names, ", ")
 }

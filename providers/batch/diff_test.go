@@ -2,6 +2,7 @@ package batch
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -131,10 +132,25 @@ func TestDiffByContent(t *testing.T) {
 func TestRemove(t *testing.T) {
 	s := settlement("42", "close", "report")
 	f := remote.Facts{}
-	f.Put(s.files("batch-1"), seenText(on(s, "42")+"file night "+strings.Repeat("e", 64)+" x tea/night\n"))
+	f.Put(s.files("batch-1"), seenText(on(s, "42")+"file night "+strings.Repeat("e", 64)+" x tea/night\nleft older "+s.owner()+"\nleft other tea/night\nleft some -\n"))
 	f.Put(remote.Identity("batch-1"), seenText("uid 0\nhas sha256sum\n"))
+	titles := func(c providers.Change) (out []string) {
+		for _, st := range c.Steps {
+			out = append(out, st.Title)
+		}
+		return out
+	}
 	c := remove(ref, s, f)[0]
-	if c.Action != providers.Delete || len(c.Steps) != 1 || c.Steps[0].Title != "remove launchers of close, report" {
+	if c.Action != providers.Delete || !slices.Equal(titles(c), []string{"remove launchers of close, report", "remove what is left of close, report, older"}) || !c.Steps[1].Final {
+		t.Errorf("%+v", c)
+	}
+	// A run that died between the two, or a job that went on.
+	f.Put(s.files("batch-1"), seenText("current 42\nleft close -\nleft some -\n"))
+	if c := remove(ref, s, f)[0]; c.Action != providers.Delete || c.Line != "- what is left of job close" || !slices.Equal(titles(c), []string{"remove what is left of close"}) {
+		t.Errorf("%+v", c)
+	}
+	f.Put(s.files("batch-1"), seenText("current 42\nempty\n"))
+	if c := remove(ref, s, f)[0]; !slices.Equal(titles(c), []string{"remove /srv/settlement/jobs, which is empty"}) {
 		t.Errorf("%+v", c)
 	}
 	f.Put(s.files("batch-1"), remote.Answer{Sight: remote.Absent})

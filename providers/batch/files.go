@@ -15,6 +15,8 @@ type there struct {
 	files   map[string]file  // by name
 	wrote   map[string]wrote // by name
 	pending map[string]string
+	left    map[string]string // owner by name: what has no launcher any more
+	empty   bool
 }
 
 type file struct {
@@ -30,7 +32,7 @@ const mostLines = 5000
 
 // parse trusts nothing: a machine's text can be anything.
 func parse(text string) (there, error) {
-	t := there{files: map[string]file{}, wrote: map[string]wrote{}, pending: map[string]string{}}
+	t := there{files: map[string]file{}, wrote: map[string]wrote{}, pending: map[string]string{}, left: map[string]string{}}
 	for n, line := range strings.Split(strings.TrimRight(text, "\n"), "\n") {
 		if n >= mostLines {
 			return there{}, fmt.Errorf("more than %d lines", mostLines)
@@ -46,7 +48,7 @@ func (t *there) add(f []string) error {
 	if len(f) == 0 {
 		return nil
 	}
-	want := map[string]int{"current": 2, "file": 5, "wrote": 4, "pending": 3}[f[0]]
+	want := map[string]int{"current": 2, "file": 5, "wrote": 4, "pending": 3, "left": 3, "empty": 1}[f[0]]
 	if want == 0 || len(f) != want {
 		return fmt.Errorf("%.40q with %d words", f[0], len(f))
 	}
@@ -71,6 +73,10 @@ func (t *there) add(f []string) error {
 		t.wrote[f[1]] = wrote{f[2], f[3]}
 	case "pending":
 		t.pending[f[1]] = f[2]
+	case "left":
+		t.left[f[1]] = f[2]
+	case "empty":
+		t.empty = true
 	}
 	return nil
 }

@@ -4,6 +4,8 @@
 #   file NAME SHA256 MODE OWNER    MODE: x when it can be run, - when not; OWNER: PROJECT/BATCH from its second line, -
 #   wrote NAME SHA256 USER         what shipctl wrote there last, and for whom (- for anybody)
 #   pending NAME ID                while release ID is current, it runs the command before
+#   empty                          nothing is there but directories
+#   left NAME OWNER                it has no launcher, and more than that is there of it; OWNER as of its last one
 # A query: it writes nothing.
 there() {
 	if [ -e "$1" ]; then return 0; fi
@@ -13,6 +15,16 @@ there() {
 	[ -d "$up" ] || die "$up is not a directory"
 	[ -x "$up" ] || denied "may not look into $up"
 	return 1
+}
+# owner_of: makes of a launcher's second line whose it is.
+owner_of() {
+	case $owner in
+	'# shipctl '*)
+		owner=${owner#'# shipctl '}
+		case $owner in *[!A-Za-z0-9._/-]*) owner=- ;; esac
+		;;
+	*) owner=- ;;
+	esac
 }
 there "$1/jobs" || absent
 [ -d "$1/jobs" ] || die "$1/jobs is not a directory"
@@ -42,13 +54,7 @@ if [ $# -gt 0 ]; then
 		sums=${sums#*"$_nl"}
 		owner='' mode=-
 		{ IFS= read -r _ && IFS= read -r owner; } <"$1" || :
-		case $owner in
-		'# shipctl '*)
-			owner=${owner#'# shipctl '}
-			case $owner in *[!A-Za-z0-9._/-]*) owner=- ;; esac
-			;;
-		*) owner=- ;;
-		esac
+		owner_of
 		[ ! -x "$1" ] || mode=x
 		printf 'file %s %s %s %s\n' "$1" "$sum" "$mode" "$owner"
 		shift
@@ -71,4 +77,19 @@ for f in .state/*.wrote; do
 		case ${from##*/} in '' | *[!A-Za-z0-9._+-]*) ;; *) printf 'pending %s %s\n' "$name" "${from##*/}" ;; esac
 	fi
 done
-exit 0
+for f in .state/*.lock .state/*.prev.by; do
+	if [ ! -f "$f" ] || [ -L "$f" ]; then continue; fi
+	name=${f#.state/}
+	name=${name%%.*}
+	case $name in *[!A-Za-z0-9_-]* | -*) continue ;; esac
+	if [ -e "$name" ] || [ -L "$name" ]; then continue; fi
+	case $f in *.by) [ ! -f ".state/$name.lock" ] || continue ;; esac
+	owner=''
+	[ ! -r ".state/$name.prev" ] || { IFS= read -r _ && IFS= read -r owner; } <".state/$name.prev" || :
+	owner_of
+	printf 'left %s %s\n' "$name" "$owner"
+done
+for f in * .[!.]* .state/* .state/.[!.]*; do
+	if [ "$f" != .state ] && { [ -e "$f" ] || [ -L "$f" ]; }; then exit 0; fi
+done
+printf 'empty\n'

@@ -919,6 +919,80 @@ func TestReplacedWhileItRuns(t *testing.T) {
 	})
 }
 
+// TestTidy: nothing is left of a job that is removed, but of one that runs what its run needs, until that has ended.
+func TestTidy(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		s := b.spec(sh("runs", `read -r line; echo "$line"; exit 3`), sh("idle", "true"), sh("odd", "true"), sh("stays", "true"))
+		b.write(s)
+		b.start("odd").begin().is(0, "", "")
+		state := filepath.Join(b.root, "jobs", ".state")
+		if err := os.WriteFile(filepath.Join(state, "odd", "mine"), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		p := b.start("runs")
+		in, err := p.cmd.StdinPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.begin()
+		b.await("runs", "job runs running")
+		if _, err := remotetest.Step(t, b.m, s.call("now", nil, []string{"runs", "idle", "odd"})); err != nil {
+			t.Fatal(err)
+		}
+		// tidy gives what it said and what is there.
+		tidy := func(names ...string) (said, there string) {
+			out, err := remotetest.Step(t, b.m, remote.Call{Script: scriptTidy, Args: append([]string{b.root}, names...)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			found, _ := filepath.Glob(filepath.Join(state, "*"))
+			for _, f := range found {
+				there += " " + filepath.Base(f)
+			}
+			return string(out), strings.TrimSpace(there)
+		}
+		said, there := tidy("runs", "idle", "odd", "stays")
+		for _, want := range []string{"runs runs, and goes on", "removed what was left of idle", "odd is not empty: it stays", "stays has a launcher again"} {
+			if !strings.Contains(said, want) {
+				t.Errorf("not said: %q in %q", want, said)
+			}
+		}
+		if want := "odd runs runs.lock runs.turn stays stays.lock stays.prev.by stays.turn stays.wrote"; there != want {
+			t.Errorf("%s, want %s", there, want)
+		}
+		if a := remotetest.Query(t, b.m, scriptFiles, b.root); !strings.Contains(a.Text, "\nleft runs -\n") || strings.Contains(a.Text, "left idle") {
+			t.Errorf("%s", a.Text)
+		}
+		if _, err := in.Write([]byte("goes on\n")); err != nil {
+			t.Fatal(err)
+		}
+		p.is(3, "goes on\n", "")
+		if _, err := remotetest.Step(t, b.m, s.call("now", nil, []string{"stays"})); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.RemoveAll(filepath.Join(state, "odd")); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 { // and again, where nothing is left
+			_, there = tidy("runs", "stays")
+			if _, err := os.Stat(filepath.Join(b.root, "jobs")); there != "" || !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("left: %s (%v)", there, err)
+			}
+		}
+		// A run that died right before the directories.
+		if err := os.MkdirAll(state, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if a := remotetest.Query(t, b.m, scriptFiles, b.root); !strings.HasSuffix(a.Text, "\nempty\n") {
+			t.Errorf("%q", a.Text)
+		}
+		tidy()
+		if _, err := os.Stat(filepath.Join(b.root, "jobs")); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%v", err)
+		}
+	})
+}
+
 // waits is a run of the job that waits for its turn.
 func (b *bench) waits() *process {
 	b.t.Helper()

@@ -27,6 +27,7 @@ func diff(ref config.Ref, s Spec, f remote.Facts) []providers.Change {
 	if !b.stuck {
 		b.steps()
 		b.units()
+		b.links()
 	}
 	b.preflight(f)
 	out := make([]providers.Change, 0, len(b.order))

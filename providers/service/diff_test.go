@@ -509,6 +509,70 @@ func TestDiffUnits(t *testing.T) {
 	}
 }
 
+// TestDiffLinks: a slot's link that somebody has moved or removed is named, and put right without a restart; not that of a slot
+// that is stopped, nor one that is no link.
+func TestDiffLinks(t *testing.T) {
+	moved := func(to string, edit ...func(*Spec)) *scene {
+		return see(teatime(edit...)).runs("app-1", "blue", "42").add("app-1", tab("link", "blue", to)).routes("web-1", blue).routes("web-2", blue)
+	}
+	for to, want := range map[string]string{
+		"/srv/teatime/releases/3": "app-1 the link of slot blue leads to release 3, and 42 was deployed",
+		"/srv/other":              "app-1 the link of slot blue leads to /srv/other, and 42 was deployed",
+		"-":                       "app-1 the link of slot blue is gone, and 42 was deployed",
+	} {
+		c := moved(to)
+		compare(t, c, []string{"app-1 point the link of blue to release 42"})
+		if got := drifts(c); !slices.Equal(got, []string{want}) {
+			t.Errorf("%q, want %q", got, want)
+		}
+		if args := diff(ref(), c.spec, c.facts())[0].Steps[0].Do.Args; args[4] != "/srv/teatime/releases/42" || args[5] != "/srv/teatime" {
+			t.Errorf("%q", args)
+		}
+	}
+	compare(t, moved("!"), []string{"app-1? /srv/teatime/slots/blue is not a link: somebody has made it by hand, and 42 was deployed. Move it away (mv /srv/teatime/slots/blue /srv/teatime/slots/blue.before-shipctl): the slot can't be started again while it is there"})
+	next := see(teatime()).runs("app-1", "blue", "41").add("app-1", tab("link", "blue", "-")).routes("web-1", blue).routes("web-2", blue)
+	if got := told(diff(ref(), next.spec, next.facts())); slices.ContainsFunc(got, func(s string) bool { return strings.Contains(s, "the link") }) || !slices.Contains(got, "app-1 stop blue (pid 2181)") {
+		t.Errorf("a deployment to the other slot: %q", got)
+	}
+}
+
+// drifts are what is said of the machines, a line each.
+func drifts(c *scene) (out []string) {
+	for _, x := range diff(ref(), c.spec, c.facts()) {
+		for _, d := range x.Drift {
+			out = append(out, x.Addr.Host+" "+d)
+		}
+	}
+	return out
+}
+
+// TestDriftEmpty: a slot of which nothing runs gets requests where nginx has loaded that, and only then.
+func TestDriftEmpty(t *testing.T) {
+	runs := func() *scene { return see(teatime()).runs("app-1", "blue", "42").routes("web-2", blue) }
+	file := func(c *scene) *scene {
+		return c.add("web-1", installed...).add("web-1", "file present").add("web-1", c.url(green)...)
+	}
+	names := "app-1 " + routeFile + " on web-1 names slot green on port 8082, of which nothing runs: "
+	for name, tt := range map[string]struct {
+		c    *scene
+		want string
+	}{
+		"loaded":         {runs().routes("web-1", green), "app-1 nginx sends requests to slot green on port 8082, and nothing of it runs"},
+		"not loaded":     {file(runs()).add("web-1", up...).add("web-1", "known record", "loaded "+blue), names + "nginx was not reloaded and still sends requests to slot blue (" + blue + "), and a reload would send them there"},
+		"nobody knows":   {runs().unknown("web-1", green, "neither"), names + "whether nginx sends requests there already is not known, and a reload would send them there"},
+		"it is not up":   {file(runs()).add("web-1", "pidnote there is no pidfile"), names + "once nginx runs, it sends requests there"},
+		"a stranger":     {runs().stranger("app-1", 8082).routes("web-1", green), "app-1 nginx sends requests to port 8082 of slot green, which is held by pid 777: java -jar old.jar"},
+		"one of another": {file(runs()).stranger("app-1", 8082).add("web-1", up...).add("web-1", "known record", "loaded "+blue), "on port 8082, which is held by pid 777: java -jar old.jar: nginx was not reloaded"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := strings.Join(drifts(tt.c), "\n")
+			if !strings.Contains(got, tt.want) || !strings.Contains(tt.want, "app-1 nginx sends") && strings.Contains(got, "app-1 nginx sends") {
+				t.Errorf("%s\nnot: %s", got, tt.want)
+			}
+		})
+	}
+}
+
 // TestDiffStrangers: who listens on our ports without our marker is named, and stopped with consent only, when the
 // traffic has left it.
 func TestDiffStrangers(t *testing.T) {

@@ -2,6 +2,7 @@ package service
 
 import (
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 
@@ -52,18 +53,16 @@ func (b *builder) driftOfHost(h config.HostValue, l *hostLive) {
 			b.drifted(h.Name, "the unit of slot %s is not enabled: it would not come back after a reboot", p.Slot)
 		}
 	}
+	for _, k := range l.seen.Links {
+		b.drifted(h.Name, "%s", b.astray(h.Name, k))
+	}
 	for _, e := range l.seen.Edited {
 		since := map[string]string{"used": "; the program may have been started with it"}[e.What]
 		b.drifted(h.Name, "the unit of slot %s was changed by hand: %s%s", e.Slot, e.How, since)
 	}
 	for _, sl := range b.spec.Slots {
-		runs := slices.ContainsFunc(l.seen.Procs, func(p Proc) bool { return p.Slot == sl.Name })
-		switch {
-		case runs || !slices.Contains(serving, sl.Name):
-		case l.held(sl.Port):
-			b.drifted(h.Name, "nginx sends requests to port %d of slot %s, which is %s", sl.Port, sl.Name, l.occupant(sl.Port))
-		default:
-			b.drifted(h.Name, "nginx sends requests to slot %s on port %d, and nothing of it runs", sl.Name, sl.Port)
+		if !l.has(sl.Name) && slices.Contains(serving, sl.Name) {
+			b.driftOfEmpty(h, l, sl)
 		}
 	}
 	if len(serving) == 0 && len(l.seen.Procs) == 0 {
@@ -71,7 +70,79 @@ func (b *builder) driftOfHost(h config.HostValue, l *hostLive) {
 	}
 }
 
-// served are the slots of a machine to which an nginx is known to send requests.
+// astray says where a slot's link leads.
+func (b *builder) astray(h string, k Link) string {
+	runs := "nothing of it was deployed"
+	if i := slices.IndexFunc(b.live.hosts[h].seen.Procs, func(p Proc) bool { return p.Slot == k.Slot }); i >= 0 {
+		runs = b.live.hosts[h].seen.Procs[i].Release + " was deployed"
+	}
+	switch {
+	case k.To == "":
+		return fmt.Sprintf("the link of slot %s is gone, and %s", k.Slot, runs)
+	case k.To == "!":
+		return fmt.Sprintf("%s is not a link: somebody has made it by hand, and %s", b.spec.slotLink(k.Slot), runs)
+	case path.Dir(k.To) == path.Join(b.spec.Release.Root, "releases"):
+		return fmt.Sprintf("the link of slot %s leads to release %s, and %s", k.Slot, path.Base(k.To), runs)
+	}
+	return fmt.Sprintf("the link of slot %s leads to %s, and %s", k.Slot, k.To, runs)
+}
+
+// driftOfEmpty is about a slot of which nothing runs, and that an nginx serves, or has on disk only.
+func (b *builder) driftOfEmpty(h config.HostValue, l *hostLive, sl Slot) {
+	leads := func(on string, list []string) bool {
+		as := addresses(on, h, sl.Port)
+		return slices.ContainsFunc(list, func(a string) bool { return slices.Contains(as, a) })
+	}
+	served := slices.ContainsFunc(b.spec.Nginx.Hosts, func(n config.HostValue) bool {
+		r := b.live.routes[n.Name]
+		return r.known && leads(n.Name, r.loaded)
+	})
+	there := "of which nothing runs"
+	switch held := l.held(sl.Port); {
+	case held && served:
+		b.drifted(h.Name, "nginx sends requests to port %d of slot %s, which is %s", sl.Port, sl.Name, l.occupant(sl.Port))
+	case served:
+		b.drifted(h.Name, "nginx sends requests to slot %s on port %d, and nothing of it runs", sl.Name, sl.Port)
+	case held:
+		there = "which is " + l.occupant(sl.Port)
+	}
+	for _, n := range b.spec.Nginx.Hosts {
+		r := b.live.routes[n.Name]
+		if served || !leads(n.Name, r.file) {
+			continue
+		}
+		named := fmt.Sprintf("%s on %s names slot %s on port %d, %s", b.spec.Nginx.File, n.Name, sl.Name, sl.Port, there)
+		switch {
+		case !r.nginx.Up:
+			b.drifted(h.Name, "%s: once nginx runs, it sends requests there", named)
+		case r.known:
+			b.drifted(h.Name, "%s: nginx was not reloaded and still sends requests to %s, and a reload would send them there", named, b.called(n.Name, r.loaded))
+		default:
+			b.drifted(h.Name, "%s: whether nginx sends requests there already is not known, and a reload would send them there", named)
+		}
+	}
+}
+
+// called are addresses by the slots that they are.
+func (b *builder) called(on string, as []string) string {
+	if len(as) == 0 {
+		return "nowhere"
+	}
+	names := make([]string, len(as))
+	for i, a := range as {
+		names[i] = a
+		for _, h := range b.spec.Hosts {
+			for _, sl := range b.spec.Slots {
+				if slices.Contains(addresses(on, h, sl.Port), a) {
+					names[i] = fmt.Sprintf("slot %s (%s)", sl.Name, a)
+				}
+			}
+		}
+	}
+	return strings.Join(names, ", ")
+}
+
+// served are the slots of a machine to which an nginx is known to send requests, or would with its next reload.
 func (b *builder) served(h config.HostValue) (out []string) {
 	for _, sl := range b.spec.Slots {
 		if b.live.sends(b.spec, h.Name, sl.Port) {

@@ -126,16 +126,19 @@ until grep -qs listening /tmp/squat.log; do sleep 0.02; done; echo $!`
 		{
 			// The port is taken between the start and the program's own bind.
 			"an old process of ours, of another release", "--boot=8s", squat("SHIPCTL=teatime/teatime/green/1/0123456789ab", ""),
-			[]string{`port 8082 is answered by pid \d+ \(\./teatime .*--version=1.*\), which is not release 2 of slot green, but teatime/teatime/green/1/0123456789ab`, `address already in use`}, abrupt,
+			[]string{`port 8082 is answered by pid \d+ \(\./teatime .*--version=1.*\), which is not release 2 of slot green, but teatime/teatime/green/1/0123456789ab`, `address already in use`},
+			abrupt,
 		},
 		{
 			"the same release with other settings", "--boot=8s", squat("SHIPCTL=teatime/teatime/green/2/0123456789ab", ""),
-			[]string{`which is not release 2 of slot green, but teatime/teatime/green/2/0123456789ab`}, abrupt,
+			[]string{`which is not release 2 of slot green, but teatime/teatime/green/2/0123456789ab`},
+			abrupt,
 		},
 		{
 			// Ours listens, and is not healthy; the stranger has the address that is asked.
 			"a stranger beside it", "--unhealthy --address=" + addr, squat("", "--address=127.0.0.1"),
-			[]string{`port 8082 is answered by pid \d+ \(\./teatime .*--address=127.0.0.1 *\), which is not release 2 of slot green`}, failing,
+			[]string{`port 8082 is answered by pid \d+ \(\./teatime .*--address=127.0.0.1 *\), which is not release 2 of slot green`},
+			failing,
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -30,6 +30,8 @@ type root struct {
 	wrote map[string]string // "SHA256 USER" of what was written last
 	from  map[string]string // release with which the command before is in force
 	prev  map[string]kept
+	old   map[string]string // the launcher as some step found it, which unwrite puts back
+	locks map[string]bool
 	held  map[string]map[string]bool // by job: who holds it
 }
 
@@ -47,6 +49,7 @@ func (m *Model) at(path string) *root {
 	if m.roots[path] == nil {
 		m.roots[path] = &root{
 			files: map[string]string{}, wrote: map[string]string{}, from: map[string]string{}, prev: map[string]kept{}, held: map[string]map[string]bool{},
+			old: map[string]string{}, locks: map[string]bool{},
 		}
 	}
 	return m.roots[path]
@@ -109,11 +112,7 @@ func (m *Model) Ask(script string, args []string) (text string, status int) {
 	}
 	fmt.Fprintf(&b, "current %s\n", orDash(m.current(args[0])))
 	for _, name := range slices.Sorted(maps.Keys(r.files)) {
-		owner := "-"
-		if lines := strings.SplitN(r.files[name], "\n", 3); len(lines) > 2 && strings.HasPrefix(lines[1], "# shipctl ") {
-			owner = strings.TrimPrefix(lines[1], "# shipctl ")
-		}
-		fmt.Fprintf(&b, "file %s %s x %s\n", name, digest(r.files[name]), owner)
+		fmt.Fprintf(&b, "file %s %s x %s\n", name, digest(r.files[name]), owner(r.files[name]))
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.wrote)) {
 		fmt.Fprintf(&b, "wrote %s %s\n", name, r.wrote[name])
@@ -121,7 +120,28 @@ func (m *Model) Ask(script string, args []string) (text string, status int) {
 			fmt.Fprintf(&b, "pending %s %s\n", name, from)
 		}
 	}
+	left := func(name string) {
+		if _, is := r.files[name]; !is {
+			fmt.Fprintf(&b, "left %s %s\n", name, owner(r.old[name]))
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(r.locks)) {
+		left(name)
+	}
+	for _, name := range slices.Sorted(maps.Keys(r.prev)) {
+		if !r.locks[name] {
+			left(name)
+		}
+	}
 	return b.String(), 0
+}
+
+// owner is what a launcher's second line says.
+func owner(text string) string {
+	if lines := strings.SplitN(text, "\n", 3); len(lines) > 2 && strings.HasPrefix(lines[1], "# shipctl ") {
+		return strings.TrimPrefix(lines[1], "# shipctl ")
+	}
+	return "-"
 }
 
 // Run runs a changing script. By is the run and its step.
@@ -131,6 +151,9 @@ func (m *Model) Run(script string, args []string, by, input string) (out string,
 		return "", m.write(args, by, input, false)
 	case "batch/unwrite":
 		m.unwrite(args, by)
+		return "", nil
+	case "batch/tidy":
+		m.tidy(args[0], args[1:])
 		return "", nil
 	case "batch/hold":
 		return "", m.hold(args, by)
@@ -145,10 +168,13 @@ func (m *Model) Run(script string, args []string, by, input string) (out string,
 
 // Half runs a changing script which dies before it has done what it is for, with as much done as possible.
 func (m *Model) Half(script string, args []string, by, input string) (string, error) {
-	if script == "batch/write" {
+	switch script {
+	case "batch/write":
 		if err := m.write(args, by, input, true); err != nil {
 			return "", err
 		}
+	case "batch/tidy":
+		m.tidy(args[0], args[1:max(1, len(args)-1)])
 	}
 	return "", errors.New("died before the end")
 }
@@ -202,9 +228,35 @@ func (m *Model) write(args []string, by, input string, half bool) error {
 		if from < 1 || to > len(lines) {
 			return errors.New("the input is too short")
 		}
+		r.locks[name] = true
 		r.files[name], r.wrote[name] = strings.Join(lines[from-1:to], ""), sha+" "+orDash(user)
 	}
 	return nil
+}
+
+// tidy forgets jobs that have no launcher; of one that runs the lock stays.
+func (m *Model) tidy(path string, names []string) {
+	r := m.roots[path]
+	if r == nil {
+		return
+	}
+	for _, name := range names {
+		if _, is := r.files[name]; is {
+			continue
+		}
+		for _, of := range []map[string]string{r.wrote, r.from, r.old} {
+			delete(of, name)
+		}
+		delete(r.prev, name)
+		delete(r.held, name)
+		delete(r.locks, name)
+		if m.Runs != nil && m.Runs(path, name) {
+			r.locks[name] = true
+		}
+	}
+	if len(r.files)+len(r.locks)+len(r.prev) == 0 {
+		delete(m.roots, path)
+	}
 }
 
 func (r *root) save(name, by string) {
@@ -213,6 +265,10 @@ func (r *root) save(name, by string) {
 	}
 	text, is := r.files[name]
 	r.prev[name] = kept{by, is, text, r.wrote[name], r.from[name]}
+	delete(r.old, name)
+	if is {
+		r.old[name] = text
+	}
 }
 
 // before keeps what is in force until another release is current.
@@ -252,6 +308,9 @@ func (m *Model) unwrite(args []string, by string) {
 		if now != before && now != wrote {
 			delete(r.from, name)
 			continue
+		}
+		if now != before && before != "-" {
+			delete(r.old, name)
 		}
 		put(r.files, name, p.text)
 		put(r.wrote, name, p.wrote)
