@@ -133,9 +133,17 @@ func ended(t Text, e executor.Event, host int) string {
 	}
 	if e.Err != nil {
 		first, _, _ := strings.Cut(strings.TrimSpace(e.Err.Error()), "\n")
-		text += hang + t.paint(red, line(first))
+		text += hang + t.paint(red, line(withoutLead(first)))
 	}
 	return text
+}
+
+// withoutLead is a text without its last sentence where that one announces what is not shown here: "Its last lines:".
+func withoutLead(s string) string {
+	if i := strings.LastIndex(s, ". "); i >= 0 && strings.HasSuffix(s, ":") {
+		return s[:i+1]
+	}
+	return s
 }
 
 func (v *plain) tick(now time.Time) {
