@@ -1,8 +1,6 @@
 package service
 
 import (
-	"strings"
-
 	"github.com/shipctl/shipctl/config"
 	"github.com/shipctl/shipctl/providers"
 	"github.com/shipctl/shipctl/providers/remote"
@@ -28,7 +26,7 @@ func remove(ref config.Ref, s Spec, f remote.Facts) []providers.Change {
 		for _, slot := range b.live.hosts[h.Name].present() {
 			b.stop(h.Name, slot, "stop", "stop", gone, true)
 			b.changes[h.Name].Action = providers.Delete
-			b.changes[h.Name].lines = append(b.changes[h.Name].lines[:0], strings.TrimSpace(b.nowLine(h.Name)+"  →  removed"))
+			b.changes[h.Name].lines = append(b.changes[h.Name].lines[:0], b.leaving(h.Name)+"  →  removed")
 		}
 	}
 	out := make([]providers.Change, 0, len(b.order))

@@ -196,6 +196,24 @@ func (b *builder) nowLine(h string) string {
 	return ""
 }
 
+// leaving names what is stopped where nothing takes its place: what is live, or else all that is there.
+func (b *builder) leaving(h string) string {
+	if now := b.nowLine(h); now != "" {
+		return now
+	}
+	l := b.live.hosts[h]
+	var each []string
+	for _, name := range l.present() {
+		i := slices.IndexFunc(l.seen.Procs, func(p Proc) bool { return p.Slot == name })
+		if i < 0 {
+			each = append(each, "what is left of "+name)
+		} else {
+			each = append(each, fmt.Sprintf("%s (%s)", name, l.seen.Procs[i]))
+		}
+	}
+	return strings.Join(each, ", ")
+}
+
 // keptLine is the line of a machine where nothing is started, while some nginx moves.
 func (b *builder) keptLine(h string) string {
 	l, t := b.live.hosts[h], b.target[h]

@@ -57,3 +57,22 @@ func TestHeadlineDown(t *testing.T) {
 		}
 	}
 }
+
+// TestLeaving: what is removed has a name also where no nginx sends requests to it.
+func TestLeaving(t *testing.T) {
+	s := teatime(func(s *Spec) { s.Nginx.Hosts = s.Nginx.Hosts[:1] })
+	retired := teatime(two, func(s *Spec) { s.Hosts[1].Retired = true })
+	for _, tt := range []struct{ name, want, got string }{
+		{"live", "live blue :8081 (pid 2181, release 42)  →  removed", remove(ref(), s, see(s).runs("app-1", "blue", "42").routes("web-1", blue).facts())[0].Line},
+		{"not routed to", "blue (pid 2181, release 42)  →  removed", remove(ref(), s, see(s).runs("app-1", "blue", "42").bare("web-1").facts())[0].Line},
+		{"a unit only", "what is left of blue  →  removed", remove(ref(), s, see(s).add("app-1", tab("unit", "blue", "failed", "enabled")).bare("web-1").facts())[0].Line},
+		{
+			"a machine that is taken out", "blue (pid 2181, release 42)  →  taken out",
+			diff(ref(), retired, see(retired).runs("app-1", "blue", "42").runs("app-2", "blue", "42").routes("web-1", blue).routes("web-2", blue).facts())[1].Line,
+		},
+	} {
+		if tt.got != tt.want {
+			t.Errorf("%s: %q, want %q", tt.name, tt.got, tt.want)
+		}
+	}
+}
