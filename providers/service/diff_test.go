@@ -926,6 +926,7 @@ func TestStatusNginxDown(t *testing.T) {
 func TestRemove(t *testing.T) {
 	const stop, gone = "app-1 stop blue (pid 2181)", "web-1 remove " + routeFile
 	uses := `web-1! nginx still uses ` + routeFile + `, so removing it would cost answers: take what proxies to it out of nginx's configuration, reload, and plan again`
+	named := `web-1! nginx can't do without ` + routeFile + `, since it is included by its name: take the include in /etc/nginx/nginx.conf:9 out of nginx's configuration, reload, and plan again`
 	s := teatime(func(s *Spec) { s.Nginx.Hosts = s.Nginx.Hosts[:1] })
 	runs := func() *scene { return see(s).runs("app-1", "blue", "42") }
 	deleted := func(lines ...string) *scene {
@@ -938,6 +939,11 @@ func TestRemove(t *testing.T) {
 	}{
 		{"not used", runs().routes("web-1", blue), []string{stop, gone}},
 		{"used", runs().routes("web-1", blue).add("web-1", "used"), []string{uses}},
+		{"included by its name", runs().routes("web-1", blue).add("web-1", "named /etc/nginx/nginx.conf:9"), []string{named}},
+		{"included by its name, and down", runs().down("web-1").add("web-1", "named /etc/nginx/nginx.conf:9"), []string{stop}},
+		{"used, and included by its name", runs().routes("web-1", blue).add("web-1", "used", "named /etc/nginx/nginx.conf:9"), []string{
+			strings.Replace(uses, "proxies to it", "proxies to it, and the include in /etc/nginx/nginx.conf:9,", 1),
+		}},
 		{"never there", runs().bare("web-1"), []string{stop}},
 		{"nginx is down", runs().down("web-1"), []string{stop}},
 		{"deleted by hand, used and loaded", deleted("known record", "loaded "+blue, "used"), []string{uses}},

@@ -1,6 +1,8 @@
 package service
 
 import (
+	"strings"
+
 	"github.com/shipctl/shipctl/config"
 	"github.com/shipctl/shipctl/providers"
 	"github.com/shipctl/shipctl/providers/remote"
@@ -46,7 +48,13 @@ func (b *builder) unroute(on string) providers.StepID {
 		b.problem(on, "%s", r.why)
 	case !r.nginx.Exists && r.known && len(r.loaded) == 0:
 	case r.nginx.Up && r.nginx.Used:
-		b.problem(on, "nginx still uses %s, so removing it would cost answers: take what proxies to it out of nginx's configuration, reload, and plan again", b.spec.Nginx.File)
+		out := "what proxies to it"
+		if len(r.nginx.Named) > 0 {
+			out += ", and the include in " + strings.Join(r.nginx.Named, ", ") + ","
+		}
+		b.problem(on, "nginx still uses %s, so removing it would cost answers: take %s out of nginx's configuration, reload, and plan again", b.spec.Nginx.File, out)
+	case len(r.nginx.Named) > 0:
+		b.problem(on, "nginx can't do without %s, since it is included by its name: take the include in %s out of nginx's configuration, reload, and plan again", b.spec.Nginx.File, strings.Join(r.nginx.Named, ", "))
 	default:
 		line := b.spec.Nginx.File + "  →  removed"
 		if !r.nginx.Exists {
