@@ -59,7 +59,9 @@ func applied(p *planner.Plan) string {
 }
 
 func failures(p *planner.Plan, o executor.Outcome) (out hcl.Diagnostics) {
+	title := titles(p)
 	for _, e := range o.Errors {
+		e.Step = title(e.Step)
 		out = append(out, failure(e))
 	}
 	if o.Interrupted {
@@ -135,7 +137,7 @@ func (t Text) fates(p *planner.Plan, o executor.Outcome) (rows []string) {
 			width = len(both)
 		}
 	}
-	for _, s := range p.Steps() {
+	for _, s := range named(p) {
 		word, begun := fateWord(o.States[s.ID])
 		open := slices.Contains(left, s.ID)
 		if failed[s.ID] && o.States[s.ID] == executor.Undone {
