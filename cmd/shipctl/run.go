@@ -105,7 +105,7 @@ func ending(p *planner.Plan, o executor.Outcome) error {
 // interrupted says what the first interrupt does.
 func (c *cli) interrupted() {
 	if r := c.running(); r != nil {
-		r.progress.Note("Interrupted: the steps that run are finished, waiting is cut short, nothing new is begun, and what can be undone is undone. A second interrupt leaves at once.")
+		r.progress.Note("Interrupted: the steps that run are being waited for; what only waits is cut short, nothing new is begun, and then what can be undone is undone. A second interrupt leaves at once.")
 	}
 }
 

@@ -109,7 +109,7 @@ func TestFirstInterruptFinishesTheStepAndUndoes(t *testing.T) {
 	if code := exitCode(err, true); code != 6 {
 		t.Errorf("exit code %d: %v", code, err)
 	}
-	for _, want := range []string{"A second interrupt leaves at once", "here  wait … done", "here  wait … undone", "Error: Interrupted", "1 step not begun"} {
+	for _, want := range []string{"are being waited for", "A second interrupt leaves at once", "here  wait … done", "here  wait … undone", "Error: Interrupted", "1 step not begun"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("not said: %s\n%s", want, out)
 		}

@@ -83,15 +83,16 @@ func (c *cli) status(ctx context.Context, v values) error {
 		rows[i].Note = planner.Unanswered(r.Note, failed[r.Addr.Host])
 	}
 	delete(failed, remote.Controller) // artifacts: status needs none
-	windows := planner.Judge(p.resources, facts, true)
+	windows, records := planner.Judge(p.resources, facts, true), planner.ReadRecords(facts)
 	if c.document() {
-		if err := view.StatusDocument(c.out, p.config.Project, rows, windows, unasked(failed)); err != nil {
+		if err := view.StatusDocument(c.out, view.Standing{Project: p.config.Project, Rows: rows, Windows: windows, Open: records.Open, Failed: unasked(failed)}); err != nil {
 			return err
 		}
 	} else {
 		c.text(c.out).Status(rows, c.now())
 		c.text(c.out).Windows(windows)
-		if _, held, err := planner.Holding(p.resources, planner.ReadRecords(facts)); err == nil {
+		c.text(c.out).UnderWay(records.Open)
+		if _, held, err := planner.Holding(p.resources, records); err == nil {
 			c.text(c.out).Notes(&planner.Plan{Held: held})
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/spf13/pflag"
 
@@ -86,13 +87,19 @@ func of(all []planner.Window, refs []config.Ref) (out []planner.Window) {
 	return out
 }
 
+// forcedNote are two sentences: the operator's reason, and what is not minded.
+func forcedNote(reason string, why error) string {
+	first, size := utf8.DecodeRuneInString(why.Error())
+	return fmt.Sprintf("Forced, for this reason: %s. %c%s", strings.TrimRight(reason, ". "), unicode.ToUpper(first), why.Error()[size:])
+}
+
 // gate is how the executor asks: freshly, each time, and of several units at once. It waits at the start and before a
 // switch, and before a stop that comes before it: never before one that is final, when requests go to the new version
 // and a later apply stops the old one. Before a stop, launchers are kept from starting jobs, and then it is judged.
 func (c *cli) gate(g gatekeeper, w *patience, note func(string)) executor.Gate {
 	var forced sync.Once
 	force := func(ctx context.Context, s providers.Step, refs []config.Ref, why error) func() {
-		forced.Do(func() { note(fmt.Sprintf("Forced, for this reason: %s. %s", g.forceWindow, why)) })
+		forced.Do(func() { note(forcedNote(g.forceWindow, why)) })
 		if s.ID == "" || s.Group != "" {
 			return nil
 		}

@@ -193,3 +193,11 @@ func TestOnePatience(t *testing.T) {
 		}
 	})
 }
+
+func TestForcedNote(t *testing.T) {
+	for _, reason := range []string{"hot fix", "hot fix."} {
+		if got, want := forcedNote(reason, errors.New("a window is closed: jobs run")), "Forced, for this reason: hot fix. A window is closed: jobs run"; got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}

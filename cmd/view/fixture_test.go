@@ -82,7 +82,7 @@ func made(changes []providers.Change, steps []planned) *planner.Plan {
 func teatime() *planner.Plan {
 	routes := "service_url http://10.0.0.11:8081 → http://10.0.0.11:8082"
 	state := func(slot, release string) json.RawMessage {
-		return providers.JSON(map[string]any{"slot": slot, "release": release, "env": map[string]any{"PASSWORD": remote.Part{Var: "password"}}})
+		return providers.JSON(map[string]any{"live": slot, "release": release, "env": map[string]any{"PASSWORD": remote.Part{Var: "password"}}})
 	}
 	return made([]providers.Change{
 		{Addr: addr("release", "teatime", "app-1"), Action: providers.NoOp, Line: "42 is there"},

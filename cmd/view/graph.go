@@ -41,7 +41,7 @@ func ResourceGraph(rs []providers.Resource) (g Graph) {
 
 // StepGraph shows a plan's steps, grouped by machine.
 func StepGraph(p *planner.Plan) (g Graph) {
-	for i, s := range p.Steps() {
+	for i, s := range named(p) {
 		g.Nodes = append(g.Nodes, Node{string(s.ID), fmt.Sprintf("%d  %s", i+1, line(s.Title)), line(s.Host)})
 		for _, w := range p.Wait[s.ID] {
 			g.Arrows = append(g.Arrows, Arrow{string(w), string(s.ID)})

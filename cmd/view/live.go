@@ -11,6 +11,7 @@ import (
 
 	"github.com/shipctl/shipctl/executor"
 	"github.com/shipctl/shipctl/planner"
+	"github.com/shipctl/shipctl/providers"
 	"github.com/shipctl/shipctl/providers/remote"
 )
 
@@ -18,6 +19,7 @@ import (
 type live struct {
 	Human
 	plan    *planner.Plan
+	title   func(providers.Step) providers.Step
 	host    int // columns of the longest machine's name
 	program *tea.Program
 	over    sync.Once
@@ -26,7 +28,7 @@ type live struct {
 // Live follows an apply on a terminal. It reads no keys: an interrupt stays a signal, and what is typed stays in the
 // terminal.
 func Live(h Human, p *planner.Plan) Progress {
-	v := &live{Human: h, plan: p, host: widestHost(p)}
+	v := &live{Human: h, plan: p, title: titles(p), host: widestHost(p)}
 	m := &screen{text: h.Out, total: len(p.Order), host: v.host, width: h.Out.Width, start: time.Now()}
 	v.program = tea.NewProgram(m, tea.WithOutput(h.Out.Out), tea.WithInput(nil), tea.WithEnvironment(h.Environ), tea.WithoutSignalHandler())
 	go func() {
@@ -46,6 +48,7 @@ func (v *live) Event(e executor.Event) {
 		}
 		return
 	}
+	e.Step = v.title(e.Step)
 	v.program.Send(e)
 	if text := ended(v.Out, e, v.host); text != "" {
 		v.above(text)

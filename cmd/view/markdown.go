@@ -80,7 +80,7 @@ func markdownSteps(p *planner.Plan) string {
 		return "\n" + strings.Replace(noSteps, `"!"`, ":x:", 1) + "\n"
 	}
 	var b strings.Builder
-	steps := p.Steps()
+	steps := named(p)
 	number, first := numbers(p), firsts(steps)
 	fmt.Fprintf(&b, "\n<details><summary>%s</summary>\n\n| # | machine | step | |\n|--:|---|---|---|\n", plural(len(p.Order), "step"))
 	for i, s := range steps {

@@ -3,6 +3,7 @@ package view
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -58,7 +59,9 @@ func applied(p *planner.Plan) string {
 }
 
 func failures(p *planner.Plan, o executor.Outcome) (out hcl.Diagnostics) {
+	title := titles(p)
 	for _, e := range o.Errors {
+		e.Step = title(e.Step)
 		out = append(out, failure(e))
 	}
 	if o.Interrupted {
@@ -134,7 +137,7 @@ func (t Text) fates(p *planner.Plan, o executor.Outcome) (rows []string) {
 			width = len(both)
 		}
 	}
-	for _, s := range p.Steps() {
+	for _, s := range named(p) {
 		word, begun := fateWord(o.States[s.ID])
 		open := slices.Contains(left, s.ID)
 		if failed[s.ID] && o.States[s.ID] == executor.Undone {
@@ -148,9 +151,9 @@ func (t Text) fates(p *planner.Plan, o executor.Outcome) (rows []string) {
 			idle++
 			continue
 		case open:
-			code = red
+			word, code = strings.ToUpper(word), red
 			if o.States[s.ID] == executor.Done {
-				word = "done, stays"
+				word = "DONE, STAYS"
 			}
 		}
 		word = pad(word, width)
@@ -188,8 +191,35 @@ func advice(p *planner.Plan, o executor.Outcome) string {
 	if !done {
 		return "No step was begun: nothing has changed."
 	}
-	if told {
-		return "What had been begun was undone: what served before still serves. " + next + " \"shipctl apply\" again."
+	is := "what served before still serves"
+	if !served(p) {
+		is = "all is as it was"
 	}
-	return "What had been begun and failed was undone: what served before still serves. Remove the cause, then run \"shipctl plan\" and \"shipctl apply\" again."
+	if told {
+		return "What had been begun was undone: " + is + ". " + next + " \"shipctl apply\" again."
+	}
+	return "What had been begun and failed was undone: " + is + ". Remove the cause, then run \"shipctl plan\" and \"shipctl apply\" again."
+}
+
+// served says that something of what the plan is about served before it, as the kinds say it in Before: a program, ours or
+// not; where there are no services, a release.
+func served(p *planner.Plan) bool {
+	programs, releases, services := false, false, false
+	for _, c := range p.Changes {
+		var b struct {
+			Live, Current string
+			Slots         map[string]struct{ PID int }
+			Held          map[string]string
+		}
+		if json.Unmarshal(c.Before, &b) != nil {
+			continue
+		}
+		services = services || c.Addr.Kind == "service"
+		releases = releases || b.Current != ""
+		programs = programs || b.Live != "" || len(b.Held) > 0
+		for _, sl := range b.Slots {
+			programs = programs || sl.PID != 0
+		}
+	}
+	return programs || releases && !services
 }

@@ -220,6 +220,37 @@ func pastTense(action string) string {
 	return "kept as it is"
 }
 
+// titles gives a step the title that people read: where several resources have a step of the same title on one machine, it
+// says of which one.
+func titles(p *planner.Plan) func(providers.Step) providers.Step {
+	type place struct{ host, title string }
+	owners, of := map[place]map[config.Ref]bool{}, map[providers.StepID]config.Ref{}
+	for _, c := range p.Changes {
+		for _, s := range c.Steps {
+			at := place{s.Host, s.Title}
+			if owners[at] == nil {
+				owners[at] = map[config.Ref]bool{}
+			}
+			owners[at][c.Addr.Ref], of[s.ID] = true, c.Addr.Ref
+		}
+	}
+	return func(s providers.Step) providers.Step {
+		if ref, known := of[s.ID]; known && len(owners[place{s.Host, s.Title}]) > 1 {
+			s.Title += " (" + ref.String() + ")"
+		}
+		return s
+	}
+}
+
+// named are a plan's steps under these titles.
+func named(p *planner.Plan) []providers.Step {
+	steps, title := p.Steps(), titles(p)
+	for i := range steps {
+		steps[i] = title(steps[i])
+	}
+	return steps
+}
+
 // Rows have a number, a machine and a title in columns of the same width, then what the step waits for.
 const (
 	titleColumn = 50 // at least
@@ -227,7 +258,7 @@ const (
 )
 
 func table(p *planner.Plan) []string {
-	steps := p.Steps()
+	steps := named(p)
 	number, first := numbers(p), firsts(steps)
 	digits := max(2, len(strconv.Itoa(len(steps))))
 	host, title := 0, titleColumn

@@ -1,11 +1,14 @@
 package view
 
 import (
+	"errors"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/shipctl/shipctl/executor"
 	"github.com/shipctl/shipctl/planner"
 	"github.com/shipctl/shipctl/providers"
 )
@@ -146,5 +149,46 @@ func TestMarkdown(t *testing.T) {
 	b.Reset()
 	if err := Markdown(&b, long); err != nil || b.Len() > commentLimit {
 		t.Errorf("%d bytes, %v", b.Len(), err)
+	}
+}
+
+// TestTitlesOfTwins: what two resources do in the same words on one machine is told apart wherever people read it.
+func TestTitlesOfTwins(t *testing.T) {
+	p := &planner.Plan{}
+	for _, at := range []struct{ name, host string }{{"jobs", "a"}, {"shop", "a"}, {"shop", "b"}} {
+		s := providers.Step{ID: addr("release", at.name, at.host).Step("publish"), Host: at.host, Title: "publish release 1"}
+		p.Changes = append(p.Changes, providers.Change{Addr: addr("release", at.name, at.host), Action: providers.Create, Steps: []providers.Step{s}})
+		p.Order = append(p.Order, s.ID)
+	}
+	want := []string{"publish release 1 (release.jobs)", "publish release 1 (release.shop)", "publish release 1"}
+	var rows, fates, nodes []string
+	for _, row := range table(p) {
+		rows = append(rows, strings.TrimSpace(row)[6:])
+	}
+	out, printed := plainText()
+	o := executor.Outcome{States: map[providers.StepID]executor.State{p.Order[0]: executor.Done, p.Order[1]: executor.Done, p.Order[2]: executor.Done}}
+	for _, row := range out.fates(p, o) {
+		fates = append(fates, row[len("done         a  "):])
+	}
+	for _, n := range StepGraph(p).Nodes {
+		nodes = append(nodes, n.Label[3:])
+	}
+	for where, got := range map[string][]string{"steps": rows, "fates": fates, "graph": nodes} {
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: %q", where, got)
+		}
+	}
+	v := Plain(Human{Out: out, Err: out}, p)
+	v.Event(executor.Event{Step: p.Steps()[0], State: executor.Done})
+	v.End(o)
+	if !strings.Contains(printed.String(), "a  "+want[0]+" … done") {
+		t.Errorf("progress: %s", printed.String())
+	}
+	failed := executor.Outcome{Errors: []executor.StepError{{Step: p.Steps()[1], Err: errors.New("no")}}}
+	if got := failures(p, failed)[0].Summary; got != "a: "+want[1]+": failed" {
+		t.Errorf("failure: %s", got)
+	}
+	if p.Steps()[0].Title != "publish release 1" {
+		t.Error("the plan itself was changed")
 	}
 }

@@ -32,8 +32,9 @@ type begun struct {
 // plain prints a line for each step that ended, and one every ten seconds for one that runs.
 type plain struct {
 	Human
-	plan *planner.Plan
-	host int
+	plan  *planner.Plan
+	title func(providers.Step) providers.Step
+	host  int
 
 	mu      sync.Mutex
 	running []*begun
@@ -42,7 +43,7 @@ type plain struct {
 
 // Plain follows an apply line by line.
 func Plain(h Human, p *planner.Plan) Progress {
-	v := &plain{Human: h, plan: p, host: widestHost(p)}
+	v := &plain{Human: h, plan: p, title: titles(p), host: widestHost(p)}
 	v.stop = everySecond(v.tick)
 	return v
 }
@@ -88,6 +89,7 @@ func (v *plain) Event(e executor.Event) {
 		}
 		return
 	}
+	e.Step = v.title(e.Step)
 	v.running = track(v.running, e)
 	if text := ended(v.Out, e, v.host); text != "" {
 		v.Out.Say(text)
@@ -133,9 +135,17 @@ func ended(t Text, e executor.Event, host int) string {
 	}
 	if e.Err != nil {
 		first, _, _ := strings.Cut(strings.TrimSpace(e.Err.Error()), "\n")
-		text += hang + t.paint(red, line(first))
+		text += hang + t.paint(red, line(withoutLead(first)))
 	}
 	return text
+}
+
+// withoutLead is a text without its last sentence where that one announces what is not shown here: "Its last lines:".
+func withoutLead(s string) string {
+	if i := strings.LastIndex(s, ". "); i >= 0 && strings.HasSuffix(s, ":") {
+		return s[:i+1]
+	}
+	return s
 }
 
 func (v *plain) tick(now time.Time) {

@@ -204,3 +204,19 @@ func TestNotesAreNoEscapes(t *testing.T) {
 		})
 	}
 }
+
+// TestEndedWithoutLead: a line that is shown alone does not end in the announcement of others.
+func TestEndedWithoutLead(t *testing.T) {
+	out, _ := plainText()
+	for said, want := range map[string]string{
+		"blue was not healthy within 100 s. Last answers:\n  503": "blue was not healthy within 100 s.",
+		"migrate failed with exit status 3. Its last lines:\n":    "migrate failed with exit status 3.",
+		"nginx does not accept this:\n  line 3":                   "nginx does not accept this:",
+		"no. It was not stopped":                                  "no. It was not stopped",
+	} {
+		got := ended(out, executor.Event{Step: providers.Step{Host: "a", Title: "t"}, State: executor.Failed, Err: errors.New(said)}, 1)
+		if !strings.HasSuffix(got, "\n     "+want) {
+			t.Errorf("%q: %q", said, got)
+		}
+	}
+}

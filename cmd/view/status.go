@@ -1,7 +1,9 @@
 package view
 
 import (
+	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -164,19 +166,52 @@ type Unasked struct {
 	Why     string `json:"why"`
 }
 
+// Standing is what status found.
+type Standing struct {
+	Project string
+	Rows    []providers.Status
+	Windows []planner.Window
+	Open    map[string]planner.Entry // by machine: a run that began there and did not end
+	Failed  []Unasked
+}
+
+// UnderWay prints the runs that did not end.
+func (t Text) UnderWay(open map[string]planner.Entry) {
+	for _, host := range slices.Sorted(maps.Keys(open)) {
+		t.printf("  %s\n", t.paint(yellow, line(underWay(host, open[host]))))
+	}
+}
+
+func underWay(host string, e planner.Entry) string {
+	return fmt.Sprintf("%s: run %s (%s by %s, began %s) is under way, or was cut off: apply finishes what it left", host, e.Run, e.Command, e.Who, e.Began.UTC().Format(time.RFC3339))
+}
+
+type openRow struct {
+	Machine string    `json:"machine"`
+	Run     string    `json:"run"`
+	Command string    `json:"command"`
+	Who     string    `json:"who"`
+	Began   time.Time `json:"began"`
+}
+
 // StatusDocument writes the same as JSON. What a machine could not be asked is in unreachable, never left out.
-func StatusDocument(out io.Writer, project string, rows []providers.Status, windows []planner.Window, failed []Unasked) error {
+func StatusDocument(out io.Writer, st Standing) error {
 	d := struct {
 		Format      string      `json:"format_version"`
 		Project     string      `json:"project"`
 		Status      []statusRow `json:"status"`
 		Windows     []fields    `json:"windows,omitempty"`
+		Open        []openRow   `json:"under_way,omitempty"`
 		Unreachable []Unasked   `json:"unreachable"`
-	}{documentFormat, project, []statusRow{}, nil, append([]Unasked{}, failed...)}
-	for _, w := range windows {
+	}{documentFormat, st.Project, []statusRow{}, nil, nil, append([]Unasked{}, st.Failed...)}
+	for _, w := range st.Windows {
 		d.Windows = append(d.Windows, judged(w))
 	}
-	for _, s := range rows {
+	for _, host := range slices.Sorted(maps.Keys(st.Open)) {
+		e := st.Open[host]
+		d.Open = append(d.Open, openRow{host, e.Run, e.Command, e.Who, e.Began.UTC()})
+	}
+	for _, s := range st.Rows {
 		r := statusRow{
 			Address: s.Addr.String(), Resource: s.Addr.Ref.String(), Machine: s.Addr.Host, Slot: s.Slot, Live: s.Live, Release: s.Release,
 			PID: s.PID, Port: s.Port, Health: s.Health, Routes: append([]string{}, s.Routes...), Note: s.Note, Job: s.Job, Runs: runRows(s.Runs),

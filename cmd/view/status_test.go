@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/shipctl/shipctl/planner"
 	"github.com/shipctl/shipctl/providers"
 )
 
@@ -30,8 +31,21 @@ func TestStatus(t *testing.T) {
 
 func TestStatusDocument(t *testing.T) {
 	var b strings.Builder
-	if err := StatusDocument(&b, "teatime", rows(), nil, []Unasked{{"app-3", "no route"}}); err != nil {
+	if err := StatusDocument(&b, Standing{Project: "teatime", Rows: rows(), Open: cutOff(), Failed: []Unasked{{"app-3", "no route"}}}); err != nil {
 		t.Fatal(err)
 	}
 	golden(t, "status.json", b.String())
+}
+
+func cutOff() map[string]planner.Entry {
+	return map[string]planner.Entry{"app-1": {Run: "r7", Command: "apply", Who: "anna@ci", Began: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}}
+}
+
+func TestUnderWay(t *testing.T) {
+	out, b := plainText()
+	out.UnderWay(nil)
+	out.UnderWay(cutOff())
+	if want := "  app-1: run r7 (apply by anna@ci, began 2026-03-01T12:00:00Z) is under way, or was cut off: apply finishes what it left\n"; b.String() != want {
+		t.Errorf("%q", b.String())
+	}
 }

@@ -52,6 +52,7 @@ type Live struct {
 	Included        bool     `json:"included"`
 	Used            bool     `json:"used"`               // some statement names the variable or the upstream
 	Includes        []string `json:"includes,omitempty"` // file:line of each include that leads to our file
+	Named           []string `json:"named,omitempty"`    // those of them without a wildcard: nginx takes no configuration without our file
 	Others          []string `json:"others,omitempty"`   // file:line of what has the last word instead of it
 	Unread          []string `json:"unread,omitempty"`   // files that are included and could not be read
 	Missing         []string `json:"missing,omitempty"`  // files that are included by name and are not there, ours apart
@@ -181,6 +182,8 @@ func (in *reader) rest(key, value string) (err error) {
 		l.Used = true
 	case "included":
 		l.Included, l.Includes = true, append(l.Includes, value)
+	case "named":
+		l.Named = unique(l.Named, value)
 	case "other":
 		l.Others = unique(l.Others, value)
 	case "unread":

@@ -201,7 +201,7 @@ for t in $TREE; do
 		if [ ! -e "$p" ] && [ ! -L "$p" ] && [ -d "${p%/*}" ] && [ -x "${p%/*}" ]; then t="missing $p"; fi
 		;;
 	esac
-	case $t in "missing "* | used | "included "* | "other "* | "shutdown "* | "unread "*) printf '%s\n' "$t" ;; esac
+	case $t in "missing "* | used | "included "* | "named "* | "other "* | "shutdown "* | "unread "*) printf '%s\n' "$t" ;; esac
 done
 set +f
 IFS=$_ifs

@@ -464,6 +464,34 @@ func TestUsed(t *testing.T) {
 	})
 }
 
+// TestNamed: an include without a wildcard is one that nginx can't do without, whether our file is there or not; what look
+// says is what remove finds.
+func TestNamed(t *testing.T) {
+	each(t, func(t *testing.T, shell string) {
+		s := newSite(t, shell, false)
+		s.up(s.blue)
+		_, swtch, _ := s.steps(s.blue, s.green)
+		s.must(swtch.Do)
+		site := func(include string) {
+			s.write("sites/teatime.conf", fmt.Sprintf("server {\n\tlisten 127.0.0.1:%d;\n\tinclude %s;\n\treturn 200 else;\n}\n", s.port, include))
+		}
+		at := []string{s.path("sites/teatime.conf") + ":3"}
+		site("conf.d/service.inc")
+		l := s.live()
+		equal(t, "by its name", fmt.Sprint(l.Named, l.Includes), fmt.Sprint(at, at))
+		s.fails(s.route.Remove(`service.teatime["web-1"]/remove-route`).Do, "can't do without")
+		site("conf.d/s*.inc")
+		l = s.live()
+		equal(t, "by a pattern", fmt.Sprint(l.Named, l.Includes), fmt.Sprint([]string{}, at))
+		s.must(s.route.Remove(`service.teatime["web-1"]/remove-route`).Do)
+		equal(t, "by a pattern, and removed", s.live().Named, []string{})
+		site("conf.d/service.inc")
+		equal(t, "by its name, and not there", s.live().Named, at)
+		s.kill()
+		equal(t, "by its name, nginx down", s.live().Named, at)
+	})
+}
+
 // TestMissing: another file that is included and not there, nginx up or down. Its own is no reason to say so.
 func TestMissing(t *testing.T) {
 	each(t, func(t *testing.T, shell string) {

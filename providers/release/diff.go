@@ -78,7 +78,7 @@ func diff(ref config.Ref, s Spec, f remote.Facts) []providers.Change {
 		hosts = append(hosts, d)
 		before, after = appendNew(before, d.from), appendNew(after, d.to)
 	}
-	together(s, hosts)
+	together(s, hosts, f)
 	for _, d := range hosts {
 		d.users(f)
 		out = append(out, d.c)

@@ -365,10 +365,44 @@ func TestPruneDue(t *testing.T) {
 		d := hostDiff{s: Spec{Root: "/srv", Retention: &Retention{Keep: 1}}, w: want{ID: "42"}, a: providers.Addr{Host: "app-1"}, l: l}
 		d.c.Action = providers.NoOp
 		d.steps(d.state(), true)
-		together(d.s, []*hostDiff{&d})
+		together(d.s, []*hostDiff{&d}, nil)
 		got := d.c
 		if len(got.Steps) != c.want || (got.Action == providers.NoOp) != (c.want == 0) {
 			t.Errorf("%q: %s, %v", c.word, got.Action, got.Steps)
 		}
+	}
+}
+
+// TestBlind: an ordinary user does not see what uses a release, and a plan says so before anything is begun.
+func TestBlind(t *testing.T) {
+	ref := config.Ref{Kind: "release", Name: "teatime"}
+	kept := tea(PinVersion, "42", "app-1")
+	kept.Retention = &Retention{Keep: 5}
+	for _, tt := range []struct {
+		name, identity string
+		spec           Spec
+		warns, refuses bool
+	}{
+		{"a user", "uid 1000\nuser deploy\nhas sha256sum\n", kept, true, true},
+		{"a user, without retention", "uid 1000\nuser deploy\nhas sha256sum\n", tea(PinVersion, "42", "app-1"), false, true},
+		{"root", "uid 0\nuser root\nhas sha256sum\n", kept, false, false},
+		{"not asked", "", kept, false, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			f := remote.Facts{}
+			f.Put(tt.spec.artifact(), jar(shaA))
+			f.Put(tt.spec.look("app-1"), seen("root /srv/teatime", "current link /srv/teatime/releases/41", "release 41 "+shaB+" 1 file a.jar", "activated 41"))
+			if tt.identity != "" {
+				f.Put(remote.Identity("app-1"), remote.Answer{Sight: remote.Seen, Text: tt.identity})
+			}
+			c := diff(ref, tt.spec, f)[0]
+			if warns := strings.Contains(strings.Join(c.Warnings, " "), "without root"); warns != tt.warns || c.Problem != "" {
+				t.Errorf("plan: %q, %q", c.Warnings, c.Problem)
+			}
+			c = Remove(ref, tt.spec, f)[0]
+			if refuses := strings.Contains(c.Problem, "sudo = true"); refuses != tt.refuses || refuses == (len(c.Steps) > 0) {
+				t.Errorf("destroy: %q, %d steps", c.Problem, len(c.Steps))
+			}
+		})
 	}
 }

@@ -75,6 +75,16 @@ func Keep(r Retention, l Look, root, id string, size int64) []Decision {
 	return out
 }
 
+// blind says that we are an ordinary user on the machine, who does not see what other users' processes have open.
+func blind(f remote.Facts, host string) bool {
+	a := f.Get(remote.Identity(host))
+	if a.Sight != remote.Seen {
+		return false
+	}
+	lines := strings.Split(a.Text, "\n")
+	return !slices.Contains(lines, "uid 0") && slices.ContainsFunc(lines, func(l string) bool { return strings.HasPrefix(l, "uid ") })
+}
+
 // before is the last ID that was activated and is not id.
 func before(activated []string, id string) string {
 	for _, x := range slices.Backward(activated) {
@@ -86,9 +96,12 @@ func before(activated []string, id string) string {
 }
 
 // prune adds the step that removes what may go, after others.
-func (d *hostDiff) prune(after []providers.StepID) {
+func (d *hostDiff) prune(f remote.Facts, after []providers.StepID) {
 	if d.s.Retention == nil {
 		return
+	}
+	if blind(f, d.a.Host) {
+		d.c.Warnings = append(d.c.Warnings, "retention: nothing is removed there, since without root it can't be seen what uses a release: set sudo = true for this host, or remove old releases by hand")
 	}
 	var gone []string
 	d.after.Removes = map[string]string{}

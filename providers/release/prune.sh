@@ -29,10 +29,15 @@ links() {
 	fi
 }
 
-# users: "ID PID" for every process that uses a release, "denied" where not every process could be looked at.
+# users: "ID PID" for every process that uses a release, "denied PID" for one that could not be looked at.
 users() {
 	links | dir="$PWD/" awk '
-		/Permission denied|Operation not permitted/ { print "denied"; next }
+		/Permission denied|Operation not permitted/ {
+			pid = ""
+			if (match($0, /\/proc\/[0-9]+/)) pid = substr($0, RSTART + 6, RLENGTH - 6)
+			print "denied", pid
+			next
+		}
 		{
 			at = index($0, " ")
 			path = substr($0, at + 1)
@@ -77,14 +82,21 @@ reason() {
 look() {
 	used=$(users)
 	case "
-$used
-" in
+$used" in
 	*"
-denied
-"*)
+denied "*)
 		return 1
 		;;
 	esac
+}
+
+# unseen: the first process that could not be looked at, and how many there are.
+unseen() {
+	n=$(printf '%s\n' "$used" | grep -c '^denied ')
+	pid=$(printf '%s\n' "$used" | sed -n 's/^denied \([0-9][0-9]*\)$/\1/p' | sort -n | head -n 1)
+	printf 'process %s' "${pid:-unknown}"
+	[ -z "$pid" ] || printf ' (%s)' "$(cmd_of "$pid")"
+	[ "$n" -le 1 ] || printf ' and %s more' "$((n - 1))"
 }
 
 # remove ID: with its record, unless it was published again since a run died here.
@@ -106,7 +118,7 @@ blind() {
 	exit 0
 }
 [ "$(id -u)" = 0 ] || blind 'nothing removed: without root it can not be seen whether a process uses a release'
-look || blind 'nothing removed: not every process of this machine can be looked at'
+look || blind "nothing removed: $(unseen) can not be looked at, not even as root (a container without CAP_SYS_PTRACE, or a security module, forbids it), so it is not known what it uses of $PWD. Run it elsewhere, or remove old releases by hand"
 
 for id in "$@"; do
 	case $id in [!A-Za-z0-9]* | *[!A-Za-z0-9._+-]* | '') die "$id is not the name of a release" ;; esac

@@ -39,6 +39,11 @@ func (d *hostDiff) remove(f remote.Facts) {
 	if len(ours) == 0 && len(d.l.Activated) == 0 && len(d.l.Ready) == 0 {
 		return
 	}
+	if blind(f, d.a.Host) {
+		d.problem(fmt.Sprintf("%s on %s can't be removed: we are not root there, and without root it can't be seen whether a process still uses a release. Set sudo = true for this host; or, once nothing runs from there, remove the folder by hand (rm -r %s %s) and plan again.",
+			d.s.within("releases"), d.a.Host, d.s.within("releases"), d.s.within("current")))
+		return
+	}
 	d.c.Action = providers.Delete
 	d.c.Headline = shown(d.state().Current) + " → none"
 	d.c.Before = providers.JSON(d.state())

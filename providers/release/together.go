@@ -12,7 +12,7 @@ import (
 
 // together adds what the machines of a release do in step: commands before, once the release is everywhere; current
 // moves, once these have worked; commands after; and nothing is removed, which can't be taken back, before all that.
-func together(s Spec, hosts []*hostDiff) {
+func together(s Spec, hosts []*hostDiff, f remote.Facts) {
 	var there, moved, over []providers.StepID
 	var moving []*hostDiff
 	for _, d := range hosts {
@@ -52,7 +52,7 @@ func together(s Spec, hosts []*hostDiff) {
 	}
 	for _, d := range hosts {
 		if len(d.c.Steps) > 0 || d.owes() {
-			d.prune(slices.Concat(moved, there, over))
+			d.prune(f, slices.Concat(moved, there, over))
 		}
 		if d.c.Action == providers.NoOp && len(d.c.Steps) > 0 {
 			d.c.Action = providers.Update

@@ -23,7 +23,7 @@ func diff(ref config.Ref, s Spec, f remote.Facts) []providers.Change {
 		b.choose()
 		b.strangers()
 	}
-	b.inWords()
+	b.inWords(f)
 	if !b.stuck {
 		b.steps()
 		b.units()

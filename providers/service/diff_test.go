@@ -1006,10 +1006,41 @@ func TestStatusDown(t *testing.T) {
 	}
 }
 
+// TestStatusNginxDown: a program is healthy, and nobody reaches it.
+func TestStatusNginxDown(t *testing.T) {
+	s := teatime(func(s *Spec) { s.Nginx.Hosts = s.Nginx.Hosts[:1] })
+	runs := func() *scene { return see(s).runs("app-1", "blue", "41").runs("app-1", "green", "42") }
+	stopped := func(lines ...string) *scene {
+		c := runs()
+		return c.add("web-1", installed...).add("web-1", lines...).add("web-1", "file present").add("web-1", c.url(green)...)
+	}
+	for _, tt := range []struct {
+		name string
+		see  *scene
+		want string
+	}{
+		{"up", runs().routes("web-1", green), "blue: , green: "},
+		{"down", stopped("pidnote there is no pidfile"), "blue: , green: nginx on web-1 is not running"},
+		{"down, and leads nowhere", runs().down("web-1"), "blue: nginx on web-1 is not running, green: "},
+		{"a stray", stopped("pidnote there is no pidfile", "stray 77"), "blue: , green: nginx on web-1 runs as pid 77, but there is no pidfile"},
+		{"not installed", runs().add("web-1", "file absent"), "blue: nginx is not installed on web-1, green: "},
+		{"could not look", runs().cannot("web-1", remote.Answer{Sight: remote.Denied}), "blue: , green: "},
+	} {
+		var got []string
+		for _, l := range status(ref(), s, tt.see.facts()) {
+			got = append(got, l.Slot+": "+l.Note)
+		}
+		if strings.Join(got, ", ") != tt.want {
+			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
+		}
+	}
+}
+
 // TestRemove: what nginx still sends requests to, by its disk or by its workers, is not stopped before nginx is without it.
 func TestRemove(t *testing.T) {
 	const stop, gone = "app-1 stop blue (pid 2181)", "web-1 remove " + routeFile
 	uses := `web-1! nginx still uses ` + routeFile + `, so removing it would cost answers: take what proxies to it out of nginx's configuration, reload, and plan again`
+	named := `web-1! nginx can't do without ` + routeFile + `, since it is included by its name: take the include in /etc/nginx/nginx.conf:9 out of nginx's configuration, reload, and plan again`
 	s := teatime(func(s *Spec) { s.Nginx.Hosts = s.Nginx.Hosts[:1] })
 	runs := func() *scene { return see(s).runs("app-1", "blue", "42") }
 	deleted := func(lines ...string) *scene {
@@ -1022,6 +1053,11 @@ func TestRemove(t *testing.T) {
 	}{
 		{"not used", runs().routes("web-1", blue), []string{stop, gone}},
 		{"used", runs().routes("web-1", blue).add("web-1", "used"), []string{uses}},
+		{"included by its name", runs().routes("web-1", blue).add("web-1", "named /etc/nginx/nginx.conf:9"), []string{named}},
+		{"included by its name, and down", runs().down("web-1").add("web-1", "named /etc/nginx/nginx.conf:9"), []string{stop}},
+		{"used, and included by its name", runs().routes("web-1", blue).add("web-1", "used", "named /etc/nginx/nginx.conf:9"), []string{
+			strings.Replace(uses, "proxies to it", "proxies to it, and the include in /etc/nginx/nginx.conf:9,", 1),
+		}},
 		{"never there", runs().bare("web-1"), []string{stop}},
 		{"nginx is down", runs().down("web-1"), []string{stop}},
 		{"deleted by hand, used and loaded", deleted("known record", "loaded "+blue, "used"), []string{uses}},

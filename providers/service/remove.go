@@ -28,7 +28,7 @@ func remove(ref config.Ref, s Spec, f remote.Facts) []providers.Change {
 		for _, slot := range b.live.hosts[h.Name].present() {
 			b.stop(h.Name, slot, "stop", "stop", gone, true)
 			b.changes[h.Name].Action = providers.Delete
-			b.changes[h.Name].lines = append(b.changes[h.Name].lines[:0], strings.TrimSpace(b.nowLine(h.Name)+"  →  removed"))
+			b.changes[h.Name].lines = append(b.changes[h.Name].lines[:0], b.leaving(h.Name)+"  →  removed")
 		}
 	}
 	out := make([]providers.Change, 0, len(b.order))
@@ -48,7 +48,13 @@ func (b *builder) unroute(on string) providers.StepID {
 		b.problem(on, "%s", r.why)
 	case !r.nginx.Exists && r.known && len(r.loaded) == 0:
 	case r.nginx.Up && r.nginx.Used:
-		b.problem(on, "nginx still uses %s, so removing it would cost answers: take what proxies to it out of nginx's configuration, reload, and plan again", b.spec.Nginx.File)
+		out := "what proxies to it"
+		if len(r.nginx.Named) > 0 {
+			out += ", and the include in " + strings.Join(r.nginx.Named, ", ") + ","
+		}
+		b.problem(on, "nginx still uses %s, so removing it would cost answers: take %s out of nginx's configuration, reload, and plan again", b.spec.Nginx.File, out)
+	case len(r.nginx.Named) > 0:
+		b.problem(on, "nginx can't do without %s, since it is included by its name: take the include in %s out of nginx's configuration, reload, and plan again", b.spec.Nginx.File, strings.Join(r.nginx.Named, ", "))
 	default:
 		line := b.spec.Nginx.File + "  →  removed"
 		if !r.nginx.Exists {

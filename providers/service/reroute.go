@@ -160,13 +160,25 @@ func (b *builder) routeLine(on, prefix string, to []string) {
 		name = "upstream " + b.spec.Nginx.Upstream
 	}
 	line := fmt.Sprintf("%s %s → %s", name, show(b.from(r)), show(to))
+	same := slices.Equal(b.from(r), to)
+	if same { // an arrow between equal addresses tells nothing
+		line = name + " " + show(to)
+	}
 	switch {
 	case !r.nginx.Up:
 		line += "  (nginx is down: it is started)"
-	case !r.known && slices.Equal(r.file, to):
+	case !r.known && same:
 		line += fmt.Sprintf("  (what its workers serve is not known: %s; nginx is reloaded and verified, so that they serve this file)", r.nginx.Why)
 	case !r.known:
 		line += fmt.Sprintf("  (what its workers serve is not known: %s)", r.nginx.Why)
+	case slices.Equal(r.file, to) && !same:
+		line += fmt.Sprintf("  (%s says so already, and nginx has not loaded it)", b.spec.Nginx.File)
+	case same && !r.nginx.Exists:
+		line += fmt.Sprintf("  (nginx serves it, and %s is gone: it is written again)", b.spec.Nginx.File)
+	case same && len(r.nginx.Strange) > 0:
+		line += fmt.Sprintf("  (nginx serves it, and %s was changed since: it is written again)", b.spec.Nginx.File)
+	case same && !slices.Equal(r.file, to):
+		line += fmt.Sprintf("  (nginx serves it, and %s says %s, which nginx has not loaded: it is written again)", b.spec.Nginx.File, show(r.file))
 	}
 	if prefix != "" {
 		line += "  (gathered first)"

@@ -153,7 +153,7 @@ func (b *builder) stop(h, slot, verb, title string, after []providers.StepID, fi
 	action := providers.Update
 	if b.spec.host(h).Retired {
 		action = providers.Delete
-		b.changes[h].lines = append(b.changes[h].lines, strings.TrimSpace(b.nowLine(h)+"  →  taken out"))
+		b.changes[h].lines = append(b.changes[h].lines, b.leaving(h)+"  →  taken out")
 	} else if len(b.changes[h].lines) == 0 {
 		b.changes[h].lines = append(b.changes[h].lines, title)
 	}

@@ -1,6 +1,7 @@
 package service
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -38,7 +39,33 @@ func status(ref config.Ref, s Spec, f remote.Facts) (out []providers.Status) {
 			}
 		}
 	}
+	for _, n := range s.Nginx.Hosts {
+		b.down(n.Name, out)
+	}
 	return out
+}
+
+// down notes that an nginx does not run beside what its file leads to, or else at the first line: it has no line of its own.
+func (b *builder) down(on string, lines []providers.Status) {
+	r := b.live.routes[on]
+	if r.why != "" || r.nginx.Up || len(lines) == 0 {
+		return
+	}
+	note := "nginx on " + on + " is not running"
+	if len(r.nginx.Strays) > 0 {
+		note = fmt.Sprintf("nginx on %s runs as pid %d, but %s", on, r.nginx.Strays[0], r.nginx.PidNote)
+	} else if !r.nginx.Installed {
+		note = "nginx is not installed on " + on
+	}
+	at := slices.IndexFunc(lines, func(l providers.Status) bool {
+		as := addresses(on, b.spec.host(l.Addr.Host), l.Port)
+		return l.Port != 0 && slices.ContainsFunc(r.file, func(a string) bool { return slices.Contains(as, a) })
+	})
+	l := &lines[max(at, 0)]
+	if l.Note != "" {
+		note = l.Note + "\n" + note
+	}
+	l.Note = note
 }
 
 func (b *builder) running(line providers.Status, l *hostLive, p Proc) providers.Status {

@@ -120,7 +120,7 @@ func (b *builder) bringUp(ready []providers.StepID) (healthy []providers.StepID)
 			b.start(h.Name, append(after, cleared...))
 			healthy = append(healthy, b.health(h.Name, b.id(h.Name, "start")))
 		case moves: // nothing changes here; but nobody is sent to what does not answer
-			b.changes[h.Name].lines = append(b.changes[h.Name].lines, fmt.Sprintf("stays on %s :%d", b.target[h.Name].Name, b.target[h.Name].Port))
+			b.changes[h.Name].lines = append(b.changes[h.Name].lines, b.keptLine(h.Name))
 			healthy = append(healthy, b.health(h.Name, ready...))
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/shipctl/shipctl/providers"
+	"github.com/shipctl/shipctl/providers/remote"
 )
 
 // before is what status shows and what a plan's steps rest on.
@@ -41,8 +42,8 @@ type after struct {
 }
 
 // inWords fills in what people and policies read.
-func (b *builder) inWords() {
-	head := b.headline()
+func (b *builder) inWords(f remote.Facts) {
+	head := b.headline(f)
 	for _, h := range b.order {
 		c := b.changes[h]
 		c.Headline = head
@@ -126,7 +127,7 @@ func (b *builder) willBe(h string) after {
 }
 
 // headline says what becomes of the service: 41 → 42.
-func (b *builder) headline() string {
+func (b *builder) headline(f remote.Facts) string {
 	was, is := map[string]bool{}, map[string]bool{}
 	for _, h := range b.spec.Hosts {
 		l := b.live.hosts[h.Name]
@@ -144,9 +145,29 @@ func (b *builder) headline() string {
 	case from == to:
 		return to
 	case from == "":
-		return to + ", for the first time"
+		return b.downline(to, f)
 	}
 	return from + " → " + to
+}
+
+// downline is the headline where nothing of the service runs: what current leads to, or a unit that is there, shows that
+// something did.
+func (b *builder) downline(to string, f remote.Facts) string {
+	const down = " (does not run)"
+	last, units := map[string]bool{}, false
+	for _, h := range b.spec.Hosts {
+		if id := b.spec.current(h.Name, f); id != "" {
+			last[id] = true
+		}
+		units = units || len(b.live.hosts[h.Name].seen.Units) > 0
+	}
+	switch from := keys(last); {
+	case from != "" && from != to:
+		return from + down + " → " + to
+	case from != "" || units:
+		return to + down
+	}
+	return to + ", for the first time"
 }
 
 func keys(m map[string]bool) string {
@@ -173,6 +194,55 @@ func (b *builder) nowLine(h string) string {
 		}
 	}
 	return ""
+}
+
+// leaving names what is stopped where nothing takes its place: what is live, or else all that is there.
+func (b *builder) leaving(h string) string {
+	if now := b.nowLine(h); now != "" {
+		return now
+	}
+	l := b.live.hosts[h]
+	var each []string
+	for _, name := range l.present() {
+		i := slices.IndexFunc(l.seen.Procs, func(p Proc) bool { return p.Slot == name })
+		if i < 0 {
+			each = append(each, "what is left of "+name)
+		} else {
+			each = append(each, fmt.Sprintf("%s (%s)", name, l.seen.Procs[i]))
+		}
+	}
+	return strings.Join(each, ", ")
+}
+
+// keptLine is the line of a machine where nothing is started, while some nginx moves.
+func (b *builder) keptLine(h string) string {
+	l, t := b.live.hosts[h], b.target[h]
+	line, stays := fmt.Sprintf("%s :%d", t.Name, t.Port), b.liveSlot(h) == t.Name
+	var notes, stopped []string
+	if stays {
+		line = "stays on " + line
+	} else {
+		notes = append(notes, fmt.Sprintf("runs release %s already", l.id))
+		if now := b.nowLine(h); now != "" {
+			line = now + "  →  " + line
+		}
+	}
+	for _, name := range l.present() {
+		if !b.stays(b.spec.host(h), name) {
+			stopped = append(stopped, name)
+		}
+	}
+	switch len(stopped) {
+	case 0:
+	case 1:
+		notes = append(notes, stopped[0]+" is stopped afterwards")
+	default:
+		notes = append(notes, strings.Join(stopped, ", ")+" are stopped afterwards")
+	}
+	if len(notes) > 0 {
+		line += " (" + strings.Join(notes, "; ") + ")"
+	}
+	return line
 }
 
 // label names the slots that traffic goes to: "green", or "app-1 blue, app-2 green".

@@ -351,7 +351,7 @@ unchanged() {
 # or a list of files (MODE disk, where nginx can't be asked), and follows includes in nginx's order. Of the text nothing
 # leaves but places, the names of files and two plain values. MODE all is a dump for several routes at once, of which ROUTES
 # has file, target, form and name, a line each: "@FORM NAME FILE" stands before the facts of each.
-#   config PATH · included PATH:LINE · used · other PATH:LINE · shutdown VALUE · errorlog PATH · unread PATH · pattern GLOB
+#   config PATH · included PATH:LINE · named PATH:LINE (likewise, without a wildcard: nginx can not do without) · used · other PATH:LINE · shutdown VALUE · errorlog PATH · unread PATH · pattern GLOB
 tree_awk() {
 	[ "$1" = all ] || ROUTES="$FILE$NL$TARGET$NL$FORM$NL$NAME"
 	ROUTES=$ROUTES awk -v mode="$1" -v main="$CONF" -v confdir="$CONFDIR" '
@@ -466,16 +466,16 @@ tree_awk() {
 		g = pattern ~ /[*?[]/
 		if (mode == "disk" || g) print "pattern " pattern
 		if (!g) {
-			if (pattern in have) walk(pattern, from)
+			if (pattern in have) walk(pattern, from, 1)
 			else print "unread " pattern
 			return
 		}
-		for (i = 1; i <= nf; i++) if (files[i] ~ glob(pattern)) walk(files[i], from)
+		for (i = 1; i <= nf; i++) if (files[i] ~ glob(pattern)) walk(files[i], from, 0)
 	}
-	function walk(p, from,  i, t, v) {
+	function walk(p, from, byname,  i, t, v) {
 		if (++depth > 30) { depth--; return }
 		if (ours(p)) {
-			k++; inFrom[k] = from; inServer[k] = server; inBlock[k] = block; inSeq[k] = ++seq
+			k++; inFrom[k] = from; inName[k] = byname; inServer[k] = server; inBlock[k] = block; inSeq[k] = ++seq
 		}
 		for (i = 1; i <= n[p]; i++) {
 			t = ev[p, i]; v = val[p, i]
@@ -511,9 +511,12 @@ tree_awk() {
 		for (i = 1; i <= nf; i++) print "config " files[i]
 		# A file that is not there yet: would an include find it?
 		if (!(file in have) && (getline l < file) < 0) { files[++nf] = file; have[file] = 0; new = 1 }
-		walk(main, "")
+		walk(main, "", 0)
 		if (new) { delete have[file]; nf-- }
-		for (j = 1; j <= k; j++) print "included " inFrom[j]
+		for (j = 1; j <= k; j++) {
+			print "included " inFrom[j]
+			if (inName[j]) print "named " inFrom[j]
+		}
 		for (i = 1; i <= o; i++) for (j = 1; j <= k; j++) if (!harmless(i, j)) { print "other " oAt[i]; break }
 		if (log_ != "") print "errorlog " log_
 		for (w in words) if (uses(w)) { print "used"; break }
