@@ -133,6 +133,13 @@ func (c *cli) plan(ctx context.Context, a planArgs) error {
 	if err := c.sound(made, a.out); err != nil {
 		return err
 	}
+	if diags := unreachable(made.failed); a.detailed && len(diags) > 0 { // of windows: sound has looked at the others
+		if a.out != "" {
+			last := diags[len(diags)-1]
+			last.Detail += "\n" + c.unsaved(a.out)
+		}
+		return diagnosed{diags: diags}
+	}
 	if err := c.save(a, made); err != nil {
 		return err
 	}
