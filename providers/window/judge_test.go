@@ -340,6 +340,13 @@ func TestJudgeUnknown(t *testing.T) {
 			}
 		}
 	}
+	none := remote.Facts{}
+	for _, q := range all {
+		none.Put(q, remote.Answer{Sight: remote.Unreachable, Why: "no route"})
+	}
+	if v := judge(config.Ref{}, spec, providers.Case{Facts: none, Places: places}); v.Open || strings.Count(v.Why, "no route") != 1 || !strings.Contains(v.Why, "clock of b") {
+		t.Errorf("of a machine that can't be reached: %s", v.Why)
+	}
 	if v := judge(config.Ref{}, Spec{Endpoints: spec.Endpoints, Crontabs: spec.Crontabs}, providers.Case{Facts: good}); v.Open || !strings.Contains(v.Why, "no service names this window") {
 		t.Errorf("%+v", v)
 	}
