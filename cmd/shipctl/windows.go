@@ -89,8 +89,9 @@ func of(all []planner.Window, refs []config.Ref) (out []planner.Window) {
 
 // forcedNote are two sentences: the operator's reason, and what is not minded.
 func forcedNote(reason string, why error) string {
-	first, size := utf8.DecodeRuneInString(why.Error())
-	return fmt.Sprintf("Forced, for this reason: %s. %c%s", strings.TrimRight(reason, ". "), unicode.ToUpper(first), why.Error()[size:])
+	text := allTheSame(why)
+	first, size := utf8.DecodeRuneInString(text)
+	return fmt.Sprintf("Forced, for this reason: %s. %c%s", strings.TrimRight(reason, ". "), unicode.ToUpper(first), text[size:])
 }
 
 // gate is how the executor asks: freshly, each time, and of several units at once. It waits at the start and before a
@@ -225,7 +226,7 @@ func (g gatekeeper) holdAnyway(ctx context.Context, s providers.Step, refs []con
 			if err == nil {
 				continue
 			}
-			note(fmt.Sprintf("%s: not all jobs on %s are kept from what is stopped: %s", gate.Ref, h.Host, err))
+			note(fmt.Sprintf("%s: not all jobs on %s are kept from what is stopped: %s. Going on all the same.", gate.Ref, h.Host, strings.TrimRight(allTheSame(err), ". ")))
 			if err := k.keep(ctx, h, h.Anyway); err != nil {
 				note(fmt.Sprintf("%s: jobs on %s start meanwhile: %s", gate.Ref, h.Host, err))
 			}
@@ -233,6 +234,12 @@ func (g gatekeeper) holdAnyway(ctx context.Context, s providers.Step, refs []con
 	}
 	return func() { k.letGo(context.WithoutCancel(ctx)) }
 }
+
+// noStop is what a machine says to those who stop nothing while a job runs.
+const noStop = " Nothing was stopped."
+
+// allTheSame is why nothing should be stopped, for who goes on to do so.
+func allTheSame(why error) string { return strings.ReplaceAll(why.Error(), noStop, "") }
 
 // keeper holds, and makes it last until it lets go: where this program dies, or does not reach the machine, it ends by itself.
 type keeper struct {
