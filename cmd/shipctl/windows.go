@@ -71,7 +71,13 @@ func (c *cli) awaitWindows(ctx context.Context, m *made, seen *planner.Plan, a a
 	}
 	windows, err := c.open(ctx, m.gatekeeper(a.windowArgs), windows, refs, w, true, func(s string) { c.text(c.err).Say(printable(s)) })
 	if errors.Is(err, executor.ErrClosed) {
-		return view.ClosedError{Windows: windows, Waited: a.waitWindow}
+		var closed []config.Ref
+		for _, w := range windows {
+			if !w.Open {
+				closed = append(closed, w.Ref)
+			}
+		}
+		return view.ClosedError{Windows: windows, Waited: a.waitWindow, Apart: m.alone(closed...)}
 	}
 	return err
 }
