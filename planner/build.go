@@ -306,8 +306,8 @@ func Unanswered(text string, why error) string {
 }
 
 // Apart are the resources that have something to do and nothing to do with any problem: each can be planned on its own,
-// with what it refers to. A gate is none of them, and joins nothing.
-func (p *Plan) Apart() (out []config.Ref) {
+// with what it refers to. A gate is none of them, and joins nothing; what names one that is closed has a problem.
+func (p *Plan) Apart(closed ...config.Ref) (out []config.Ref) {
 	busy, stuck, needed, gate := map[config.Ref]bool{}, map[config.Ref]bool{}, map[config.Ref]bool{}, map[config.Ref]bool{}
 	for _, w := range p.Windows {
 		gate[w.Ref] = true
@@ -315,6 +315,9 @@ func (p *Plan) Apart() (out []config.Ref) {
 	for _, c := range p.Changes {
 		busy[c.Addr.Ref] = busy[c.Addr.Ref] || len(c.Steps) > 0
 		stuck[c.Addr.Ref] = stuck[c.Addr.Ref] || c.Problem != ""
+	}
+	for _, r := range p.Resources {
+		stuck[r.Ref] = stuck[r.Ref] || slices.ContainsFunc(r.Needs, func(n config.Ref) bool { return slices.Contains(closed, n) })
 	}
 	pairs := func(each func(r, n config.Ref)) {
 		for _, r := range p.Resources {

@@ -435,5 +435,8 @@ func TestApartByTarget(t *testing.T) {
 		if got := p.Apart(); !slices.Equal(got, []config.Ref{top, batch}) {
 			t.Fatalf("%v", got)
 		}
+		if got := p.Apart(win); !slices.Equal(got, []config.Ref{batch}) {
+			t.Fatalf("while the window is closed %v", got)
+		}
 	}
 }

@@ -133,6 +133,13 @@ func (c *cli) plan(ctx context.Context, a planArgs) error {
 	if err := c.sound(made, a.out); err != nil {
 		return err
 	}
+	if diags := unreachable(made.failed); a.detailed && len(diags) > 0 { // of windows: sound has looked at the others
+		if a.out != "" {
+			last := diags[len(diags)-1]
+			last.Detail += "\n" + c.unsaved(a.out)
+		}
+		return diagnosed{diags: diags}
+	}
 	if err := c.save(a, made); err != nil {
 		return err
 	}
@@ -199,15 +206,23 @@ func (c *cli) sound(m *made, file string) error {
 	if file != "" {
 		why = append(why, c.unsaved(file))
 	}
-	if apart := m.plan.Apart(); len(apart) > 0 && !m.how.prune && !m.how.destroy && m.how.command == "apply" {
-		hint := "\n\nWhat has nothing to do with that can be applied on its own:"
-		for _, ref := range apart {
-			hint += " " + pasted("-target="+ref.String())
-		}
-		why = append(why, hint)
+	if targets := m.alone(); targets != "" {
+		why = append(why, "\n\nWhat has nothing to do with that can be applied on its own: "+targets)
 	}
 	diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "This plan can't be applied", Detail: strings.ReplaceAll(strings.Join(why, " "), " \n", "\n")})
 	return diagnosed{diags: diags}
+}
+
+// alone are the flags for what can be applied on its own, also while windows are closed.
+func (m *made) alone(closed ...config.Ref) string {
+	if m.how.prune || m.how.destroy || m.how.command != "apply" {
+		return ""
+	}
+	var flags []string
+	for _, ref := range m.plan.Apart(closed...) {
+		flags = append(flags, pasted("-target="+ref.String()))
+	}
+	return strings.Join(flags, " ")
 }
 
 // unsaved says that there is no plan file of this plan, and that one of another may lie there.

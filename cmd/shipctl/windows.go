@@ -71,7 +71,13 @@ func (c *cli) awaitWindows(ctx context.Context, m *made, seen *planner.Plan, a a
 	}
 	windows, err := c.open(ctx, m.gatekeeper(a.windowArgs), windows, refs, w, true, func(s string) { c.text(c.err).Say(printable(s)) })
 	if errors.Is(err, executor.ErrClosed) {
-		return view.ClosedError{Windows: windows, Waited: a.waitWindow}
+		var closed []config.Ref
+		for _, w := range windows {
+			if !w.Open {
+				closed = append(closed, w.Ref)
+			}
+		}
+		return view.ClosedError{Windows: windows, Waited: a.waitWindow, Apart: m.alone(closed...)}
 	}
 	return err
 }
@@ -89,8 +95,9 @@ func of(all []planner.Window, refs []config.Ref) (out []planner.Window) {
 
 // forcedNote are two sentences: the operator's reason, and what is not minded.
 func forcedNote(reason string, why error) string {
-	first, size := utf8.DecodeRuneInString(why.Error())
-	return fmt.Sprintf("Forced, for this reason: %s. %c%s", strings.TrimRight(reason, ". "), unicode.ToUpper(first), why.Error()[size:])
+	text := allTheSame(why)
+	first, size := utf8.DecodeRuneInString(text)
+	return fmt.Sprintf("Forced, for this reason: %s. %c%s", strings.TrimRight(reason, ". "), unicode.ToUpper(first), text[size:])
 }
 
 // gate is how the executor asks: freshly, each time, and of several units at once. It waits at the start and before a
@@ -225,7 +232,7 @@ func (g gatekeeper) holdAnyway(ctx context.Context, s providers.Step, refs []con
 			if err == nil {
 				continue
 			}
-			note(fmt.Sprintf("%s: not all jobs on %s are kept from what is stopped: %s", gate.Ref, h.Host, err))
+			note(fmt.Sprintf("%s: not all jobs on %s are kept from what is stopped: %s. Going on all the same.", gate.Ref, h.Host, strings.TrimRight(allTheSame(err), ". ")))
 			if err := k.keep(ctx, h, h.Anyway); err != nil {
 				note(fmt.Sprintf("%s: jobs on %s start meanwhile: %s", gate.Ref, h.Host, err))
 			}
@@ -233,6 +240,12 @@ func (g gatekeeper) holdAnyway(ctx context.Context, s providers.Step, refs []con
 	}
 	return func() { k.letGo(context.WithoutCancel(ctx)) }
 }
+
+// noStop is what a machine says to those who stop nothing while a job runs.
+const noStop = " Nothing was stopped."
+
+// allTheSame is why nothing should be stopped, for who goes on to do so.
+func allTheSame(why error) string { return strings.ReplaceAll(why.Error(), noStop, "") }
 
 // keeper holds, and makes it last until it lets go: where this program dies, or does not reach the machine, it ends by itself.
 type keeper struct {

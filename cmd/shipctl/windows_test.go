@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"os"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -84,7 +85,7 @@ func (l *launchers) Close() error                                               
 func (l *launchers) Run(_ context.Context, t remote.Ticket, c remote.Call) ([]byte, error) {
 	l.ran, l.epochs = append(l.ran, c.Script), append(l.epochs, t.Epoch)
 	if c.Script == "hold" && l.busy {
-		return nil, &remote.ScriptError{Status: 77, Output: "still running: invest"}
+		return nil, &remote.ScriptError{Status: 77, Output: "still running after 30 s: invest." + noStop + "\n"}
 	}
 	return nil, nil
 }
@@ -134,7 +135,7 @@ func TestForcedHold(t *testing.T) {
 			if closed := executor.Closed(windows) != nil; closed != tt.forced || strings.Contains(said, "Forced, for this reason: audit") != tt.forced {
 				t.Errorf("closed %v, want %v; said %s", closed, tt.forced, said)
 			}
-			if strings.Contains(tt.ran, "anyway") != strings.Contains(said, "still running: invest") {
+			if strings.Contains(tt.ran, "anyway") != strings.Contains(said, "still running after 30 s: invest. Going on all the same.\n") || strings.Contains(said, noStop) {
 				t.Errorf("said %s", said)
 			}
 			for _, e := range m.epochs {
@@ -143,6 +144,25 @@ func TestForcedHold(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestHoldSays: who is refused hears that nothing was stopped, in the words that who goes on does not hear.
+func TestHoldSays(t *testing.T) {
+	script, err := os.ReadFile("../../providers/batch/hold.sh")
+	if err != nil || !strings.Contains(string(script), noStop) {
+		t.Errorf("%v: hold.sh does not say %q", err, noStop)
+	}
+	ref, m := config.Ref{Kind: "batch_window", Name: "night"}, &launchers{busy: true}
+	gate := providers.Resource{
+		Ref: ref, Hold: []providers.Hold{{Host: "a", Limit: time.Second, Do: remote.Call{Script: "hold"}}},
+		Judge: func(providers.Case) providers.Verdict { return providers.Verdict{Open: true} },
+	}
+	g := gatekeeper{resources: []providers.Resource{gate}, dial: func(context.Context, string) (remote.Machine, error) { return m, nil }}
+	c := &cli{now: time.Now}
+	_, _, err = c.gate(g, &patience{now: c.now}, func(string) {})(t.Context(), providers.Step{ID: "x/stop", Final: true}, []config.Ref{ref})
+	if err == nil || !strings.HasSuffix(err.Error(), noStop) {
+		t.Errorf("%v", err)
 	}
 }
 

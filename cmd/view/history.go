@@ -1,6 +1,7 @@
 package view
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"maps"
@@ -57,12 +58,49 @@ func Runs(histories planner.Histories) (out []Run) {
 		}
 		out = append(out, *r)
 	}
+	place := places(histories, by)
 	slices.SortFunc(out, func(a, b Run) int {
-		if c := a.Began.Compare(b.Began); c != 0 {
-			return c
-		}
-		return strings.Compare(a.ID, b.ID)
+		return cmp.Or(a.Began.Compare(b.Began), place[a.ID]-place[b.ID])
 	})
+	return out
+}
+
+// places are the places of runs that began in the same second, which is all that is written down: each comes after those
+// that stand before it in a machine's history, and where none does in the order of their IDs. Where machines contradict
+// each other, the first one counts.
+func places(histories planner.Histories, by map[string]*Run) map[string]int {
+	behind, waits := map[string][]string{}, map[string]int{}
+	var listed []string // by machine, in order
+	for _, host := range slices.Sorted(maps.Keys(histories)) {
+		last, seen := map[int64]string{}, map[string]bool{} // last: of a second
+		for _, e := range histories[host] {
+			if seen[e.Run] {
+				continue
+			}
+			seen[e.Run], listed = true, append(listed, e.Run)
+			began := by[e.Run].Began.UnixNano()
+			if l, is := last[began]; is {
+				behind[l] = append(behind[l], e.Run)
+				waits[e.Run]++
+			}
+			last[began] = e.Run
+		}
+	}
+	out, left := map[string]int{}, slices.Sorted(maps.Keys(by))
+	placed := func(id string) bool { _, is := out[id]; return is }
+	for len(left) > 0 {
+		i := slices.IndexFunc(left, func(id string) bool { return waits[id] == 0 })
+		if i < 0 {
+			listed = slices.DeleteFunc(listed, placed)
+			i = slices.Index(left, listed[0])
+		}
+		id := left[i]
+		left = slices.Delete(left, i, i+1)
+		out[id] = len(out)
+		for _, next := range behind[id] {
+			waits[next]--
+		}
+	}
 	return out
 }
 

@@ -47,3 +47,45 @@ func TestHistorySplit(t *testing.T) {
 		t.Errorf("%v: %s", err, raw)
 	}
 }
+
+// TestHistoryOrder: of runs of the same second each comes after those that a machine lists before it, whatever their IDs
+// are, and where nothing is listed, or machines contradict each other, it is the same order each time.
+func TestHistoryOrder(t *testing.T) {
+	second := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	for _, c := range []struct {
+		name      string
+		histories map[string]string // by machine: runs; one in capitals began a second later
+		want      string
+	}{
+		{"one machine", map[string]string{"a": "zxy"}, "zxy"},
+		{"one that others do not know", map[string]string{"a": "zx", "b": "xc"}, "zxc"},
+		{"by way of another machine", map[string]string{"a": "dc", "b": "cb", "c": "ba"}, "dcba"},
+		{"of what is not listed together", map[string]string{"a": "z", "b": "a"}, "az"},
+		{"contradictions", map[string]string{"a": "zxa", "b": "xz"}, "zxa"},
+		{"twice on a machine", map[string]string{"a": "zxz"}, "zx"},
+		{"when they began counts more", map[string]string{"a": "Azx"}, "zxA"},
+		{"one of another second between", map[string]string{"a": "zAx"}, "zxA"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			h := planner.Histories{}
+			for host, runs := range c.histories {
+				for _, id := range strings.Split(runs, "") {
+					began := second
+					if id < "a" {
+						began = began.Add(time.Second)
+					}
+					h[host] = append(h[host], planner.Entry{Format: 1, Run: id, Began: began, Outcome: planner.Done})
+				}
+			}
+			for range 20 {
+				got := ""
+				for _, r := range Runs(h) {
+					got += r.ID
+				}
+				if got != c.want {
+					t.Fatalf("%s, want %s", got, c.want)
+				}
+			}
+		})
+	}
+}

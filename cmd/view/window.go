@@ -19,6 +19,7 @@ import (
 type ClosedError struct {
 	Windows []planner.Window
 	Waited  time.Duration
+	Apart   string // flags for what does not wait for them; "" where there is nothing
 }
 
 func (e ClosedError) Error() string {
@@ -33,6 +34,9 @@ func (e ClosedError) Error() string {
 		}
 	}
 	b.WriteString("\nWait until then (-wait-window=DURATION does), or go on all the same with -force-window=REASON, which is recorded.")
+	if e.Apart != "" {
+		b.WriteString("\nWhat has nothing to do with that can be applied on its own: " + e.Apart)
+	}
 	return b.String()
 }
 

@@ -197,7 +197,7 @@ func (b *bench) verdict() providers.Verdict {
 	}
 	by, starts, outside := b.cal.closed(0)
 	for i, r := range by {
-		b.reasons = append(b.reasons, r.because(starts[i], b.c.Later > 0))
+		b.reasons = append(b.reasons, b.because(r, starts[i]))
 		v.At = in(v.At, r.loc)
 	}
 	if outside {
@@ -238,7 +238,7 @@ func (b *bench) outside() string {
 	for _, a := range b.s.Allow {
 		names, longest = append(names, a.Name), max(longest, a.Duration)
 	}
-	if b.cal.ahead >= longest {
+	if _, ever := b.cal.allowed(0); !ever && b.cal.ahead >= longest {
 		return fmt.Sprintf("no allow period (%s) is longer than a deployment takes (%s): make one longer, or use -force-window, which also shows how long it takes now", strings.Join(names, ", "), short(b.cal.ahead))
 	}
 	if b.cal.ahead > 0 {
@@ -248,23 +248,34 @@ func (b *bench) outside() string {
 }
 
 // because is the reason of a rule that closes the window now.
-func (r rule) because(start time.Time, later bool) providers.Reason {
+func (b *bench) because(r rule, start time.Time) providers.Reason {
 	out := r.reason
 	start = in(start, r.loc)
 	out.Start = start
 	switch {
 	case r.deny && !start.After(r.now):
-		out.Text += " lasts until " + stamp(start.Add(r.lasts), r.loc)
+		out.Text += b.lasts(r, start)
 	case !start.After(r.now):
 		out.Since, out.Start = start, time.Time{}
 		out.Text += fmt.Sprintf(" started at %s and counts as running for %s", stamp(start, r.loc), short(r.lasts))
 	default:
 		out.Text += " " + r.verb() + " " + stamp(start, r.loc)
-		if !later {
+		if b.c.Later == 0 {
 			out.Text += ", in " + short(start.Sub(r.now))
 		}
 	}
 	return out
+}
+
+// lasts says when a period of deny is over. What follows on it, or leaves no room after it, goes on with it.
+func (b *bench) lasts(r rule, start time.Time) string {
+	switch end, known := b.cal.denied(); {
+	case known && end == r.ends(start):
+		return " lasts until " + stamp(start.Add(r.lasts), r.loc)
+	case known:
+		return " lasts, with those that follow on it, until " + stamp(r.now.Add(end), r.loc)
+	}
+	return " lasts, with those that follow on it, for longer than is foreseen"
 }
 
 // short is a duration for people: 19m, 1h5m, 30s.

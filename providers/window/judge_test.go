@@ -9,6 +9,7 @@ import (
 	"github.com/shipctl/shipctl/config"
 	"github.com/shipctl/shipctl/providers"
 	"github.com/shipctl/shipctl/providers/remote"
+	"github.com/shipctl/shipctl/providers/window/cron"
 )
 
 // at is a clock's answer: an RFC 3339 time and the machine's zone.
@@ -81,6 +82,20 @@ func TestJudgeTime(t *testing.T) {
 		{"outside of what is allowed", Spec{Allow: []Period{{"office", "0 10 * * MON-FRI", 6 * time.Hour, seoul}}}, "2026-03-06T16:00:00+09:00", true, 0, want{false, "2026-03-09T10:00:00+09:00", "outside of the allow periods (office)"}},
 		{"no room for it any more", Spec{Deployment: time.Hour, Allow: []Period{{"office", "0 10 * * MON-FRI", 6 * time.Hour, seoul}}}, "2026-03-02T15:30:00+09:00", true, 0, want{false, "2026-03-03T10:00:00+09:00", "has room for a deployment of 1h now"}},
 		{"deny beats allow", Spec{Allow: []Period{{"office", "0 10 * * MON-FRI", 6 * time.Hour, seoul}}, Deny: []Period{{"lunch", "0 12 * * *", time.Hour, seoul}}}, "2026-03-02T12:30:00+09:00", true, 0, want{false, "2026-03-02T13:00:00+09:00", "deny lunch"}},
+		// Periods that overlap or follow on each other are one.
+		{"allowed always", Spec{Deployment: 2 * time.Hour, Allow: []Period{{"day", "0 0 * * *", 24 * time.Hour, seoul}}}, "2026-03-02T23:00:00+09:00", true, 0, want{true, "", "nothing runs"}},
+		{"allowed always, in short periods", Spec{Deployment: 2 * time.Hour, Allow: []Period{{"minute", "* * * * *", time.Minute, seoul}}}, "2026-03-02T23:00:30+09:00", true, 0, want{true, "", "nothing runs"}},
+		{"two allows that follow on each other", Spec{Deployment: time.Hour, Allow: []Period{{"one", "0 10 * * *", 2 * time.Hour, seoul}, {"two", "0 12 * * *", 2 * time.Hour, seoul}}}, "2026-03-02T11:30:00+09:00", true, 0, want{true, "2026-03-02T13:00:00+09:00", "allow two ends"}},
+		{"at the seam", Spec{Allow: []Period{{"one", "0 10 * * *", 2 * time.Hour, seoul}, {"two", "0 12 * * *", 2 * time.Hour, seoul}}}, "2026-03-02T12:00:00+09:00", true, 0, want{true, "2026-03-02T14:00:00+09:00", "allow two ends"}},
+		{"no room in both", Spec{Deployment: time.Hour, Allow: []Period{{"one", "0 10 * * *", 2 * time.Hour, seoul}, {"two", "0 12 * * *", 2 * time.Hour, seoul}}}, "2026-03-02T13:00:00+09:00", true, 0, want{false, "2026-03-03T10:00:00+09:00", "has room for a deployment of 1h now"}},
+		{"a gap of a minute", Spec{Deployment: time.Hour, Allow: []Period{{"one", "0 10 * * *", 119 * time.Minute, seoul}, {"two", "0 12 * * *", 2 * time.Hour, seoul}}}, "2026-03-02T11:30:00+09:00", true, 0, want{false, "2026-03-02T12:00:00+09:00", "has room for a deployment of 1h now"}},
+		{"longer than each, not than all", Spec{Deployment: 3 * time.Hour, Allow: []Period{{"one", "0 10 * * *", 2 * time.Hour, seoul}, {"two", "0 12 * * *", 2 * time.Hour, seoul}}}, "2026-03-02T09:30:00+09:00", true, 0, want{false, "2026-03-02T10:00:00+09:00", "no allow period (one, two) has room for a deployment of 3h now"}},
+		{"one that overlaps itself", Spec{Deployment: 8 * time.Hour, Allow: []Period{{"weekend", "0 0 * * SAT,SUN", 30 * time.Hour, seoul}}}, "2026-11-28T23:00:00+09:00", true, 0, want{true, "2026-11-29T22:00:00+09:00", "allow weekend ends"}},
+		{"one in another", Spec{Allow: []Period{{"hours", "0 9-17 * * *", time.Hour, seoul}, {"noon", "0 12 * * *", time.Minute, seoul}}}, "2026-03-02T12:00:30+09:00", true, 0, want{true, "2026-03-02T18:00:00+09:00", "allow hours ends"}},
+		{"denied within what is joined", Spec{Deployment: time.Hour, Allow: []Period{{"day", "0 0 * * *", 24 * time.Hour, seoul}}, Deny: []Period{{"lunch", "0 12 * * *", time.Hour, seoul}}}, "2026-03-02T11:30:00+09:00", true, 0, want{false, "2026-03-02T13:00:00+09:00", "deny lunch begins at 2026-03-02T12:00:00+09:00"}},
+		{"one deny that overlaps itself", Spec{Deny: []Period{{"weekend", "0 0 * * SAT,SUN", 30 * time.Hour, seoul}}}, "2026-11-29T01:15:00+09:00", true, 0, want{false, "2026-11-30T06:00:00+09:00", "deny weekend lasts, with those that follow on it, until 2026-11-30T06:00:00+09:00"}},
+		{"two denies that follow on each other", Spec{Deny: []Period{{"one", "0 10 * * *", 2 * time.Hour, seoul}, {"two", "0 12 * * *", 2 * time.Hour, seoul}}}, "2026-03-02T11:30:00+09:00", true, 0, want{false, "2026-03-02T14:00:00+09:00", "deny one lasts, with those that follow on it, until 2026-03-02T14:00:00+09:00"}},
+		{"denied for ever", Spec{Deny: []Period{{"day", "0 0 * * *", 24 * time.Hour, seoul}}}, "2026-03-02T11:30:00+09:00", true, 0, want{false, "", "deny day lasts, with those that follow on it, for longer than is foreseen"}},
 		{"never allowed long enough", Spec{Deployment: 7 * time.Hour, Allow: []Period{{"office", "0 10 * * MON-FRI", 6 * time.Hour, seoul}}}, "2026-03-02T12:30:00+09:00", true, 0, want{false, "", "no allow period (office) is longer than a deployment takes (7h): make one longer, or use -force-window"}},
 		{"the last one was longer than what is allowed", Spec{Allow: []Period{{"night", "0 0 2 * * *", time.Hour, seoul}}}, "2026-03-02T02:01:00+09:00", true, 70 * time.Minute, want{false, "", "no allow period (night) is longer than a deployment takes (1h10m)"}},
 		{"whatever is configured", Spec{Deployment: 5 * time.Minute, Allow: []Period{{"night", "0 0 2 * * *", time.Hour, seoul}}}, "2026-03-02T02:01:00+09:00", true, 70 * time.Minute, want{false, "", "use -force-window"}},
@@ -127,6 +142,12 @@ func TestJudgeClocks(t *testing.T) {
 			}
 		})
 	}
+	// What is allowed is allowed by each clock, and the periods of one do not go on in those of another.
+	allowed := Spec{Deployment: 30 * time.Minute, Allow: []Period{{"one", "0 10 * * *", 2 * time.Hour, seoul}}}
+	f := remote.Facts{}
+	f.Put(clock("app-1"), at(t, "2026-03-02T10:40:00+09:00", "UTC"))
+	f.Put(clock("app-2"), at(t, "2026-03-02T11:40:00+09:00", "UTC"))
+	want{false, "2026-03-03T10:00:00+09:00", "has room for a deployment of 30m now"}.check(t, judge(config.Ref{}, allowed, providers.Case{Facts: f, Places: places, Begin: true}))
 	for name, a := range map[string]remote.Answer{
 		"not asked": {}, "unreachable": {Sight: remote.Unreachable, Why: "no route"}, "denied": {Sight: remote.Denied}, "absent": {Sight: remote.Absent},
 		"nonsense": seen("clock soon UTC"), "huge": seen("clock 99999999999999999 UTC"), "negative": seen("clock -5 UTC"), "empty": seen(""),
@@ -319,6 +340,13 @@ func TestJudgeUnknown(t *testing.T) {
 			}
 		}
 	}
+	none := remote.Facts{}
+	for _, q := range all {
+		none.Put(q, remote.Answer{Sight: remote.Unreachable, Why: "no route"})
+	}
+	if v := judge(config.Ref{}, spec, providers.Case{Facts: none, Places: places}); v.Open || strings.Count(v.Why, "no route") != 1 || !strings.Contains(v.Why, "clock of b") {
+		t.Errorf("of a machine that can't be reached: %s", v.Why)
+	}
 	if v := judge(config.Ref{}, Spec{Endpoints: spec.Endpoints, Crontabs: spec.Crontabs}, providers.Case{Facts: good}); v.Open || !strings.Contains(v.Why, "no service names this window") {
 		t.Errorf("%+v", v)
 	}
@@ -343,5 +371,43 @@ func TestHolds(t *testing.T) {
 				t.Errorf("ignore_frequent = %v: %s %q, want %q", frequent, c.Script, got, want[i])
 			}
 		}
+	}
+}
+
+// TestAllowBounded: however periods are written, they are looked for so often and no more; what is not looked at any more
+// is no room, and no end.
+func TestAllowBounded(t *testing.T) {
+	now := time.Date(2026, 3, 2, 3, 0, 0, 0, time.UTC)
+	for _, c := range []struct {
+		name, schedule string
+		lasts, ahead   time.Duration
+		outside, ends  bool
+	}{
+		{"a second each", "* * 0-12 * * *", time.Second, time.Hour, false, true},
+		{"a second each, and no end is reached", "* * * * * *", time.Second, time.Hour, false, false},
+		{"a second each, and a long deployment", "* * 0-22 * * *", time.Second, 22*time.Hour + 30*time.Minute, true, false},
+		{"each second for a month", "* * * * * *", longest, longest, false, false},
+		{"seconds between them", "*/2 * * * * *", time.Second, time.Hour, true, false},
+		{"a minute of seconds for an hour", "* 0 * * * *", time.Hour, longest, false, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s, err := cron.Parse(c.schedule)
+			if err != nil {
+				t.Fatal(err)
+			}
+			asked := 0
+			next := func(after time.Time) (time.Time, bool) { asked++; return s.Next(after, time.UTC) }
+			cal := calendar{allow: []allowance{{"x", next, c.lasts, now, time.UTC}}, ahead: c.ahead}
+			_, _, outside := cal.closed(0)
+			ends := false
+			if outside {
+				cal.opens(0)
+			} else {
+				_, _, _, ends = cal.closes()
+			}
+			if outside != c.outside || ends != c.ends || asked > mostWork+3*most {
+				t.Errorf("outside %v, ends %v, asked %d times; want %v, %v", outside, ends, asked, c.outside, c.ends)
+			}
+		})
 	}
 }

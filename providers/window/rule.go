@@ -33,6 +33,8 @@ type allowance struct {
 const (
 	horizon = 400 * 24 * time.Hour
 	most    = 5000
+	// mostWork is how often periods of allow are looked for, in all, for one answer.
+	mostWork = 50000
 )
 
 // at says whether the rule closes the window in so long, and since which start.
@@ -49,21 +51,31 @@ func (r rule) at(in time.Duration) (start time.Time, closed bool) {
 // ends says in how long a start is over.
 func (r rule) ends(start time.Time) time.Duration { return start.Add(r.lasts).Sub(r.now) }
 
-// at says whether a deployment may begin in so long, and till when, in how long from now.
-func (a allowance) at(in, ahead time.Duration) (until time.Duration, open bool) {
-	t := a.now.Add(in)
-	after := t.Add(-a.lasts)
-	for range most {
-		start, ok := a.next(after)
-		if !ok || start.After(t) {
-			break
+// last is the latest period that covers the moment: its start, which a search in halves finds, since none is known to be
+// the next one before. What an oddity of an expression hides from it does not count.
+func (a allowance) last(at time.Time, work *int) (start time.Time, ok bool) {
+	back := func(seconds int64) bool {
+		*work--
+		s, is := a.next(at.Add(-time.Duration(seconds) * time.Second))
+		if is = is && !s.After(at); is {
+			start = s
 		}
-		if end := start.Add(a.lasts - ahead); end.After(t) {
-			until, open = max(until, end.Sub(a.now)), true
-		}
-		after = start
+		return is
 	}
-	return until, open
+	near, far := int64(0), int64((a.lasts+time.Second-1)/time.Second)
+	if !back(1) { // periods often follow on each other
+		if !back(far) {
+			return start, false
+		}
+		for near = 1; far-near > 1; {
+			if middle := near + (far-near)/2; back(middle) {
+				far = middle
+			} else {
+				near = middle
+			}
+		}
+	}
+	return start, start.Add(a.lasts).After(at)
 }
 
 // calendar is all that depends on the time alone.
@@ -71,24 +83,59 @@ type calendar struct {
 	rules []rule
 	allow []allowance
 	ahead time.Duration
+	work  int // how often periods were looked for
+}
+
+// clocks are the periods of allow by the clock that they count by: each of them has to have room.
+func (c *calendar) clocks() (out [][]allowance) {
+	for _, a := range c.allow {
+		i := slices.IndexFunc(out, func(o []allowance) bool { return o[0].now.Equal(a.now) })
+		if i < 0 {
+			i, out = len(out), append(out, nil)
+		}
+		out[i] = append(out[i], a)
+	}
+	return out
+}
+
+// cover is till when periods that overlap, or follow on each other, go on without a gap: from in so long, if any covers
+// that, and to the end of the period by. It looks for no end that is later than enough, and stops when it has looked too
+// often: what is covered is covered all the same.
+func (c *calendar) cover(periods []allowance, in, enough time.Duration) (end time.Duration, by allowance, more bool) {
+	end = in
+	for last := time.Duration(-1); last != end; {
+		last = end
+		for _, a := range periods {
+			left := mostWork - c.work
+			if end > enough || left <= 0 {
+				return end, by, true
+			}
+			start, ok := a.last(a.now.Add(end), &left)
+			c.work = mostWork - left
+			if e := start.Add(a.lasts).Sub(a.now); ok && e > end {
+				end, by = e, a
+			}
+		}
+	}
+	return end, by, false
 }
 
 // closed are the rules that close the window in so long, with their starts; outside says that no allow period covers it.
-func (c calendar) closed(in time.Duration) (by []rule, starts []time.Time, outside bool) {
+func (c *calendar) closed(in time.Duration) (by []rule, starts []time.Time, outside bool) {
 	for _, r := range c.rules {
 		if start, is := r.at(in); is {
 			by, starts = append(by, r), append(starts, start)
 		}
 	}
-	outside = len(c.allow) > 0 && !slices.ContainsFunc(c.allow, func(a allowance) bool {
-		_, open := a.at(in, c.ahead)
-		return open
+	outside = slices.ContainsFunc(c.clocks(), func(periods []allowance) bool {
+		end, _, _ := c.cover(periods, in, in+c.ahead)
+		return end <= in+c.ahead
 	})
 	return by, starts, outside
 }
 
 // opens looks for the first moment, from in so long on, at which nothing closes the window.
-func (c calendar) opens(from time.Duration) (time.Duration, bool) {
+func (c *calendar) opens(from time.Duration) (time.Duration, bool) {
 	in := from
 	for range most {
 		by, starts, outside := c.closed(in)
@@ -113,9 +160,34 @@ func (c calendar) opens(from time.Duration) (time.Duration, bool) {
 	return 0, false
 }
 
-// allowed is in how long the next allow period begins.
-func (c calendar) allowed(in time.Duration) (next time.Duration, ok bool) {
-	for _, a := range c.allow {
+// allowed is in how long, from in so long on, there is room in the periods of allow, by every clock.
+func (c *calendar) allowed(in time.Duration) (time.Duration, bool) {
+	for range most {
+		later := in
+		for _, periods := range c.clocks() {
+			end, _, _ := c.cover(periods, in, in+c.ahead)
+			if end > in+c.ahead {
+				continue
+			}
+			next, ok := begins(periods, end)
+			if !ok {
+				return 0, false
+			}
+			later = max(later, next)
+		}
+		if later == in {
+			return in, true
+		}
+		if in = later; in > horizon {
+			return 0, false
+		}
+	}
+	return 0, false
+}
+
+// begins is in how long the next of the periods begins.
+func begins(periods []allowance, in time.Duration) (next time.Duration, ok bool) {
+	for _, a := range periods {
 		if start, is := a.next(a.now.Add(in)); is && (!ok || start.Sub(a.now) < next) {
 			next, ok = start.Sub(a.now), true
 		}
@@ -124,7 +196,7 @@ func (c calendar) allowed(in time.Duration) (next time.Duration, ok bool) {
 }
 
 // closes says in how long an open window closes, and what closes it; false when nothing does.
-func (c calendar) closes() (in time.Duration, by string, loc *time.Location, ok bool) {
+func (c *calendar) closes() (in time.Duration, by string, loc *time.Location, ok bool) {
 	sooner := func(d time.Duration, what string, l *time.Location) {
 		if d <= horizon && (!ok || d < in) {
 			in, by, loc, ok = d, what, l, true
@@ -135,18 +207,18 @@ func (c calendar) closes() (in time.Duration, by string, loc *time.Location, ok 
 			sooner(start.Add(-r.before).Sub(r.now), r.reason.Text+" "+r.verb()+" "+stamp(start, r.loc), r.loc)
 		}
 	}
-	if len(c.allow) == 0 {
-		return in, by, loc, ok
-	}
-	var last time.Duration
-	var a allowance
-	for _, x := range c.allow {
-		if until, open := x.at(0, c.ahead); open && until > last {
-			last, a = until, x
+	for _, periods := range c.clocks() {
+		if end, a, more := c.cover(periods, 0, horizon+c.ahead); !more {
+			sooner(end-c.ahead, "the period allow "+a.name+" ends", a.loc)
 		}
 	}
-	sooner(last, "the period allow "+a.name+" ends", a.loc)
 	return in, by, loc, ok
+}
+
+// denied is in how long there is room again between periods of deny; false: not within what is looked at.
+func (c *calendar) denied() (time.Duration, bool) {
+	only := calendar{rules: slices.DeleteFunc(slices.Clone(c.rules), func(r rule) bool { return !r.deny })}
+	return only.opens(0)
 }
 
 func (r rule) verb() string {
