@@ -99,6 +99,8 @@ func write(t *testing.T, name string, data []byte) string {
 }
 
 func TestHostileArchives(t *testing.T) {
+	// long is a path of so many bytes, with names that Linux takes.
+	long := func(n int) string { return strings.Repeat(strings.Repeat("x", 199)+"/", n/200+1)[:n-1] + "x" }
 	h := func(name string) tar.Header { return tar.Header{Name: name} }
 	link := func(name, to string) tar.Header {
 		return tar.Header{Name: name, Linkname: to, Typeflag: tar.TypeSymlink}
@@ -141,6 +143,13 @@ func TestHostileArchives(t *testing.T) {
 		{"cut off", "a.tgz", tgz(t, h("a"))[:40], `unexpected EOF`},
 		{"second gzip", "a.tgz", append(tgz(t, h("a")), tgz(t, h("b"))...), `more behind the end`},
 		{"rest behind gzip", "a.tgz", append(tgz(t, h("a")), "junk behind the end"...), `invalid header`},
+		{"longest name", "a.tgz", tgz(t, h("d/"+strings.Repeat("x", 255)+"/f")), ""},
+		{"long name", "a.tgz", tgz(t, h("d/"+strings.Repeat("x", 256)+"/f")), `xxx…": a name of 256 bytes, and no Linux takes more than 255`},
+		{"longest path", "a.tgz", tgz(t, h("./"+long(4095))), ""},
+		{"long path", "a.tgz", tgz(t, h(long(4096))), `a path of 4096 bytes, and no Linux takes more than 4095`},
+		{"longest link", "a.tgz", tgz(t, link("l", long(4095))), ""},
+		{"long link", "a.tgz", tgz(t, link("l", long(4096))), `"l": a link with a target of 4096 bytes or more, and no Linux takes more than 4095`},
+		{"long hard link", "a.tgz", tgz(t, hard("h", long(4096))), `"h": hard link that leaves: "xxx`},
 		{"bomb", "a.tgz", bomb(t), `unpacks to more than 1.1 GB: refused as a bomb`},
 
 		{"plain", "a.zip", zipOf(t, zipped{name: "d/", mode: os.ModeDir | 0o755}, zipped{name: "d/a", body: "x"}), ""},
@@ -148,7 +157,10 @@ func TestHostileArchives(t *testing.T) {
 		{"dotdot", "a.zip", zipOf(t, zipped{name: "../x"}), `.. in a path`},
 		{"backslash", "a.zip", zipOf(t, zipped{name: `..\x`}), `backslash`},
 		{"link out", "a.zip", zipOf(t, zipped{"l", "/etc/shadow", os.ModeSymlink | 0o777}), `link that leaves`},
-		{"long link", "a.zip", zipOf(t, zipped{"l", strings.Repeat("x", 5000), os.ModeSymlink | 0o777}), `too long`},
+		{"long link", "a.zip", zipOf(t, zipped{"l", long(5000), os.ModeSymlink | 0o777}), `"l": a link with a target of 4096 bytes or more, and no Linux takes more than 4095`},
+		{"longest link", "a.zip", zipOf(t, zipped{"l", long(4095), os.ModeSymlink | 0o777}), ""},
+		{"long name", "a.zip", zipOf(t, zipped{name: "d/" + strings.Repeat("x", 256)}), `a name of 256 bytes`},
+		{"long path", "a.zip", zipOf(t, zipped{name: long(4096)}), `a path of 4096 bytes`},
 		{"setuid", "a.zip", zipOf(t, zipped{"s", "", os.ModeSetuid | 0o755}), `setuid or setgid`},
 		{"pipe", "a.zip", zipOf(t, zipped{"p", "", os.ModeNamedPipe | 0o755}), `device, pipe or socket`},
 		{"duplicate", "a.zip", zipOf(t, zipped{name: "a"}, zipped{name: "a"}), `duplicate name`},

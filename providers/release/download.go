@@ -103,7 +103,7 @@ func (c *checker) remoteSource(source string, missing bool) {
 	if _, err := formOf(name); err != nil {
 		c.wrong(at, summary, "%s.", err)
 	}
-	if u.Path == "" || strings.HasSuffix(u.Path, "/") || !plain(name) {
+	if u.Path == "" || strings.HasSuffix(u.Path, "/") || !plain(name) || len(name) > maxName {
 		c.wrong(at, summary, "%q, the last part of the URL, can't be the name of a file.", name)
 	}
 	if missing {
