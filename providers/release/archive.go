@@ -32,6 +32,7 @@ func (t *tree) set(a *Artifact) error {
 		fmt.Fprintf(list, "./%s\n", p) // as find prints them
 	}
 	a.Unpacked, a.Entries, a.Paths = t.size, len(paths), hex.EncodeToString(list.Sum(nil))
+	a.Brings = t.brings(paths, a.Shared)
 	return nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"compress/gzip"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/shipctl/shipctl/config"
 	"github.com/shipctl/shipctl/providers/remote"
 )
 
@@ -188,6 +190,53 @@ func TestHostileArchives(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What an artifact brings of what is shared is found before it is sent, as publish.sh finds it after that.
+func TestArtifactBringsShared(t *testing.T) {
+	dir := func(name string) tar.Header { return tar.Header{Name: name, Typeflag: tar.TypeDir, Mode: 0o755} }
+	file := func(name string) tar.Header { return tar.Header{Name: name} }
+	each(t, func(t *testing.T, b *box) {
+		for i, tt := range []struct {
+			headers []tar.Header
+			shared  string
+			want    string // "" is accepted
+		}{
+			{[]tar.Header{dir("log"), file("a"), file("log-2/x"), file("log.d/x")}, "log", ""},
+			{[]tar.Header{dir("var"), file("var/a")}, "var/log", ""},
+			{[]tar.Header{file("log/x")}, "log", "brings its own log, and it is not empty"},
+			{[]tar.Header{dir("log"), dir("log/empty")}, "log", "brings its own log, and it is not empty"},
+			{[]tar.Header{file("var/log/a/b")}, "var/log", "brings its own var/log, and it is not empty"},
+			{[]tar.Header{file("log")}, "log", "brings its own log, but log is to be shared"},
+			{[]tar.Header{file("a"), {Name: "log", Linkname: "a", Typeflag: tar.TypeSymlink}}, "log", "brings its own log, but log is to be shared"},
+			{[]tar.Header{file("var")}, "var/log", "brings a file var, and var/log is to be shared"},
+		} {
+			source := write(t, "a.tar.gz", tgz(t, tt.headers...))
+			p := b.payload(source, fmt.Sprint(i), tt.shared)
+			b.must(p.body, scriptUpload, p.upload...)
+			if r := b.run(nil, scriptPublish, p.publish...); (r.status == 0) != (tt.want == "") {
+				t.Fatalf("%v: publish: %+v", tt.headers, r)
+			}
+			s := tea(PinVersion, "42", "app-1")
+			s.Source, s.Shared = source, []string{"other", tt.shared}
+			f := remote.Facts{}
+			f.Put(s.artifact(), answer(s.artifact().Args))
+			f.Put(s.look("app-1"), remote.Answer{Sight: remote.Absent})
+			c := diff(config.Ref{Kind: "release", Name: "teatime"}, s, f)[0]
+			if (tt.want == "") != (c.Problem == "") || !strings.Contains(c.Problem, tt.want) || (len(c.Steps) > 0) != (tt.want == "") {
+				t.Errorf("%v: %q and %d steps, want …%s…", tt.headers, c.Problem, len(c.Steps), tt.want)
+			}
+			// It is there already: then it was published.
+			a, err := Inspect(source)
+			if err != nil {
+				t.Fatal(err)
+			}
+			f.Put(s.look("app-1"), seen("root /srv/teatime", "current link /srv/teatime/releases/42", "release 42 "+a.SHA256+" 1 tar.gz a.tar.gz"))
+			if c := diff(config.Ref{Kind: "release", Name: "teatime"}, s, f)[0]; c.Problem != "" {
+				t.Error(c.Problem)
+			}
+		}
+	})
 }
 
 func TestTooManyEntries(t *testing.T) {

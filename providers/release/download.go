@@ -57,7 +57,7 @@ func (d downloads) open(name string) (providers.Payload, error) {
 		return providers.Payload{}, err
 	}
 	again := func() (blob, error) { return section{io.NewSectionReader(f, 0, size)}, nil }
-	a, write, err := examineFile(shownSource(source), a.Name, again, size)
+	a, write, err := examineFile(shownSource(source), Artifact{Name: a.Name}, again, size)
 	if err != nil {
 		return providers.Payload{}, err
 	}

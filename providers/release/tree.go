@@ -209,3 +209,22 @@ func (t *tree) paths() []string {
 	}
 	return slices.Sorted(maps.Keys(all))
 }
+
+// brings says which path is in the way of a shared name, as publish.sh would find after the upload; "" for none. Paths
+// are all of them, sorted. An empty directory makes room.
+func (t *tree) brings(paths, shared []string) string {
+	for _, name := range shared {
+		for dir := path.Dir(name); dir != "."; dir = path.Dir(dir) {
+			if n, ok := t.nodes[dir]; ok && (n.kind == nodeFile || n.kind == nodeHard) {
+				return fmt.Sprintf("the artifact brings a file %s, and %s is to be shared: leave it out of one of them.", dir, name)
+			}
+		}
+		if n, ok := t.nodes[name]; ok && n.kind != nodeDir {
+			return fmt.Sprintf("the artifact brings its own %s, but %s is to be shared: leave it out of one of them.", name, name)
+		}
+		if i, _ := slices.BinarySearch(paths, name+"/"); i < len(paths) && strings.HasPrefix(paths[i], name+"/") {
+			return fmt.Sprintf("the artifact brings its own %s, and it is not empty, but %s is to be shared: leave it out of one of them.", name, name)
+		}
+	}
+	return ""
+}
