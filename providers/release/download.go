@@ -10,6 +10,7 @@ import (
 
 	"github.com/shipctl/shipctl/providers"
 	"github.com/shipctl/shipctl/providers/release/fetch"
+	"github.com/shipctl/shipctl/providers/remote"
 )
 
 // remoteSource says that a source is fetched.
@@ -50,7 +51,11 @@ func (d downloads) open(name string) (providers.Payload, error) {
 	}
 	f, size, err := d.Get(source, digest)
 	if err != nil {
-		return providers.Payload{}, fmt.Errorf("%s: %w", shownSource(source), err)
+		err = fmt.Errorf("%s: %w", shownSource(source), err)
+		if errors.As(err, new(fetch.Hopeless)) {
+			err = remote.Hopeless{Err: err}
+		}
+		return providers.Payload{}, err
 	}
 	a, err := declared(source, digest)
 	if err != nil {
@@ -59,7 +64,7 @@ func (d downloads) open(name string) (providers.Payload, error) {
 	again := func() (blob, error) { return section{io.NewSectionReader(f, 0, size)}, nil }
 	a, write, err := examineFile(shownSource(source), Artifact{Name: a.Name}, again, size)
 	if err != nil {
-		return providers.Payload{}, err
+		return providers.Payload{}, remote.Hopeless{Err: err} // it will not read otherwise
 	}
 	p, err := sending(a, write, again)
 	if err != nil {
