@@ -186,7 +186,7 @@ previous=$(awk -v live="$live" '$1 != live { p = $1 } END { print p }' "$records
 # blind MESSAGE: retention can wait; what is to be given up was not.
 blind() {
 	[ -z "$all" ] || die "$*"
-	printf '%s\n' "$*"
+	printf 'warning: %s\n' "$*"
 	rm -f "$records/.prune"
 	exit 0
 }
