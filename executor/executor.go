@@ -302,7 +302,7 @@ func (r *run) do(ctx context.Context, i int) result {
 const attempts = 3
 
 // call runs a script. Where the outcome is not known (a lost reply, a dropped link) it looks again by running the same
-// script: every script checks first what is there.
+// script: every script checks first what is there. So it does where a machine can't be reached, unless that is hopeless.
 func (r *run) call(ctx context.Context, s providers.Step, c remote.Call, stop <-chan struct{}) (string, error) {
 	var out []byte
 	var err, unknown error
@@ -313,7 +313,8 @@ func (r *run) call(ctx context.Context, s providers.Step, c remote.Call, stop <-
 		out, err = r.once(ctx, s, c, stop)
 		var said *remote.ScriptError
 		var bug *remote.Bug
-		if err == nil || errors.As(err, &said) || errors.As(err, &bug) || errors.Is(err, context.DeadlineExceeded) {
+		var hopeless remote.Hopeless
+		if err == nil || errors.As(err, &said) || errors.As(err, &bug) || errors.As(err, &hopeless) || errors.Is(err, context.DeadlineExceeded) {
 			break
 		}
 		if !errors.Is(err, remote.ErrNotStarted) {

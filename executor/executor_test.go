@@ -303,3 +303,19 @@ func TestLostThenDown(t *testing.T) {
 		}
 	}
 }
+
+// What trying again does not change is not tried again: nothing was begun, and the rest is undone.
+func TestHopeless(t *testing.T) {
+	gone := fmt.Errorf("app-1: %w: %w", remote.ErrNotStarted, remote.Hopeless{Err: errors.New("the server answered 404 Not Found")})
+	for _, tt := range []struct {
+		name string
+		err  error
+		want int
+	}{{"hopeless", gone, 1}, {"down", fmt.Errorf("no route: %w", remote.ErrNotStarted), attempts}} {
+		m := &machine{at: map[string]func(int) error{"a": func(int) error { return tt.err }}}
+		out := walk(t.Context(), plan(t, "u", "a"), m, 1)
+		if m.tries["a"] != tt.want || len(out.Errors) == 0 || !errors.Is(out.Errors[0].Err, remote.ErrNotStarted) {
+			t.Errorf("%s: tried %d times, want %d: %v", tt.name, m.tries["a"], tt.want, out.Errors)
+		}
+	}
+}

@@ -131,7 +131,7 @@ func ended(t Text, e executor.Event, host int) string {
 		return ""
 	}
 	if out := block(e.Output); out != "" {
-		text += hang + t.paint(faint, strings.ReplaceAll(strings.TrimSpace(out), "\n", hang))
+		text += hang + said(t, out, hang)
 	}
 	if e.Err != nil {
 		first, _, _ := strings.Cut(strings.TrimSpace(e.Err.Error()), "\n")

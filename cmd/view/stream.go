@@ -224,6 +224,7 @@ func (f *following) step(e executor.Event, addr string) {
 	case executor.Done, executor.Undone:
 		step["elapsed_seconds"], step["output"] = e.Elapsed.Seconds(), block(e.Output)
 		f.emit("info", "step_complete", what+": "+string(e.State), fields{"step": step})
+		f.Diagnostics(warned(e), nil)
 	case executor.Failed, executor.Cut, executor.NotDone:
 		step["elapsed_seconds"] = e.Elapsed.Seconds()
 		if e.Err != nil {

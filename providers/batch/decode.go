@@ -11,6 +11,7 @@ import (
 
 	"github.com/shipctl/shipctl/config"
 	"github.com/shipctl/shipctl/providers"
+	"github.com/shipctl/shipctl/providers/window/cron"
 )
 
 // input is the block as written.
@@ -105,7 +106,7 @@ func (d *decoder) choice(given *string, what, job string, words ...string) strin
 	return *given
 }
 
-// schedule is for windows, which know what it means; here it has the right number of fields, and a zone.
+// schedule is for windows; it is read as they read it, so that a mistake is seen before one of them lists the jobs.
 func (d *decoder) schedule(j *Job, in jobInput) {
 	if in.TimeZone != nil {
 		j.TimeZone = *in.TimeZone
@@ -120,11 +121,20 @@ func (d *decoder) schedule(j *Job, in jobInput) {
 		return
 	}
 	j.Schedule = *in.Schedule
-	n := len(strings.Fields(j.Schedule))
-	if strings.HasPrefix(j.Schedule, "@") && n == 1 {
-		return
+	at := d.b.At("job", j.Name, "schedule")
+	s, err := cron.Parse(j.Schedule)
+	switch {
+	case err != nil:
+		d.wrong(at, "Not a schedule", "%s. Five fields are read as cron does, six as Spring does.", err)
+	case strings.ContainsFunc(j.Schedule, func(r rune) bool { return r < ' ' || r == 0x7f }):
+		d.wrong(at, "Not a schedule", "%q: a control character.", j.Schedule)
+	case !fires(s):
+		d.wrong(at, "A schedule that never comes", "%q fits no date. Look at the day and the month; where no time starts the job, leave schedule out.", j.Schedule)
 	}
-	if n != 5 && n != 6 || strings.ContainsFunc(j.Schedule, func(r rune) bool { return r < ' ' || r == 0x7f }) {
-		d.wrong(d.b.At("job", j.Name, "schedule"), "Not a schedule", "%q: five fields as in cron, or six as in Spring (seconds first), are expected.", j.Schedule)
-	}
+}
+
+// fires says that a schedule has a start at all, which depends neither on the zone nor on today.
+func fires(s cron.Schedule) bool {
+	_, ok := s.Next(time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC), time.UTC)
+	return ok && !s.Never()
 }

@@ -141,3 +141,27 @@ func TestSecretIsNotInTheLauncher(t *testing.T) {
 		t.Error("another secret makes no difference")
 	}
 }
+
+// A schedule is read as windows read it, also where none lists the jobs.
+func TestDecodeSchedule(t *testing.T) {
+	for schedule, want := range map[string]string{
+		"0 13 * * *": "", "0 0 13 * * *": "", "@daily": "", "0 0 29 2 *": "",
+		"0 0 30 2 *":   `A schedule that never comes: "0 0 30 2 *" fits no date.`,
+		"@reboot":      "A schedule that never comes: ",
+		"99 99 x y z":  "Not a schedule: ",
+		"@nonsense":    "Not a schedule: ",
+		"0 13":         "Not a schedule: found 2 fields",
+		"0 13 * *\\t*": `control character`,
+	} {
+		_, wrong := load(t, `batch "settlement" {
+  release = release.settlement
+  job "close" {
+    command  = ["./close"]
+    schedule = "`+schedule+`"
+  }
+}`)
+		if want == "" && len(wrong) > 0 || want != "" && (len(wrong) != 1 || !strings.Contains(wrong[0], want)) {
+			t.Errorf("%q: %q, want …%s…", schedule, wrong, want)
+		}
+	}
+}

@@ -307,6 +307,51 @@ func TestSignals(t *testing.T) {
 	})
 }
 
+// QUIT is passed on as QUIT, and never as TERM: a job with a handler of its own (a JVM, which prints its threads) gets it
+// where the shell lets jobs begin with QUIT ignored, too; any other one goes on there, as docs/batch.md says.
+func TestQuit(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		handler := Job{Name: "handler", Command: []string{os.Args[0], "-test.run=^TestQuitHandler$", "-test.v"}, Concurrency: Forbid, OnDeployment: Wait}
+		s := b.spec(handler, sh("plain", `echo ready; exec sleep 60`))
+		s.Env = []Env{{Name: "QUIT_HANDLER", Value: remote.Part{Text: "1"}}}
+		b.write(s)
+		quit := func(job string) *process {
+			p := b.start(job).begin()
+			b.await(job, "running")
+			p.says(&p.out, "ready")
+			if err := p.cmd.Process.Signal(syscall.SIGQUIT); err != nil {
+				t.Fatal(err)
+			}
+			return p
+		}
+		p := quit("handler")
+		if code := p.end(); code != 0 || !strings.Contains(p.out.String(), "got quit") {
+			t.Errorf("exit %d, %q", code, p.out.String())
+		}
+		p = quit("plain")
+		if b.shell == "bash" {
+			p.is(131, "ready\n", "")
+			return
+		}
+		if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil { // were it ended by QUIT, it would not be by this
+			t.Fatal(err)
+		}
+		p.is(143, "ready\n", "")
+	})
+}
+
+// TestQuitHandler is the job of TestQuit.
+func TestQuitHandler(t *testing.T) {
+	if os.Getenv("QUIT_HANDLER") == "" {
+		return // only a job of TestQuit
+	}
+	heard := make(chan os.Signal, 1)
+	signal.Notify(heard, syscall.SIGQUIT)
+	fmt.Println("ready")
+	<-heard
+	fmt.Println("got quit")
+}
+
 // Killed with -9, the launcher's job still counts as running, until it ends.
 func TestLauncherKilled(t *testing.T) {
 	each(t, func(t *testing.T, b *bench) {

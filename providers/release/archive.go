@@ -32,6 +32,7 @@ func (t *tree) set(a *Artifact) error {
 		fmt.Fprintf(list, "./%s\n", p) // as find prints them
 	}
 	a.Unpacked, a.Entries, a.Paths = t.size, len(paths), hex.EncodeToString(list.Sum(nil))
+	a.Brings = t.brings(paths, a.Shared)
 	return nil
 }
 
@@ -175,10 +176,7 @@ func zipLink(f *zip.File) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	b, err := io.ReadAll(io.LimitReader(r, 4097))
-	if err == nil && len(b) > 4096 {
-		err = fmt.Errorf("%q: link that leaves: its target is too long", f.Name)
-	}
+	b, err := io.ReadAll(io.LimitReader(r, maxPath+1)) // tree.add refuses what is longer
 	return string(b), errors.Join(err, r.Close())
 }
 

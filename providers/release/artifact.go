@@ -35,6 +35,9 @@ type Artifact struct {
 	Paths    string `json:"paths,omitempty"` // SHA-256 of the list of these, of what unpacks
 	// Remote: it is fetched at apply. Only Form, Name and SHA256 are known, and that is of what is fetched.
 	Remote bool `json:"remote,omitempty"`
+	// Brings says which of its paths is in the way of something shared, and can't be published with it.
+	Brings string   `json:"brings,omitempty"`
+	Shared []string `json:"-"` // the names that Brings is about
 }
 
 // ID is the release's ID where the content gives it.
@@ -51,9 +54,9 @@ func (a Artifact) room() int64 {
 // writer writes what is sent.
 type writer func(io.Writer) error
 
-// Inspect reads a source and refuses what can't be sent with a clear conscience.
-func Inspect(name string) (Artifact, error) {
-	a, _, err := examine(name)
+// Inspect reads a source and refuses what can't be sent with a clear conscience. It looks for names that are shared.
+func Inspect(name string, shared ...string) (Artifact, error) {
+	a, _, err := examine(name, shared...)
 	return a, err
 }
 
@@ -77,12 +80,12 @@ func sending(a Artifact, write writer, open opener) (p providers.Payload, err er
 	return p, err
 }
 
-// answer is the controller's answer to the query release/artifact SOURCE.
+// answer is the controller's answer to the query release/artifact SOURCE [SHARED...].
 func answer(args []string) remote.Answer {
-	if len(args) != 1 {
-		return remote.Answer{Sight: remote.Unreachable, Why: "release/artifact takes one source"}
+	if len(args) == 0 {
+		return remote.Answer{Sight: remote.Unreachable, Why: "release/artifact takes a source"}
 	}
-	a, err := Inspect(args[0])
+	a, err := Inspect(args[0], args[1:]...)
 	switch {
 	case err == nil:
 		return remote.Answer{Sight: remote.Seen, Text: string(providers.JSON(a))}
@@ -119,7 +122,7 @@ type file string
 
 func (f file) open() (blob, error) { return os.Open(string(f)) }
 
-func examine(name string) (Artifact, writer, error) {
+func examine(name string, shared ...string) (Artifact, writer, error) {
 	info, err := os.Stat(name)
 	if err != nil {
 		return Artifact{}, nil, err
@@ -128,7 +131,7 @@ func examine(name string) (Artifact, writer, error) {
 	if err != nil {
 		return Artifact{}, nil, err
 	}
-	a := Artifact{Name: filepath.Base(abs)}
+	a := Artifact{Name: filepath.Base(abs), Shared: shared}
 	switch {
 	case info.IsDir():
 		a.Form = FormTar
@@ -137,15 +140,14 @@ func examine(name string) (Artifact, writer, error) {
 	case !info.Mode().IsRegular():
 		return a, nil, fmt.Errorf("%s: neither a file nor a directory", name)
 	}
-	return examineFile(name, a.Name, file(name).open, info.Size())
+	return examineFile(name, a, file(name).open, info.Size())
 }
 
-// examineFile reads a file called base; name is for errors.
-func examineFile(name, base string, open opener, size int64) (Artifact, writer, error) {
-	a := Artifact{Name: base}
+// examineFile reads a file of which the name in a release is known; name is for errors.
+func examineFile(name string, a Artifact, open opener, size int64) (Artifact, writer, error) {
 	var write writer
 	var err error
-	if a.Form, err = formOf(base); err != nil {
+	if a.Form, err = formOf(a.Name); err != nil {
 		return a, nil, fmt.Errorf("%s: %w", name, err)
 	}
 	switch a.Form {

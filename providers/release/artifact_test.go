@@ -7,6 +7,7 @@ import (
 	"compress/gzip"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/shipctl/shipctl/config"
 	"github.com/shipctl/shipctl/providers/remote"
 )
 
@@ -99,6 +101,8 @@ func write(t *testing.T, name string, data []byte) string {
 }
 
 func TestHostileArchives(t *testing.T) {
+	// long is a path of so many bytes, with names that Linux takes.
+	long := func(n int) string { return strings.Repeat(strings.Repeat("x", 199)+"/", n/200+1)[:n-1] + "x" }
 	h := func(name string) tar.Header { return tar.Header{Name: name} }
 	link := func(name, to string) tar.Header {
 		return tar.Header{Name: name, Linkname: to, Typeflag: tar.TypeSymlink}
@@ -141,6 +145,13 @@ func TestHostileArchives(t *testing.T) {
 		{"cut off", "a.tgz", tgz(t, h("a"))[:40], `unexpected EOF`},
 		{"second gzip", "a.tgz", append(tgz(t, h("a")), tgz(t, h("b"))...), `more behind the end`},
 		{"rest behind gzip", "a.tgz", append(tgz(t, h("a")), "junk behind the end"...), `invalid header`},
+		{"longest name", "a.tgz", tgz(t, h("d/"+strings.Repeat("x", 255)+"/f")), ""},
+		{"long name", "a.tgz", tgz(t, h("d/"+strings.Repeat("x", 256)+"/f")), `xxx…": a name of 256 bytes, and no Linux takes more than 255`},
+		{"longest path", "a.tgz", tgz(t, h("./"+long(4095))), ""},
+		{"long path", "a.tgz", tgz(t, h(long(4096))), `a path of 4096 bytes, and no Linux takes more than 4095`},
+		{"longest link", "a.tgz", tgz(t, link("l", long(4095))), ""},
+		{"long link", "a.tgz", tgz(t, link("l", long(4096))), `"l": a link with a target of 4096 bytes or more, and no Linux takes more than 4095`},
+		{"long hard link", "a.tgz", tgz(t, hard("h", long(4096))), `"h": hard link that leaves: "xxx`},
 		{"bomb", "a.tgz", bomb(t), `unpacks to more than 1.1 GB: refused as a bomb`},
 
 		{"plain", "a.zip", zipOf(t, zipped{name: "d/", mode: os.ModeDir | 0o755}, zipped{name: "d/a", body: "x"}), ""},
@@ -148,7 +159,10 @@ func TestHostileArchives(t *testing.T) {
 		{"dotdot", "a.zip", zipOf(t, zipped{name: "../x"}), `.. in a path`},
 		{"backslash", "a.zip", zipOf(t, zipped{name: `..\x`}), `backslash`},
 		{"link out", "a.zip", zipOf(t, zipped{"l", "/etc/shadow", os.ModeSymlink | 0o777}), `link that leaves`},
-		{"long link", "a.zip", zipOf(t, zipped{"l", strings.Repeat("x", 5000), os.ModeSymlink | 0o777}), `too long`},
+		{"long link", "a.zip", zipOf(t, zipped{"l", long(5000), os.ModeSymlink | 0o777}), `"l": a link with a target of 4096 bytes or more, and no Linux takes more than 4095`},
+		{"longest link", "a.zip", zipOf(t, zipped{"l", long(4095), os.ModeSymlink | 0o777}), ""},
+		{"long name", "a.zip", zipOf(t, zipped{name: "d/" + strings.Repeat("x", 256)}), `a name of 256 bytes`},
+		{"long path", "a.zip", zipOf(t, zipped{name: long(4096)}), `a path of 4096 bytes`},
 		{"setuid", "a.zip", zipOf(t, zipped{"s", "", os.ModeSetuid | 0o755}), `setuid or setgid`},
 		{"pipe", "a.zip", zipOf(t, zipped{"p", "", os.ModeNamedPipe | 0o755}), `device, pipe or socket`},
 		{"duplicate", "a.zip", zipOf(t, zipped{name: "a"}, zipped{name: "a"}), `duplicate name`},
@@ -176,6 +190,53 @@ func TestHostileArchives(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What an artifact brings of what is shared is found before it is sent, as publish.sh finds it after that.
+func TestArtifactBringsShared(t *testing.T) {
+	dir := func(name string) tar.Header { return tar.Header{Name: name, Typeflag: tar.TypeDir, Mode: 0o755} }
+	file := func(name string) tar.Header { return tar.Header{Name: name} }
+	each(t, func(t *testing.T, b *box) {
+		for i, tt := range []struct {
+			headers []tar.Header
+			shared  string
+			want    string // "" is accepted
+		}{
+			{[]tar.Header{dir("log"), file("a"), file("log-2/x"), file("log.d/x")}, "log", ""},
+			{[]tar.Header{dir("var"), file("var/a")}, "var/log", ""},
+			{[]tar.Header{file("log/x")}, "log", "brings its own log, and it is not empty"},
+			{[]tar.Header{dir("log"), dir("log/empty")}, "log", "brings its own log, and it is not empty"},
+			{[]tar.Header{file("var/log/a/b")}, "var/log", "brings its own var/log, and it is not empty"},
+			{[]tar.Header{file("log")}, "log", "brings its own log, but log is to be shared"},
+			{[]tar.Header{file("a"), {Name: "log", Linkname: "a", Typeflag: tar.TypeSymlink}}, "log", "brings its own log, but log is to be shared"},
+			{[]tar.Header{file("var")}, "var/log", "brings a file var, and var/log is to be shared"},
+		} {
+			source := write(t, "a.tar.gz", tgz(t, tt.headers...))
+			p := b.payload(source, fmt.Sprint(i), tt.shared)
+			b.must(p.body, scriptUpload, p.upload...)
+			if r := b.run(nil, scriptPublish, p.publish...); (r.status == 0) != (tt.want == "") {
+				t.Fatalf("%v: publish: %+v", tt.headers, r)
+			}
+			s := tea(PinVersion, "42", "app-1")
+			s.Source, s.Shared = source, []string{"other", tt.shared}
+			f := remote.Facts{}
+			f.Put(s.artifact(), answer(s.artifact().Args))
+			f.Put(s.look("app-1"), remote.Answer{Sight: remote.Absent})
+			c := diff(config.Ref{Kind: "release", Name: "teatime"}, s, f)[0]
+			if (tt.want == "") != (c.Problem == "") || !strings.Contains(c.Problem, tt.want) || (len(c.Steps) > 0) != (tt.want == "") {
+				t.Errorf("%v: %q and %d steps, want …%s…", tt.headers, c.Problem, len(c.Steps), tt.want)
+			}
+			// It is there already: then it was published.
+			a, err := Inspect(source)
+			if err != nil {
+				t.Fatal(err)
+			}
+			f.Put(s.look("app-1"), seen("root /srv/teatime", "current link /srv/teatime/releases/42", "release 42 "+a.SHA256+" 1 tar.gz a.tar.gz"))
+			if c := diff(config.Ref{Kind: "release", Name: "teatime"}, s, f)[0]; c.Problem != "" {
+				t.Error(c.Problem)
+			}
+		}
+	})
 }
 
 func TestTooManyEntries(t *testing.T) {

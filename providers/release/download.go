@@ -10,6 +10,7 @@ import (
 
 	"github.com/shipctl/shipctl/providers"
 	"github.com/shipctl/shipctl/providers/release/fetch"
+	"github.com/shipctl/shipctl/providers/remote"
 )
 
 // remoteSource says that a source is fetched.
@@ -50,16 +51,20 @@ func (d downloads) open(name string) (providers.Payload, error) {
 	}
 	f, size, err := d.Get(source, digest)
 	if err != nil {
-		return providers.Payload{}, fmt.Errorf("%s: %w", shownSource(source), err)
+		err = fmt.Errorf("%s: %w", shownSource(source), err)
+		if errors.As(err, new(fetch.Hopeless)) {
+			err = remote.Hopeless{Err: err}
+		}
+		return providers.Payload{}, err
 	}
 	a, err := declared(source, digest)
 	if err != nil {
 		return providers.Payload{}, err
 	}
 	again := func() (blob, error) { return section{io.NewSectionReader(f, 0, size)}, nil }
-	a, write, err := examineFile(shownSource(source), a.Name, again, size)
+	a, write, err := examineFile(shownSource(source), Artifact{Name: a.Name}, again, size)
 	if err != nil {
-		return providers.Payload{}, err
+		return providers.Payload{}, remote.Hopeless{Err: err} // it will not read otherwise
 	}
 	p, err := sending(a, write, again)
 	if err != nil {
@@ -103,7 +108,7 @@ func (c *checker) remoteSource(source string, missing bool) {
 	if _, err := formOf(name); err != nil {
 		c.wrong(at, summary, "%s.", err)
 	}
-	if u.Path == "" || strings.HasSuffix(u.Path, "/") || !plain(name) {
+	if u.Path == "" || strings.HasSuffix(u.Path, "/") || !plain(name) || len(name) > maxName {
 		c.wrong(at, summary, "%q, the last part of the URL, can't be the name of a file.", name)
 	}
 	if missing {

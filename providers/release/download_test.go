@@ -4,10 +4,12 @@ import (
 	"archive/tar"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -15,6 +17,7 @@ import (
 
 	"github.com/shipctl/shipctl/config"
 	"github.com/shipctl/shipctl/providers/release/fetch"
+	"github.com/shipctl/shipctl/providers/remote"
 )
 
 func digestOf(b []byte) string {
@@ -40,6 +43,8 @@ func store(t *testing.T, files map[string][]byte) (*httptest.Server, downloads, 
 			_, _ = w.Write([]byte("begun"))
 			w.(http.Flusher).Flush()
 			<-r.Context().Done()
+		case r.URL.Path == "/busy.jar":
+			w.WriteHeader(http.StatusServiceUnavailable)
 		case r.URL.Path == "/short.jar":
 			w.Header().Set("Content-Length", "100")
 			_, _ = w.Write([]byte("begun"))
@@ -60,6 +65,7 @@ func TestDownload(t *testing.T) {
 	s, d, asked := store(t, files)
 	dir := t.TempDir()
 	t.Setenv("TMPDIR", dir)
+	passing := []string{"/stall.jar", "/short.jar", "/busy.jar"} // all else stays as it is, and is not tried again
 	for _, tt := range []struct{ path, digest, want string }{
 		{"/a.jar", digestOf(jar), ""},
 		{"/a.jar?token=hidden", digestOf(jar), ""},
@@ -70,6 +76,7 @@ func TestDownload(t *testing.T) {
 		{"/round.jar", digestOf(jar), "redirects more than"},
 		{"/stall.jar", digestOf(jar), "nothing came any more"},
 		{"/short.jar", digestOf(jar), "unexpected EOF"},
+		{"/busy.jar", digestOf(jar), "503 Service Unavailable"},
 		{"/big.jar", digestOf(files["/big.jar"]), "more than 1048576 bytes"},
 		{"/evil.tgz", digestOf(files["/evil.tgz"]), ".. in a path"},
 	} {
@@ -77,6 +84,9 @@ func TestDownload(t *testing.T) {
 		if tt.want != "" {
 			if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "hidden") {
 				t.Errorf("%s: %v, want …%s…", tt.path, err, tt.want)
+			}
+			if errors.As(err, new(remote.Hopeless)) == slices.Contains(passing, tt.path) {
+				t.Errorf("%s: %#v: is it tried again?", tt.path, err)
 			}
 			continue
 		}

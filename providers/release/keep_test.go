@@ -1,8 +1,10 @@
 package release
 
 import (
+	"archive/tar"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -66,7 +68,7 @@ func TestPrune(t *testing.T) {
 	if os.Getuid() != 0 {
 		each(t, func(t *testing.T, b *box) {
 			b.deploy(write(t, "a.jar", []byte("1")), "1")
-			if r := b.must(nil, scriptPrune, b.root, b.spec().key(), "1"); !strings.Contains(r.out, "nothing removed") {
+			if r := b.must(nil, scriptPrune, b.root, b.spec().key(), "1"); !strings.HasPrefix(r.out, "warning: nothing removed") {
 				t.Error(r.out)
 			}
 		})
@@ -95,7 +97,7 @@ func TestPrune(t *testing.T) {
 		before := strings.Replace(b.lookText(), "\nprune due", "", 1)
 		wrap := b.wrap
 		b.wrap = "find() { echo \"find: '/proc/1/cwd': Permission denied\" >&2; }; ls() { find; }"
-		if r := b.must(nil, scriptPrune, b.root, key, "0"); !strings.Contains(r.out, "nothing removed: process 1 (") || !strings.Contains(r.out, "can not be looked at, not even as root") || b.lookText() != before {
+		if r := b.must(nil, scriptPrune, b.root, key, "0"); !strings.HasPrefix(r.out, "warning: nothing removed: process 1 (") || !strings.Contains(r.out, "can not be looked at, not even as root") || b.lookText() != before {
 			t.Errorf("%q", r.out)
 		}
 		b.wrap = wrap
@@ -138,5 +140,66 @@ func TestPrune(t *testing.T) {
 		}
 		b.clean()
 		b.fails("is not the name of a release", nil, scriptPrune, b.root, key, "../x")
+	})
+}
+
+// A process may see the releases under other paths: in a mount namespace of its own, or through a bind mount.
+func TestPruneLooksThroughMounts(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("mounts need root")
+	}
+	each(t, func(t *testing.T, b *box) {
+		key := b.spec().key()
+		for i := range 9 {
+			b.deploy(write(t, "a.tar.gz", tgz(t, tar.Header{Name: "d/f", Size: 1})), fmt.Sprint(i))
+		}
+		// On a filesystem of its own the releases' paths in it are others than here.
+		for _, part := range []struct{ name, wrap string }{
+			{"same filesystem", ""},
+			{"own filesystem", "cp -a ROOT ROOT.copy && mount -t tmpfs none ROOT && cp -a ROOT.copy/. ROOT\n"},
+		} {
+			t.Run(part.name, func(t *testing.T) {
+				at := t.TempDir()
+				for _, d := range []string{"a b", "up", "jail", "here", "idle", "away"} {
+					if err := os.MkdirAll(filepath.Join(at, d), 0o755); err != nil {
+						t.Fatal(err)
+					}
+				}
+				old := b.sh.argv
+				b.sh.argv = append([]string{"unshare", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child"}, old...)
+				// apart DIR: the release, or what is above it, is mounted there for one process only, which is there or reads a file.
+				b.wrap = strings.ReplaceAll(part.wrap, "ROOT", b.root) + strings.NewReplacer("ROOT", b.root, "AT", at).Replace(`
+away() { unshare --mount sh -c "$1; $2 && touch AT/ready.$3; exec sleep 60 $4" >/dev/null 2>&1 & }
+away 'mount --bind ROOT/releases/0 "AT/a b"' 'cd "AT/a b/d"' 0
+away 'mount --bind ROOT AT/up' 'true' 1 '<AT/up/releases/1/d/f'
+away 'mount --bind ROOT/releases/2/d AT/away' 'cd AT/away' 2
+away 'mount --bind ROOT/releases/3 AT/idle' 'cd /' 3
+mount --bind ROOT/releases AT/here
+away 'umount AT/here' 'cd ROOT/releases/4' 4
+(cd AT/here/5/d && touch AT/ready.5 && exec sleep 60) >/dev/null 2>&1 &
+until [ -e AT/ready.0 ] && [ -e AT/ready.1 ] && [ -e AT/ready.2 ] && [ -e AT/ready.3 ] && [ -e AT/ready.4 ] && [ -e AT/ready.5 ]; do sleep 0.05; done
+until [ "$(pidof sleep | wc -w)" -ge 6 ]; do :; done`)
+				r := b.run(nil, scriptPrune, b.root, key, "0", "1", "2", "3", "4", "5", "6")
+				lines := strings.Split(r.out, "\n")
+				want := []string{
+					"kept 0: in use by process", "kept 1: in use by process", "kept 2: in use by process", "kept 3: mounted on " + at + "/idle where process",
+					"kept 4: in use by process", "kept 5: in use by process", "removed 6",
+				}
+				b.sh.argv, b.wrap = old, ""
+				if part.name == "same filesystem" {
+					for _, id := range []string{"6", "7", "8"} { // 6 once more
+						b.deploy(write(t, "a.tar.gz", tgz(t, tar.Header{Name: "d/f", Size: 1})), id)
+					}
+				}
+				if len(lines) != len(want) {
+					t.Fatalf("%s%s", r.out, r.err)
+				}
+				for i := range want {
+					if !strings.HasPrefix(lines[i], want[i]) {
+						t.Errorf("%q, want %q", lines[i], want[i])
+					}
+				}
+			})
+		}
 	})
 }

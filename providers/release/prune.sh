@@ -17,41 +17,114 @@ if [ "${1:-}" = -all ]; then
 	for record in "$records"/*; do [ -f "$record" ] && set -- "$@" "${record##*/}"; done
 fi
 
-# links: "path target" of what every process has as directory and program, and has open.
+# links: "path target" of what every process has as directory, root, program and mount namespace, and has open.
 links() {
 	if find /proc/self/cwd -maxdepth 0 -printf '' 2>/dev/null; then
-		find /proc/[0-9]*/cwd /proc/[0-9]*/exe /proc/[0-9]*/fd -maxdepth 1 -type l -printf '%p %l\n' 2>&1
+		find /proc/[0-9]*/cwd /proc/[0-9]*/root /proc/[0-9]*/exe /proc/[0-9]*/ns/mnt /proc/[0-9]*/fd -maxdepth 1 -type l -printf '%p %l\n' 2>&1
 	else
 		for p in /proc/[0-9]*; do
 			# shellcheck disable=SC2012
-			ls -ld "$p/cwd" "$p/exe" "$p"/fd/* 2>&1 | sed 's|^l.* \(/proc/.*\) -> |\1 |'
+			ls -ld "$p/cwd" "$p/root" "$p/exe" "$p/ns/mnt" "$p"/fd/* 2>&1 | sed 's|^l.* \(/proc/.*\) -> |\1 |'
 		done
 	fi
 }
 
-# users: "ID PID" for every process that uses a release, "denied PID" for one that could not be looked at.
+# users: "ID PID" for every process that uses a release, "ID PID MOUNT" for one that is mounted where that process lives,
+# "denied PID" for one that could not be looked at. Where it lives (a container, a unit with mounts of its own) the
+# releases may have another path than here: each mount of their filesystem says which part of it is seen there, and
+# where. Mounts are read once for each namespace and root, not for each process.
 users() {
-	links | dir="$PWD/" awk '
-		/Permission denied|Operation not permitted/ {
+	links | dir="$PWD" awk '
+		function within(path, at) { return path == at || index(path, at "/") == 1 }
+		function bare(path) { return path == "/" ? "" : path }
+		function first(path) { # ID of what is below the releases
+			sub(/^\//, "", path)
+			sub(/ \(deleted\)$/, "", path)
+			sub(/\/.*/, "", path)
+			return path
+		}
+		function plain(path) { # mountinfo is written with escapes
+			gsub(/\\040/, " ", path)
+			gsub(/\\011/, "\t", path)
+			gsub(/\\134/, "\\", path)
+			return path
+		}
+		function sees(ns, path, id) { views[ns]++; view[ns, views[ns]] = path; whole[ns, views[ns]] = id }
+		# mounts PID: the ways to the releases in its namespace, below its root.
+		function mounts(pid, ns, above,    file, line, f, root, at, id) {
+			file = "/proc/" pid "/mountinfo"
+			while ((getline line <file) > 0) {
+				looked[ns, above] = 1
+				split(line, f, " ")
+				if (f[3] != device) continue
+				root = plain(f[4])
+				at = above bare(plain(f[5]))
+				if (root != inside && within(root, inside)) {
+					id = first(substr(root, length(inside) + 1))
+					sees(ns, at, id)
+					print id, pid, at
+				} else if (within(inside, bare(root))) sees(ns, at substr(inside, length(bare(root)) + 1), "")
+			}
+			close(file)
+		}
+		BEGIN {
+			dir = ENVIRON["dir"]
+			while ((getline line <"/proc/self/mountinfo") > 0) { # where in their filesystem the releases are
+				split(line, f, " ")
+				at = bare(plain(f[5]))
+				if (!within(dir, at) || length(at) < deepest) continue
+				deepest = length(at)
+				device = f[3]
+				inside = bare(plain(f[4])) substr(dir, deepest + 1)
+			}
+		}
+		/Permission denied|Operation not permitted|rgument list too long/ {
 			pid = ""
 			if (match($0, /\/proc\/[0-9]+/)) pid = substr($0, RSTART + 6, RLENGTH - 6)
 			print "denied", pid
 			next
 		}
-		{
+		index($0, "/proc/") == 1 {
 			at = index($0, " ")
 			path = substr($0, at + 1)
-			if (index(path, ENVIRON["dir"]) != 1) next
-			path = substr(path, length(ENVIRON["dir"]) + 1)
-			sub(/ \(deleted\)$/, "", path)
-			sub(/\/.*/, "", path)
-			split($0, p, "/")
-			print path, p[3]
+			split(substr($0, 1, at - 1), p, "/")
+			if (p[4] == "ns") space[p[3]] = path
+			else if (p[4] == "root") above[p[3]] = bare(path)
+			if (index(path, "/") == 1) { n++; pids[n] = p[3]; paths[n] = path }
+		}
+		END {
+			if (device != "") for (pid in space) if (!((space[pid], above[pid]) in looked)) mounts(pid, space[pid], above[pid])
+			for (i = 1; i <= n; i++) {
+				path = paths[i]
+				if (index(path, dir "/") == 1) print first(substr(path, length(dir) + 1)), pids[i]
+				ns = space[pids[i]]
+				for (v = 1; v <= views[ns]; v++) {
+					at = view[ns, v]
+					if (!within(path, at) || at == dir) continue
+					id = whole[ns, v]
+					if (id == "") id = first(substr(path, length(at) + 1))
+					if (id != "") print id, pids[i]
+				}
+			}
 		}' | sort -u
 }
 
-# user ID: the first process that uses it.
-user() { printf '%s\n' "$used" | awk -v id="$1" '$1 == id { print $2; exit }'; }
+# user ID: the first process that uses it, or "PID MOUNT".
+user() {
+	printf '%s\n' "$used" | awk -v id="$1" '
+		$1 "" != id { next }
+		NF == 2 { print $2; found = 1; exit }
+		mount == "" { mount = $0; sub(/^[^ ]* /, "", mount) }
+		END { if (!found && mount != "") print mount }'
+}
+
+# by "PID MOUNT": in words.
+by() {
+	case $1 in
+	*' '*) printf 'mounted on %s where process %s (%s) lives' "${1#* }" "${1%% *}" "$(cmd_of "${1%% *}")" ;;
+	*) printf 'in use by process %s (%s)' "$1" "$(cmd_of "$1")" ;;
+	esac
+}
 
 # pointed ID: a link of this root leads into it.
 pointed() {
@@ -73,7 +146,7 @@ reason() {
 	elif [ -z "$all" ] && [ "$1" = "$previous" ]; then
 		printf 'it was live before'
 	elif [ -n "$pid" ]; then
-		printf 'in use by process %s (%s)' "$pid" "$(cmd_of "$pid")"
+		by "$pid"
 	elif pointed "$1"; then
 		printf 'a link points to it'
 	fi
@@ -113,7 +186,7 @@ previous=$(awk -v live="$live" '$1 != live { p = $1 } END { print p }' "$records
 # blind MESSAGE: retention can wait; what is to be given up was not.
 blind() {
 	[ -z "$all" ] || die "$*"
-	printf '%s\n' "$*"
+	printf 'warning: %s\n' "$*"
 	rm -f "$records/.prune"
 	exit 0
 }
@@ -144,6 +217,7 @@ for dir in .remove-*; do
 	if [ ! -d "$dir" ] || [ -L "$dir" ]; then continue; fi
 	id=${dir#.remove-}
 	pid=$(user "$dir")
+	pid=${pid%% *}
 	if [ "$used" = all ] || [ -n "$pid" ]; then
 		[ -e "$id" ] || mv -T "$dir" "$id" || die "could not put $PWD/$id back"
 		[ "$id" != "$live" ] || switch_link "$PWD/$id" "$root/current" || die "could not point $root/current back to $PWD/$id"

@@ -63,7 +63,7 @@ func (s Spec) look(host string) remote.Query {
 }
 
 func (s Spec) artifact() remote.Query {
-	return remote.Query{Host: remote.Controller, Script: scriptArtifact, Args: []string{s.Source}}
+	return remote.Query{Host: remote.Controller, Script: scriptArtifact, Args: append([]string{s.Source}, s.Shared...)}
 }
 
 func facts(_ config.Ref, s Spec) []remote.Query {

@@ -16,6 +16,7 @@ func together(s Spec, hosts []*hostDiff, f remote.Facts) {
 	var there, moved, over []providers.StepID
 	var moving []*hostDiff
 	for _, d := range hosts {
+		d.unshareable()
 		if d.publishes {
 			there = append(there, d.a.Step(providers.Publish))
 		}
@@ -61,6 +62,14 @@ func together(s Spec, hosts []*hostDiff, f remote.Facts) {
 		if d.c.Problem == "" {
 			d.c.After = providers.JSON(d.after)
 		}
+	}
+}
+
+// unshareable refuses what the machine would refuse after the upload. A release that is there already was published.
+func (d *hostDiff) unshareable() {
+	if d.publishes && d.w.Artifact.Brings != "" {
+		d.publishes, d.moves, d.c.Steps, d.c.Action = false, false, nil, providers.NoOp
+		d.problem(d.w.Artifact.Brings)
 	}
 }
 

@@ -15,6 +15,10 @@ const (
 	maxRatio    = 100
 	maxEntries  = 200_000
 	maxLinks    = 40 // followed on one path, as Linux does
+
+	// What no Linux can hold, in bytes.
+	maxName = 255  // between two slashes
+	maxPath = 4095 // also what a link holds
 )
 
 // What a node of a tree is.
@@ -63,6 +67,9 @@ func (t *tree) add(name string, n node) error {
 		}
 		return fmt.Errorf("%q: duplicate name", name)
 	}
+	if n.kind == nodeLink && len(n.target) > maxPath {
+		return errTarget(name, len(n.target))
+	}
 	if n.kind == nodeHard {
 		if err := t.hard(name, n.target); err != nil {
 			return err
@@ -83,6 +90,10 @@ func errBomb(limit int64) error {
 	return fmt.Errorf("unpacks to more than %s: refused as a bomb", Size(limit))
 }
 
+func errTarget(name string, bytes int) error {
+	return fmt.Errorf("%q: a link with a target of %d bytes or more, and no Linux takes more than %d", shortened(name), bytes, maxPath)
+}
+
 func (t *tree) name(name string) (string, error) {
 	switch {
 	case name == "":
@@ -94,7 +105,25 @@ func (t *tree) name(name string) (string, error) {
 	case slices.Contains(strings.Split(name, "/"), ".."):
 		return "", fmt.Errorf("%q: .. in a path", name)
 	}
-	return path.Clean(name), nil
+	clean := path.Clean(name)
+	if len(clean) > maxPath {
+		return "", fmt.Errorf("%q: a path of %d bytes, and no Linux takes more than %d", shortened(name), len(clean), maxPath)
+	}
+	for _, part := range strings.Split(clean, "/") {
+		if len(part) > maxName {
+			return "", fmt.Errorf("%q: a name of %d bytes, and no Linux takes more than %d", shortened(part), len(part), maxName)
+		}
+	}
+	return clean, nil
+}
+
+// shortened is a name for people that is too long to be shown.
+func shortened(name string) string {
+	const shown = 64
+	if len(name) <= shown {
+		return name
+	}
+	return strings.ToValidUTF8(name[:shown], "") + "…"
 }
 
 func (t *tree) hard(name, target string) error {
@@ -179,4 +208,23 @@ func (t *tree) paths() []string {
 		}
 	}
 	return slices.Sorted(maps.Keys(all))
+}
+
+// brings says which path is in the way of a shared name, as publish.sh would find after the upload; "" for none. Paths
+// are all of them, sorted. An empty directory makes room.
+func (t *tree) brings(paths, shared []string) string {
+	for _, name := range shared {
+		for dir := path.Dir(name); dir != "."; dir = path.Dir(dir) {
+			if n, ok := t.nodes[dir]; ok && (n.kind == nodeFile || n.kind == nodeHard) {
+				return fmt.Sprintf("the artifact brings a file %s, and %s is to be shared: leave it out of one of them.", dir, name)
+			}
+		}
+		if n, ok := t.nodes[name]; ok && n.kind != nodeDir {
+			return fmt.Sprintf("the artifact brings its own %s, but %s is to be shared: leave it out of one of them.", name, name)
+		}
+		if i, _ := slices.BinarySearch(paths, name+"/"); i < len(paths) && strings.HasPrefix(paths[i], name+"/") {
+			return fmt.Sprintf("the artifact brings its own %s, and it is not empty, but %s is to be shared: leave it out of one of them.", name, name)
+		}
+	}
+	return ""
 }

@@ -26,6 +26,12 @@ const defaultTimeout = 30 * time.Second
 // ErrNotStarted marks an error of Run after which it is certain that nothing was begun on the machine.
 var ErrNotStarted = errors.New("nothing was started")
 
+// Hopeless is an error that trying again does not change: it says what Err says.
+type Hopeless struct{ Err error }
+
+func (h Hopeless) Error() string { return h.Err.Error() }
+func (h Hopeless) Unwrap() error { return h.Err }
+
 // Setup is what machines of one run share.
 type Setup struct {
 	Library Library

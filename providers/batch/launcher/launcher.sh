@@ -231,7 +231,9 @@ sc_record() {
 	{ printf '%s\n' "$*" >>"$sc_state/runs"; } 2>/dev/null || sc_say "could not record in $sc_state/runs: $*"
 }
 
-# sc_ignores PID: it ignores INT, as some shells make a program in the background do (dash, busybox).
+# sc_ignores PID: it ignores INT, as some shells make a program in the background do (dash, busybox), and QUIT with it.
+# Nothing in these shells gives a program the default back: a trap can't, and job control wants a terminal and takes the
+# job out of the process group. QUIT is no wish that TERM stands for: who has no handler for it does not notice it.
 sc_ignores() {
 	while read -r sc_key sc_mask; do
 		if [ "$sc_key" = SigIgn: ]; then

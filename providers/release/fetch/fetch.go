@@ -60,17 +60,17 @@ func (s *Store) Through(t http.RoundTripper, stall time.Duration, limit int64) *
 
 func redirect(r *http.Request, via []*http.Request) error {
 	if r.URL.Scheme != "https" {
-		return fmt.Errorf("it redirects to %s://%s, which is not https", r.URL.Scheme, r.URL.Host)
+		return Hopeless{fmt.Errorf("it redirects to %s://%s, which is not https", r.URL.Scheme, r.URL.Host)}
 	}
 	if len(via) >= maxRedirects {
-		return fmt.Errorf("it redirects more than %d times", maxRedirects)
+		return Hopeless{fmt.Errorf("it redirects more than %d times", maxRedirects)}
 	}
 	r.Header.Del("Referer") // the address may hold a key
 	return nil
 }
 
 // Get is the file at an address, which is https and has the SHA-256 (hex) digest, and its size. It stays open. No error
-// holds the address: what follows its "?" may be a key.
+// holds the address: what follows its "?" may be a key. One that is Hopeless is kept as a file is.
 func (s *Store) Get(source, digest string) (*os.File, int64, error) {
 	key := [2]string{source, digest}
 	s.mu.Lock()
@@ -94,7 +94,7 @@ func (s *Store) Get(source, digest string) (*os.File, int64, error) {
 		one.size, err = s.fetch(f, source, digest)
 	}
 	if err != nil {
-		var h hopeless
+		var h Hopeless
 		if errors.As(err, &h) {
 			one.err = err
 		}
@@ -104,8 +104,8 @@ func (s *Store) Get(source, digest string) (*os.File, int64, error) {
 	return f, one.size, nil
 }
 
-// hopeless is an error that stays when it is tried again.
-type hopeless struct{ error }
+// Hopeless is an error that stays when it is tried again.
+type Hopeless struct{ error }
 
 func (s *Store) fetch(to io.Writer, source, digest string) (int64, error) {
 	ctx, cancel := context.WithTimeoutCause(context.Background(), Deadline, fmt.Errorf("not done within %s", Deadline))
@@ -116,7 +116,7 @@ func (s *Store) fetch(to io.Writer, source, digest string) (int64, error) {
 	defer watch.Stop()
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, source, http.NoBody)
 	if err != nil {
-		return 0, hopeless{errors.New("not a URL")}
+		return 0, Hopeless{errors.New("not a URL")}
 	}
 	r.Header.Set("User-Agent", "shipctl")
 	resp, err := s.client.Do(r)
@@ -128,9 +128,9 @@ func (s *Store) fetch(to io.Writer, source, digest string) (int64, error) {
 	case resp.StatusCode >= 500 || resp.StatusCode == http.StatusTooManyRequests:
 		return 0, fmt.Errorf("the server answered %s", resp.Status)
 	case resp.StatusCode != http.StatusOK:
-		return 0, hopeless{fmt.Errorf("the server answered %s", resp.Status)}
+		return 0, Hopeless{fmt.Errorf("the server answered %s", resp.Status)}
 	case resp.ContentLength > s.limit:
-		return 0, hopeless{fmt.Errorf("it has %s, and more than %s is not fetched", bytes(resp.ContentLength), bytes(s.limit))}
+		return 0, Hopeless{fmt.Errorf("it has %s, and more than %s is not fetched", bytes(resp.ContentLength), bytes(s.limit))}
 	}
 	hash := sha256.New()
 	progress := writerFunc(func(p []byte) (int, error) {
@@ -143,9 +143,9 @@ func (s *Store) fetch(to io.Writer, source, digest string) (int64, error) {
 	case err != nil:
 		return 0, plainly(ctx, err)
 	case n > s.limit:
-		return 0, hopeless{fmt.Errorf("it has more than %s", bytes(s.limit))}
+		return 0, Hopeless{fmt.Errorf("it has more than %s", bytes(s.limit))}
 	case sum != digest:
-		return 0, hopeless{fmt.Errorf("its SHA-256 is %s (%s), and sha256 in the configuration is %s: it was changed there, or this is not the file that was meant. Nothing was sent", sum, bytes(n), digest)}
+		return 0, Hopeless{fmt.Errorf("its SHA-256 is %s (%s), and sha256 in the configuration is %s: it was changed there, or this is not the file that was meant. Nothing was sent", sum, bytes(n), digest)}
 	}
 	return n, nil
 }

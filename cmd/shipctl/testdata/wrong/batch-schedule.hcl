@@ -19,6 +19,6 @@ batch "shop" {
   job "close" {
     command  = ["./close"]
     schedule = "0 13 *"
-#              ^^^^^^^^ error: five fields as in cron
+#              ^^^^^^^^ error: found
   }
 }
