@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"os"
 	"strings"
 
@@ -104,7 +105,7 @@ func (g assignment) value(d *declaration) (cty.Value, hcl.Diagnostics) {
 	if g.expr != nil {
 		v, diags := g.expr.Value(nil)
 		if diags.HasErrors() {
-			return cty.DynamicVal, hcl.Diagnostics{fail(g.place(d), "Not a constant", "The value of %q must be a constant: text in quotes, a number, true, false, null, a list or an object.", d.Name)}
+			return cty.DynamicVal, hcl.Diagnostics{fail(g.place(d), "Not a constant", "The value of %q must be a constant: text in quotes, a number, true, false, null, a list or an object.%s", d.Name, g.elsewhere(d))}
 		}
 		return v, nil
 	}
@@ -132,4 +133,15 @@ func (g assignment) place(d *declaration) hcl.Range {
 		return d.at
 	}
 	return g.at
+}
+
+// elsewhere says where the value was given, where that is not what is pointed to.
+func (g assignment) elsewhere(d *declaration) string {
+	switch {
+	case g.expr == nil:
+		return fmt.Sprintf(" The value of %q is that of %s.", d.Name, g.source)
+	case g.place(d) != g.at:
+		return fmt.Sprintf(" The value of %q is that of %s.", d.Name, place(g.at))
+	}
+	return ""
 }

@@ -21,6 +21,7 @@ type declaration struct {
 	nullable bool
 	checks   []*hclsyntax.Block
 	at       hcl.Range
+	from     *assignment // its value's; nil: the default, or none
 }
 
 // readVariables reads the declarations, gives each variable its value and checks it.
@@ -159,19 +160,23 @@ func (d *declaration) settle(given []assignment, environ []string) (cty.Value, h
 		return cty.UnknownVal(d.Type), hcl.Diagnostics{none}
 	}
 	last := given[len(given)-1]
+	d.from = &last
 	v, diags := last.value(d)
 	if diags.HasErrors() {
 		return cty.DynamicVal, diags
 	}
 	v, diags = d.fit(v, last.place(d))
 	if diags.HasErrors() {
+		for _, wrong := range diags {
+			wrong.Detail += last.elsewhere(d)
+		}
 		return v, diags
 	}
 	if v.IsNull() && !d.nullable {
 		if d.fallback != nil {
 			return *d.fallback, nil
 		}
-		return cty.DynamicVal, hcl.Diagnostics{fail(last.place(d), "Variable is null", "The variable %q is not nullable and has no default: give it a value.", d.Name)}
+		return cty.DynamicVal, hcl.Diagnostics{fail(last.place(d), "Variable is null", "The variable %q is not nullable and has no default: give it a value.%s", d.Name, last.elsewhere(d))}
 	}
 	return v, nil
 }
@@ -216,7 +221,11 @@ func (w *world) holds(d *declaration, c *hclsyntax.Block) hcl.Diagnostics {
 	if m, ds := c.Body.Attributes["error_message"].Expr.Value(ctx); !ds.HasErrors() && !m.ContainsMarked() && m.IsKnown() && !m.IsNull() && m.Type() == cty.String {
 		text = m.AsString()
 	}
-	return hcl.Diagnostics{fail(d.at, "Invalid value for variable", "%s\n\nThis is checked by the validation at %s.", text, place(c.DefRange()))}
+	at, from := d.at, ""
+	if d.from != nil {
+		at, from = d.from.place(d), d.from.elsewhere(d)
+	}
+	return hcl.Diagnostics{fail(at, "Invalid value for variable", "%s\n\nThis is checked by the validation at %s.%s", text, place(c.DefRange()), from)}
 }
 
 // onlyVar reports references of a condition to anything but variables.

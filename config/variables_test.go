@@ -1,6 +1,8 @@
 package config_test
 
 import (
+	"fmt"
+	"maps"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -93,6 +95,48 @@ func TestTextBecomesTheVariablesType(t *testing.T) {
 			case c.want != cty.NilVal && (diags.HasErrors() || !got.Variables["v"].Value.RawEquals(c.want)):
 				t.Errorf("%s, %s %s: %#v, %v", c.declared, how, c.text, got.Variables["v"].Value, diags)
 			}
+		}
+	}
+}
+
+// TestWrongValueIsPlaced: what is wrong with a value names where it was given, also where that may not be shown.
+func TestWrongValueIsPlaced(t *testing.T) {
+	const checked = "type = number\n validation {\n condition = var.v > 1\n error_message = \"Above 1.\"\n }"
+	for _, c := range []struct {
+		name, declared string
+		files          map[string]string
+		environ, flags []string
+		at, says       string
+	}{
+		{"checked", checked, map[string]string{"shipctl.hclvars": "# first\nv = 1\n"}, nil, nil, "shipctl.hclvars:2", ""},
+		{"checked, of another file", checked, map[string]string{"shipctl.hclvars": "v = 2\n", "b.auto.hclvars": "\n\nv = 0\n"}, nil, nil, "b.auto.hclvars:3", ""},
+		{"checked, sensitive", "sensitive = true\n" + checked, map[string]string{"shipctl.hclvars": "# first\nv = 1\n"}, nil, nil, "main.hcl:4", "shipctl.hclvars:2."},
+		{"checked, of a flag", checked, nil, nil, []string{"v=1"}, "main.hcl:4", "-var v."},
+		{"checked, of the environment", checked, nil, []string{"SHIPCTL_VAR_v=1"}, nil, "main.hcl:4", "SHIPCTL_VAR_v."},
+		{"checked, the default", "default = 1\n" + checked, nil, nil, nil, "main.hcl:4", ""},
+		{"type", "type = number", map[string]string{"shipctl.hclvars": "\nv = \"x\"\n"}, nil, nil, "shipctl.hclvars:2", ""},
+		{"type, sensitive", "sensitive = true\ntype = number", map[string]string{"shipctl.hclvars": "\nv = \"x\"\n"}, nil, nil, "main.hcl:4", "shipctl.hclvars:2."},
+		{"null, sensitive", "sensitive = true\nnullable = false", map[string]string{"shipctl.hclvars": "\nv = null\n"}, nil, nil, "main.hcl:4", "shipctl.hclvars:2."},
+		{"no constant, sensitive", "sensitive = true", map[string]string{"shipctl.hclvars": "\nv = var.x\n"}, nil, nil, "main.hcl:4", "shipctl.hclvars:2."},
+	} {
+		files := map[string]string{"main.hcl": project + "variable \"v\" {\n" + c.declared + "\n}\n"}
+		maps.Copy(files, c.files)
+		dir := write(t, t.TempDir(), files)
+		o := config.Options{Dir: dir, Environ: c.environ}
+		for _, f := range c.flags {
+			o.Flags = append(o.Flags, config.Flag{Text: f})
+		}
+		_, diags := config.Load(o)
+		if len(diags) != 1 || diags[0].Subject == nil {
+			t.Errorf("%s: %v", c.name, diags)
+			continue
+		}
+		d := diags[0]
+		if at := fmt.Sprintf("%s:%d", filepath.Base(d.Subject.Filename), d.Subject.Start.Line); at != c.at {
+			t.Errorf("%s: at %s, not %s", c.name, at, c.at)
+		}
+		if _, from, _ := strings.Cut(d.Detail, ` The value of "v" is that of `); strings.TrimPrefix(from, dir+"/") != c.says {
+			t.Errorf("%s: %q does not end with %q", c.name, d.Detail, c.says)
 		}
 	}
 }

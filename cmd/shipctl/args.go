@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -27,16 +28,30 @@ func completes(args []string) bool {
 	return len(args) > 0 && (args[0] == cobra.ShellCompRequestCmd || args[0] == cobra.ShellCompNoDescRequestCmd)
 }
 
-// insert puts the words behind the command's name.
+// insert puts the words behind the command's name, and behind its command's where it has some.
 func insert(root *cobra.Command, args, extra []string) []string {
-	w := walker{cmd: root}
+	w, at := walker{cmd: root}, 0
 	for i, a := range args {
-		if w.step(a); w.cmd != root {
-			out := append([]string{}, args[:i+1]...)
-			return append(append(out, extra...), args[i+1:]...)
+		was := w.cmd
+		if w.step(a); w.cmd != was {
+			at = i + 1
 		}
 	}
-	return args
+	if at == 0 {
+		return args
+	}
+	return slices.Concat(args[:at], extra, args[at:])
+}
+
+// ofExtra says that a flag which a command does not have was not typed; "" where it was.
+func (c *cli) ofExtra(flag string) string {
+	extra, _ := words(c.env("SHIPCTL_CLI_ARGS")) // prepare has read them
+	for _, a := range extra {
+		if name, _, _ := strings.Cut(strings.TrimLeft(a, "-"), "="); name == flag && strings.HasPrefix(a, "-") {
+			return " It stands in SHIPCTL_CLI_ARGS, whose flags every command is given."
+		}
+	}
+	return ""
 }
 
 // doubleDashes rewrites the known flags only: what is unknown stays as it was typed, for the message. Values of flags

@@ -37,6 +37,7 @@ func TestPrepare(t *testing.T) {
 		{"-version", "", "--version"},
 		{"plan -json", "-no-color -var 'a=b c'", "plan --no-color --var|a=b c|--json"},
 		{"-chdir=x plan", "-json", "--chdir=x plan --json"},
+		{"window preview -count=1", "-json", "window preview --json --count=1"},
 		{"", "-json", ""},
 		{"__complete plan -detailed-exitcode -ou", "-json", "__complete plan --detailed-exitcode --ou"},
 		{"__complete plan -out -x", "", "__complete plan --out -x"},

@@ -163,7 +163,7 @@ func (c *cli) before(cmd *cobra.Command) error {
 	c.format = cmd.Annotations[annotationJSON]
 	if c.global.json && c.format == "" {
 		c.global.json = false
-		return fmt.Errorf("%s has no -json", cmd.CommandPath())
+		return fmt.Errorf("%s has no -json.%s", cmd.CommandPath(), c.ofExtra("json"))
 	}
 	if err := c.openLog(); err != nil {
 		return err

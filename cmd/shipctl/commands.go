@@ -34,7 +34,7 @@ func (c *cli) root() *cobra.Command {
 	root.SetVersionTemplate("shipctl {{.Version}}\n")
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return c.before(cmd) }
 	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { help(cmd.OutOrStdout(), cmd) })
-	root.SetFlagErrorFunc(flagError)
+	root.SetFlagErrorFunc(c.flagError)
 	f := root.PersistentFlags()
 	f.StringVar(&c.global.chdir, "chdir", "", "change to `DIR` first")
 	f.BoolVar(&c.global.noColor, "no-color", false, "no colours, also on a terminal (as with NO_COLOR)")
@@ -94,7 +94,7 @@ func article(what string) string {
 }
 
 // flagError words pflag's errors, which know of two dashes only.
-func flagError(cmd *cobra.Command, err error) error {
+func (c *cli) flagError(cmd *cobra.Command, err error) error {
 	text := oneDash(err.Error())
 	var unknown *pflag.NotExistError
 	if errors.As(err, &unknown) {
@@ -102,7 +102,7 @@ func flagError(cmd *cobra.Command, err error) error {
 		if s := unknown.GetSpecifiedShortnames(); s != "" {
 			name, _, _ = strings.Cut(s, "=")
 		}
-		text = fmt.Sprintf("%s has no flag -%s.%s", cmd.CommandPath(), name, nearest(cmd, name))
+		text = fmt.Sprintf("%s has no flag -%s.%s%s", cmd.CommandPath(), name, nearest(cmd, name), c.ofExtra(name))
 	}
 	return fmt.Errorf("%s\nSee \"%s -help\".", text, cmd.CommandPath())
 }

@@ -17,6 +17,9 @@
 #       proxy_pass $service_url;
 #     }
 #   }
+#
+# At the top of nginx.conf write "worker_shutdown_timeout 30s;" (drain, below): without it the first plan warns that an
+# nginx worker with one long connection never ends.
 
 shipctl {
   project          = "one-machine" # who owns what we put on the machine

@@ -86,7 +86,8 @@ func usable(root string) bool {
 }
 
 func parseAdopt(a *providers.Adoption, host, text string, roots []*laid, dates []*dated) ([]*laid, []*dated) {
-	at := map[string]*laid{} // of this host
+	at := map[string]*laid{}        // of this host
+	projects := map[string]string{} // by root; such a line stands before its root's, as the script sorts them
 	whole := false
 	for line := range strings.Lines(text) {
 		f := strings.Split(strings.TrimSuffix(line, "\n"), "\t")
@@ -103,11 +104,8 @@ func parseAdopt(a *providers.Adoption, host, text string, roots []*laid, dates [
 			} else if !slices.Contains(roots[i].hosts, host) {
 				roots[i].hosts = append(roots[i].hosts, host)
 			}
-		case f[0] == "ours" && len(f) == 3:
-			i := slices.IndexFunc(roots, func(l *laid) bool { return l.root == f[1] })
-			if i >= 0 && plain(f[2]) {
-				roots[i].project = f[2]
-			}
+		case f[0] == "ours" && len(f) == 3 && plain(f[2]):
+			projects[f[1]] = f[2]
 		case f[0] == "shared" && len(f) == 3 && at[f[1]] != nil:
 			at[f[1]].shared = append(at[f[1]].shared, f[2])
 		case f[0] == "dated" && len(f) == 5:
@@ -121,6 +119,11 @@ func parseAdopt(a *providers.Adoption, host, text string, roots []*laid, dates [
 			if l := f[2] + " -> " + f[3]; !slices.Contains(dates[i].links, l) {
 				dates[i].links = append(dates[i].links, l)
 			}
+		}
+	}
+	for _, l := range roots {
+		if p := projects[l.root]; p != "" {
+			l.project = p
 		}
 	}
 	if !whole {

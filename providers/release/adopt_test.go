@@ -7,10 +7,11 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/shipctl/shipctl/providers"
 	"github.com/shipctl/shipctl/providers/remote/remotetest"
 )
 
-// TestAdoptLook: directories as Capistrano and as S0 lay them out.
+// TestAdoptLook: directories as Capistrano and as S0 lay them out, and what is shipctl's own is known as that.
 func TestAdoptLook(t *testing.T) {
 	script, err := os.ReadFile("adopt.sh")
 	if err != nil {
@@ -70,6 +71,12 @@ func TestAdoptLook(t *testing.T) {
 			}
 			if got := strings.Join(lines, "\n"); r.Status != 0 || got != strings.Join(want, "\n") {
 				t.Errorf("status %d, %s\n%s\nwant\n%s", r.Status, r.Stderr, got, strings.Join(want, "\n"))
+			}
+			roots, _ := parseAdopt(&providers.Adoption{}, "app-1", r.Stdout, nil, nil)
+			for _, l := range roots {
+				if of := map[string]string{top + "/zero": "teatime"}[l.root]; strings.HasPrefix(l.root, top) && l.project != of {
+					t.Errorf("%s is of project %q, not %q", l.root, l.project, of)
+				}
 			}
 		})
 	}

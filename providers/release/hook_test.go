@@ -48,6 +48,32 @@ func order(changes []providers.Change) string {
 	return b.String()
 }
 
+// TestHooksOfRollback: going back runs the commands that are configured now, in the release that it goes back to.
+func TestHooksOfRollback(t *testing.T) {
+	now := hooked("app-1")
+	then := tea(PinVersion, "41", "app-1")
+	then.BeforeActivate = []Hook{{Name: "earlier", Command: []string{"./earlier"}, Timeout: time.Minute}}
+	back := rollback(now, then)
+	r := func(id string, seq int) string {
+		return fmt.Sprintf("release %s %s %d file teatime-42.jar", id, strings.Repeat(string('a'+rune(seq)), 64), seq)
+	}
+	f := remote.Facts{}
+	f.Put(back.look("app-1"), seen("root /srv/teatime", "current link /srv/teatime/releases/42", r("41", 1), r("42", 2), "activated 41", "activated 42"))
+	changes := diff(config.Ref{Kind: "release", Name: "teatime"}, back, f)
+	const want = `app-1/before-check
+app-1/before-migrate < app-1/before-check
+app-1/activate < app-1/before-check, app-1/before-migrate
+app-1/after-reload < app-1/activate
+app-1/after-tell < app-1/activate, app-1/after-reload
+`
+	if d := cmp.Diff(want, order(changes)); d != "" {
+		t.Fatal(d)
+	}
+	if args := changes[0].Steps[0].Do.Args; args[0] != "/srv/teatime" || args[2] != "41" {
+		t.Errorf("it runs with %q", args)
+	}
+}
+
 func TestDiffHooks(t *testing.T) {
 	at := func(id string) string { return "current link /srv/teatime/releases/" + id }
 	r := func(id string, seq int) string {

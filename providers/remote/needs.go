@@ -38,6 +38,15 @@ func LacksUser(f Facts, host, name string) string {
 	return fmt.Sprintf("there is no user %s on %s: create it there (useradd --system %s), or change run_as", name, host, name)
 }
 
+// LacksSystemd says that systemd does not run on a machine, whether or not its programs are there, and what to do; "" where
+// it runs, or the machine was not asked.
+func LacksSystemd(f Facts, host string) string {
+	if Lacks(f, host, "systemd") == "" {
+		return Lacks(f, host, "systemctl")
+	}
+	return fmt.Sprintf("systemd does not run on %s: set runner = \"process\" in the service, or boot the machine with systemd", host)
+}
+
 // Unfit says why no step can run on a machine; "" where nothing is known against it.
 func Unfit(f Facts, host string) string { return Lacks(f, host, "flock") }
 

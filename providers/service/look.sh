@@ -10,8 +10,8 @@
 #   link    SLOT TARGET                              <root>/slots/SLOT does not lead to where the slot's program runs: "-" where
 #                                                    it is gone, "!" where it is no link
 #   edited  SLOT WHAT HOW                            the slot's unit was changed by hand. WHAT: "file", "used" where the
-#                                                    program may have been started with it, "more" for a file of
-#                                                    somebody's beside it
+#                                                    program may have been started with it, "more" for each file
+#                                                    of somebody's beside it
 #   answer  PORT STATUS FIRST-LINES-OF-THE-BODY
 name=$1
 shift
@@ -318,10 +318,11 @@ for f in "$STATE/projects/$PROJECT/services/$name"/*.unit; do
 		how="/etc/systemd/system/$u is not as it was written"
 	elif [ $what = used ] && ! untouched "/etc/systemd/system/$u" "$f"; then
 		how="/etc/systemd/system/$u was changed and put back"
-	else
-		what='more'
-		for d in /etc/systemd/system /run/systemd/system; do
-			for o in "$d/$u.d"/*.conf; do [ ! -e "$o" ] || how="$o changes it"; done
+	else # "show" has DropInPaths, and costs systemd milliseconds for each unit; set-property writes into those of control
+		for d in /etc/systemd/system /run/systemd/system /etc/systemd/system.control /run/systemd/system.control; do
+			for o in "$d/$u.d"/*.conf; do
+				[ ! -e "$o" ] || printf 'edited\t%s\tmore\t%s changes it\n' "$slot" "$o"
+			done
 		done
 	fi
 	[ -z "$how" ] || printf 'edited\t%s\t%s\t%s\n' "$slot" "$what" "$how"

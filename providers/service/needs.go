@@ -12,10 +12,14 @@ func (b *builder) preflight(f remote.Facts) {
 	for _, h := range b.order {
 		root := slices.Contains(strings.Split(f.Get(remote.Identity(h)).Text, "\n"), "uid 0")
 		var need []string
-		starts := false
+		starts, units := false, false
 		for _, s := range b.changes[h].Steps {
 			need = append(need, b.needs(s.Do.Script, root)...)
 			starts = starts || s.Do.Script == "service/start" || s.Do.Script == "service/before"
+			units = units || s.Do.Script == "service/start" && b.spec.Runner == "systemd"
+		}
+		if why := remote.LacksSystemd(f, h); units && why != "" {
+			b.problem(h, "%s", why)
 		}
 		if why := remote.LacksUser(f, h, b.spec.RunAs); starts && why != "" {
 			b.problem(h, "%s", why)
@@ -35,7 +39,7 @@ func (b *builder) needs(script string, root bool) []string {
 	switch script {
 	case "service/start":
 		if b.spec.Runner == "systemd" {
-			return []string{"systemctl"}
+			return nil // see LacksSystemd
 		}
 		return append([]string{"setsid"}, other...)
 	case "service/before":

@@ -18,15 +18,18 @@ func TestPreflight(t *testing.T) {
 			s.Slots[i].Hooks = [][]string{{"true"}}
 		}
 	}
+	const asleep = `systemd does not run on app-1: set runner = "process" in the service, or boot the machine with systemd`
 	for _, tt := range []struct {
 		name, host, has, want string
 		spec                  Spec
 	}{
-		{"all there", "app-1", "uid 0\nhas systemctl\n", "", teatime()},
-		{"no systemd", "app-1", "uid 0\n", "there is no systemctl on app-1: install the package systemd", teatime()},
+		{"all there", "app-1", "uid 0\nhas systemctl\nhas systemd\n", "", teatime()},
+		{"no systemd", "app-1", "uid 0\n", asleep, teatime()},
+		{"systemd is installed, and does not run", "app-1", "uid 0\nhas systemctl\nhas journalctl\n", asleep, teatime()},
+		{"no systemctl", "app-1", "uid 0\nhas systemd\n", "there is no systemctl on app-1: install the package systemd", teatime()},
 		{"process, as another user", "app-1", "uid 0\nhas systemctl\n", "there is no setsid, setpriv on app-1: install the package util-linux", teatime(process)},
 		{"process, not as root", "app-1", "uid 1000\n", "there is no setsid on app-1: install the package util-linux", teatime(asWeAre)},
-		{"a command before", "app-1", "uid 0\nhas setpriv\nhas systemctl\n", "there is no timeout on app-1: install the package coreutils", teatime(hook)},
+		{"a command before", "app-1", "uid 0\nhas setpriv\nhas systemctl\nhas systemd\n", "there is no timeout on app-1: install the package coreutils", teatime(hook)},
 		{"HTTPS", "web-2", "uid 0\nhas bash\n", "there is no curl on web-2: install the package curl", teatime(https)},
 		{"HTTP needs nothing", "web-2", "uid 0\nhas bash\n", "", teatime()},
 	} {

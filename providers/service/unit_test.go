@@ -11,6 +11,8 @@ import (
 	"testing/fstest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/shipctl/shipctl/providers/remote"
 	"github.com/shipctl/shipctl/providers/remote/remotetest"
 )
@@ -139,6 +141,55 @@ func TestUnitUsed(t *testing.T) {
 			is("cleared away", "", "")
 		})
 	}
+}
+
+// TestDropIns: each file beside a unit that systemd reads with it is named, wherever it lies; clearing the slot away leaves
+// them, as somebody's own, and names them no longer.
+func TestDropIns(t *testing.T) {
+	eachShell(t, func(t *testing.T, b *bench) {
+		etc, run := filepath.Join(t.TempDir(), "etc"), filepath.Join(t.TempDir(), "run")
+		b.with(filepath.Base(t.Name()), "/etc/systemd/system", etc, "/run/systemd/system", run)
+		home := filepath.Join(b.root, "state", "projects", remotetest.Project, "services", b.name)
+		unit := "shipctl-" + remotetest.Project + "-" + b.name + "-green.service"
+		put := func(name string) {
+			t.Helper()
+			if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(name, []byte("[Service]\n"), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		put(filepath.Join(home, "green.unit"))
+		put(filepath.Join(etc, unit))
+		put(filepath.Join(etc+".control", "another.service.d", "50-MemoryMax.conf"))
+		put(filepath.Join(etc, unit+".d", "notes.txt"))
+		if got := b.look().Edited; len(got) > 0 {
+			t.Errorf("nothing changes it, and yet: %+v", got)
+		}
+		var want []Edit
+		for _, file := range []string{
+			etc + "/" + unit + ".d/a.conf", etc + "/" + unit + ".d/override.conf", run + "/" + unit + ".d/x.conf",
+			etc + ".control/" + unit + ".d/50-MemoryMax.conf", run + ".control/" + unit + ".d/50-CPUQuota.conf",
+		} {
+			put(file)
+			want = append(want, Edit{"green", "more", file + " changes it"})
+		}
+		if d := cmp.Diff(want, b.look().Edited); d != "" {
+			t.Error(d)
+		}
+		if out, err := b.stop(time.Second); err != nil {
+			t.Fatal(out, err)
+		}
+		if got := b.look().Edited; len(got) > 0 {
+			t.Errorf("cleared away, and yet: %+v", got)
+		}
+		for _, e := range want {
+			if _, err := os.Stat(strings.TrimSuffix(e.How, " changes it")); err != nil {
+				t.Error(err)
+			}
+		}
+	})
 }
 
 // TestStopUnseen: where it can't be seen who is connected, that is not nobody.

@@ -64,11 +64,24 @@ func explain(t target, key ssh.PublicKey, err error) string {
 			"or the machine was installed anew. Ask its owner for the fingerprint (ssh-keygen -lf /etc/ssh/ssh_host_%s_key.pub on the machine); "+
 			"only if it is the one shown here, remove that line and add the new key", t.host, t.addr(), shown, strings.Join(known, ", "), fileWord(key))
 	case errors.As(err, &wrong):
-		return fmt.Sprintf("%s: the host key of %s is not known (%s; looked in %s). Compare that fingerprint with the machine's "+
-			"(ssh-keygen -lf /etc/ssh/ssh_host_%s_key.pub there), then let ssh add it by connecting once (ssh -p %d %s@%s), or with ssh-keyscan -p %d %s >> %s",
-			t.host, t.addr(), shown, strings.Join(t.knownHosts, ", "), fileWord(key), t.port, t.user, t.address, t.port, t.address, t.knownHosts[0])
+		return unknown(t, key, shown)
 	}
 	return fmt.Sprintf("%s: the host key of %s (%s) is not accepted: %v", t.host, t.addr(), shown, err)
+}
+
+// unknown says how a machine's key gets to where it is looked for.
+func unknown(t target, key ssh.PublicKey, shown string) string {
+	file := t.knownHosts[0]
+	where, add, once := "looked in "+strings.Join(t.knownHosts, ", "), "add it", ""
+	if t.knownNamed {
+		once = "-o UserKnownHostsFile=" + file + " "
+		if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
+			where, add = file+" does not exist", "make the file"
+		}
+	}
+	return fmt.Sprintf("%s: the host key of %s is not known (%s; %s). Compare that fingerprint with the machine's "+
+		"(ssh-keygen -lf /etc/ssh/ssh_host_%s_key.pub there), then %s by connecting once (ssh %s-p %d %s@%s), or with ssh-keyscan -p %d %s >> %s",
+		t.host, t.addr(), shown, where, fileWord(key), add, once, t.port, t.user, t.address, t.port, t.address, file)
 }
 
 // fileWord is the key's type as sshd's files name it.

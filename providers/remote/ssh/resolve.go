@@ -24,6 +24,7 @@ type target struct {
 	only       bool // IdentitiesOnly: of the agent's keys those of the identity files alone
 	agent      string
 	knownHosts []string
+	knownNamed bool // the configuration names that one file: ssh by itself would look, and write, elsewhere
 	keyAlias   string
 	jump       string
 }
@@ -74,7 +75,7 @@ func resolve(ctx context.Context, s Settings) (target, error) {
 	}
 	t.agent = agentSocket(expand(t.agent))
 	if s.KnownHosts != "" {
-		t.knownHosts = []string{expand(s.KnownHosts)}
+		t.knownHosts, t.knownNamed = []string{expand(s.KnownHosts)}, true
 		return t, nil
 	}
 	for _, key := range []string{"userknownhostsfile", "globalknownhostsfile"} {

@@ -59,7 +59,7 @@ func TestResolve(t *testing.T) {
 		}
 		want = target{
 			host: "web-1", address: "web.example", port: 1, user: "u", identities: []identityFile{{path: at("k"), named: true}}, only: true,
-			agent: "/agent", knownHosts: []string{at("h")}, keyAlias: "web-alias",
+			agent: "/agent", knownHosts: []string{at("h")}, knownNamed: true, keyAlias: "web-alias",
 		}
 		if d := cmp.Diff(want, got, cmp.AllowUnexported(target{}, identityFile{})); d != "" {
 			t.Error(d)

@@ -154,12 +154,14 @@ func TestHostKeys(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	const none = "no file"
 	tests := []struct {
 		name, known string
 		want        []string
 	}{
 		{"known", line, nil},
-		{"unknown", "", []string{"web-1: ", "is not known", "ssh-ed25519 SHA256:", "ssh-keyscan -p"}},
+		{"unknown", "", []string{"web-1: ", "is not known", "ssh-ed25519 SHA256:", "looked in FILE)", "add it by connecting once (ssh -o UserKnownHostsFile=FILE -p ", "ssh-keyscan -p", ">> FILE"}},
+		{"no file", none, []string{"web-1: ", "is not known", "ssh-ed25519 SHA256:", "FILE does not exist)", "make the file by connecting once (ssh -o UserKnownHostsFile=FILE -p ", "ssh-keyscan -p", ">> FILE"}},
 		{"changed", "# first\n" + wrong, []string{"web-1: ", "not the one that was known", "known:2 has ssh-ed25519 SHA256:", "listening in"}},
 		{"revoked", "@revoked " + line, []string{"web-1: ", "revoked", "known:1"}},
 		{"another type alone is known", fmt.Sprintf("[127.0.0.1]:%d %s", server.Port, rsa), []string{"web-1: ", "no host key of the kinds"}},
@@ -172,8 +174,14 @@ func TestHostKeys(t *testing.T) {
 			if err := os.WriteFile(s.KnownHosts, []byte(tt.known), 0o600); err != nil {
 				t.Fatal(err)
 			}
+			if tt.known == none {
+				s.KnownHosts = filepath.Join(filepath.Dir(s.KnownHosts), "khx")
+			}
 			m, err := Dial(t.Context(), s, setup(t))
 			if tt.want != nil {
+				for i, w := range tt.want {
+					tt.want[i] = strings.ReplaceAll(w, "FILE", s.KnownHosts)
+				}
 				mentions(t, err, tt.want...)
 				return
 			}
