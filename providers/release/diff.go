@@ -57,6 +57,8 @@ func (s Spec) want(f remote.Facts) want {
 		}
 	case remote.Absent:
 		w.Why = fmt.Sprintf("the source %s is not there: build it, or correct source or version", s.Source)
+	case remote.Unreachable: // the controller looked itself
+		w.Why, w.Broken = "the source can't be used: "+a.Why, true
 	default:
 		w.Why = fmt.Sprintf("the source can't be used: %s%s", a.Sight, because(a.Why))
 		w.Broken = a.Sight != remote.NotAsked

@@ -167,7 +167,7 @@ func TestDiff(t *testing.T) {
   problem: release 42 is not on app-1 yet, and the source build/teatime-42.jar is not there: build it, or correct source or version.
 `},
 		{"hostile", tea(PinVersion, "42"), remote.Answer{Sight: remote.Unreachable, Why: `a.tgz: "x": absolute path`}, absent, "", `no-op app-1 [none] could not be planned
-  problem: the source can't be used: could not ask (a.tgz: "x": absolute path).
+  problem: the source can't be used: a.tgz: "x": absolute path.
 `},
 		{"artifact not asked", tea(PinVersion, "42"), remote.Answer{}, absent, "", `no-op app-1 [none] could not be planned
   problem: release 42 is not on app-1 yet, and the source can't be used: not asked.
