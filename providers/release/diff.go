@@ -235,7 +235,7 @@ func (d *hostDiff) live(b state, serves string) {
 		d.problem(fmt.Sprintf("there is no release in %s on %s yet: say which one to deploy, as with -var version=…", d.s.Root, d.a.Host))
 		return
 	case d.l.Current.Kind == "none":
-		d.problem(fmt.Sprintf("%s on %s is gone: say which release is wanted, as with -var version=…", d.s.within("current"), d.a.Host))
+		d.problem(fmt.Sprintf("%s on %s is gone: say which one to deploy, as with -var version=…", d.s.within("current"), d.a.Host))
 		return
 	case is != "" && !here:
 		d.c.Drift = append(d.c.Drift, fmt.Sprintf("release %s is no longer in %s", is, d.s.within("releases")))

@@ -131,7 +131,7 @@ func TestDiff(t *testing.T) {
   problem: /srv/teatime/current on app-1 points to 41, and release 42 was activated last: somebody has moved it, or a run was cut off. Say which one is wanted, as with -var version=42.
 `},
 		{"live, current is gone", tea(PinLive, ""), remote.Answer{}, seen(root, "current none", r41), "", `no-op app-1 [none] could not be planned
-  problem: /srv/teatime/current on app-1 is gone: say which release is wanted, as with -var version=…
+  problem: /srv/teatime/current on app-1 is gone: say which one to deploy, as with -var version=…
 `},
 		{"live, and its release is gone", tea(PinLive, ""), remote.Answer{}, seen(root, at("41"), r42), "", `no-op app-1 [41] could not be planned
   problem: /srv/teatime/current on app-1 leads to release 41, which is not there any more: deploy it anew, or another one, as with -var version=41.
