@@ -64,7 +64,7 @@ func target(path string) (string, error) {
 		}
 		link, err := os.Readlink(filepath.Join(dir, name))
 		if err != nil { // no link, or nothing there yet
-			return filepath.Join(dir, name), nil //nolint:nilerr // as said
+			return filepath.Join(dir, name), nil
 		}
 		if path = link; !filepath.IsAbs(link) {
 			path = dir + "/" + link // not cleaned: a ".." is that of the folder which a link leads to

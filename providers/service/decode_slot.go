@@ -169,16 +169,7 @@ func (d *decoder) health(local map[string]cty.Value) Health {
 		d.wrong(&d.b.Range, "No health check", "health { … } is needed: without it nobody knows when the new slot may serve. The least is health { tcp {} }.")
 		return Health{}
 	}
-	h := Health{
-		Interval: d.duration(in.Interval, "1s", "health", "interval"), Timeout: d.duration(in.Timeout, "2s", "health", "timeout"),
-		Deadline: d.duration(in.Deadline, "100s", "health", "deadline"), HealthyFor: d.duration(in.HealthyFor, "0s", "health", "healthy_for"),
-	}
-	if in.HealthyFor == "" { // one good answer may be the last one
-		h.HealthyFor = min(3*time.Second, h.Deadline/2)
-	}
-	if h.HealthyFor >= h.Deadline {
-		d.wrong(d.b.At("health", "healthy_for"), "Can never be healthy", "healthy_for (%s) must be shorter than deadline (%s).", h.HealthyFor, h.Deadline)
-	}
+	h := d.times(*in)
 	kinds := 0
 	if in.HTTP != nil {
 		kinds++
@@ -206,6 +197,31 @@ func (d *decoder) health(local map[string]cty.Value) Health {
 	}
 	if kinds != 1 {
 		d.wrong(d.b.At("health"), "One kind of health check", "%d given: one of http { … }, tcp {} and exec { … } is expected.", kinds)
+	}
+	return h
+}
+
+// times are the health check's. What can't be read is reported as that alone.
+func (d *decoder) times(in healthInput) Health {
+	before := len(d.diags)
+	h := Health{
+		Interval: d.duration(in.Interval, "1s", "health", "interval"), Timeout: d.duration(in.Timeout, "2s", "health", "timeout"),
+		Deadline: d.duration(in.Deadline, "100s", "health", "deadline"), HealthyFor: d.duration(in.HealthyFor, "0s", "health", "healthy_for"),
+	}
+	if in.Interval == "" {
+		h.Interval = min(h.Interval, h.Deadline/2)
+	}
+	if in.HealthyFor == "" { // one good answer may be the last one
+		h.HealthyFor = min(3*time.Second, h.Deadline/2)
+	}
+	if len(d.diags) > before {
+		return h
+	}
+	if h.HealthyFor >= h.Deadline {
+		d.wrong(d.b.At("health", "healthy_for"), "Can never be healthy", "healthy_for (%s) must be shorter than deadline (%s).", h.HealthyFor, h.Deadline)
+	}
+	if h.Interval >= h.Deadline {
+		d.wrong(d.b.At("health", "interval"), "Only one try", "interval (%s) must be shorter than deadline (%s): no try begins after the deadline.", h.Interval, h.Deadline)
 	}
 	return h
 }
