@@ -132,13 +132,17 @@ func (d *decoder) verify() *Verify {
 		return nil
 	}
 	u, err := url.Parse(in.URL)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || strings.ContainsAny(in.URL, " '\"\\") {
+	if err != nil || strings.ContainsFunc(in.URL, unicode.IsControl) || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || strings.ContainsAny(in.URL, " '\"\\") {
 		d.wrong(d.b.At("nginx_upstream", "verify", "url"), "Not a URL", `%q: http:// or https://, as the nginx machine itself reaches its nginx, is expected: "http://127.0.0.1/profile".`, in.URL)
 	}
 	d.hostHeader(in.Host, d.b.At("nginx_upstream", "verify", "host"))
 	status := slices.Clone(in.Status)
-	d.answer(&status, in.Body, "nginx_upstream", "verify")
-	return &Verify{URL: in.URL, Host: in.Host, Insecure: in.Insecure, Status: in.Status, Body: in.Body}
+	body := ""
+	if !namesSlot(in.Body) {
+		body = d.line(in.Body, nil, "body")
+	}
+	d.answer(&status, body, "nginx_upstream", "verify")
+	return &Verify{URL: in.URL, Host: in.Host, Insecure: in.Insecure, Status: in.Status, Body: body}
 }
 
 // reachable: nginx gets addresses, never names (a name needs a resolver, and answers 502 without one).

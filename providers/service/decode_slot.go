@@ -93,7 +93,7 @@ func (sl Slot) replace(standIn string) Slot {
 		sl.Env[i].Value.Text = put(sl.Env[i].Value.Text)
 	}
 	sl.Health.Path, sl.Health.Host, sl.Health.Body = put(sl.Health.Path), put(sl.Health.Host), put(sl.Health.Body)
-	sl.at = nil
+	sl.Verify, sl.at = put(sl.Verify), nil
 	return sl
 }
 
@@ -115,7 +115,16 @@ func (d *decoder) evaluate(in slotInput, id string) (Slot, bool) {
 		sl.Env = append(sl.Env, d.variable(name, env[name], at[name]))
 	}
 	sl.Health = d.health(local)
+	if d.in.Nginx != nil && d.in.Nginx.Verify != nil && namesSlot(d.in.Nginx.Verify.Body) {
+		sl.Verify = d.line(d.in.Nginx.Verify.Body, local, "body")
+		d.expression(sl.Verify, "nginx_upstream", "verify", "body")
+	}
 	return sl, len(d.diags) == before
+}
+
+// namesSlot says that an expression has a value for each slot.
+func namesSlot(e hcl.Expression) bool {
+	return slices.ContainsFunc(e.Variables(), func(t hcl.Traversal) bool { return t.RootName() == "slot" })
 }
 
 // env merges the service's variables with the slot's, and says where each is given.
@@ -236,8 +245,12 @@ func (d *decoder) answer(status *[]int, body string, path ...string) {
 			d.wrong(d.b.At(append(path, "status")...), "Not an HTTP status", "%d: 100 to 599 is expected.", s)
 		}
 	}
-	if _, err := regexp.CompilePOSIX(body); err != nil {
-		d.wrong(d.b.At(append(path, "body")...), "Not a regular expression", "%s (extended regular expressions, as in grep -E).", err)
+	d.expression(body, append(path, "body")...)
+}
+
+func (d *decoder) expression(s string, path ...string) {
+	if _, err := regexp.CompilePOSIX(s); err != nil {
+		d.wrong(d.b.At(path...), "Not a regular expression", "%s (extended regular expressions, as in grep -E).", err)
 	}
 }
 
