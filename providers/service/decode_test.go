@@ -314,6 +314,7 @@ func TestDecodeRefuses(t *testing.T) {
 		{"a name that no unit can have", `slot "blue"`, `slot "a.b"`, "Not a name"},
 		{"a newline in a value", `"Asia/Seoul"`, `"a\nb"`, "Control character in a value"},
 		{"our own variable", "TZ =", "SHIPCTL_X =", "Not a name of a variable"},
+		{"nginx's own variable", `variable = "service_url"`, `variable = "remote_addr"`, "A variable of nginx's own"},
 		{"a path with ..", "/etc/nginx/conf.d/service-url.inc", "/etc/nginx/../x.inc", "Not a path"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
