@@ -1086,6 +1086,24 @@ func TestStatusNginxDown(t *testing.T) {
 	}
 }
 
+// TestStatusUnknown: what nobody could see is told from what is not there.
+func TestStatusUnknown(t *testing.T) {
+	s := teatime()
+	out := remote.Answer{Sight: remote.Unreachable, Why: "no route"}
+	c := see(s).runs("app-1", "blue", "42").routes("web-1", green)
+	c.denied["web-2"] = out
+	for _, line := range status(ref(), s, c.facts()) {
+		if line.Unknown || !line.Hidden || line.Live != (line.Slot == "green") {
+			t.Errorf("with one nginx that could not be asked: %+v", line)
+		}
+	}
+	c = see(s).routes("web-1", green).routes("web-2", green)
+	c.denied["app-1"] = out
+	if got := status(ref(), s, c.facts()); len(got) != 1 || !got[0].Unknown || got[0].Hidden || !strings.Contains(got[0].Note, "no route") {
+		t.Errorf("a machine that could not be asked: %+v", got)
+	}
+}
+
 // TestRemove: what nginx still sends requests to, by its disk or by its workers, is not stopped before nginx is without it.
 func TestRemove(t *testing.T) {
 	const stop, gone = "app-1 stop blue (pid 2181)", "web-1 remove " + routeFile
