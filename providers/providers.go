@@ -197,6 +197,8 @@ type Status struct {
 	Health  string    // "healthy", "unhealthy: …", "-"
 	Routes  []string  // machines whose nginx sends requests there
 	Note    string
+	Hidden  bool   // an nginx could not be asked, and may lead there too
+	Unknown bool   // nobody could look, and Note says why: nothing but Addr and Job means anything
 	Job     string // of a batch: the line is about a job; Health is "running", "idle" or "not known"
 	Runs    []Run  // of a job, the last one first
 }

@@ -103,6 +103,34 @@ func TestNothingIsRun(t *testing.T) {
 	}
 }
 
+// TestControlCharacters: they are accepted only in what goes to no machine.
+func TestControlCharacters(t *testing.T) {
+	text, err := os.ReadFile("testdata/full/main.hcl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text = bytes.ReplaceAll(text, []byte("PASSWORD = var.password"), []byte("PASSWORD = local.zone"))
+	file, diags := hclsyntax.ParseConfig(text, "main.hcl", hcl.InitialPos)
+	if diags.HasErrors() {
+		t.Fatal(diags)
+	}
+	var accepted []string
+	for _, odd := range []string{`\n`, `\u0000`, `\r`, `\u001b`, `\u0085`} {
+		for _, p := range places(file.Body.(*hclsyntax.Body), "") {
+			// Behind what is right there, so that nothing else is wrong.
+			changed := slices.Concat(text[:p.at.End.Byte-1], []byte(odd), text[p.at.End.Byte-1:])
+			if diags := loaded(t, changed); !diags.HasErrors() && !slices.Contains(accepted, p.name) {
+				accepted = append(accepted, p.name)
+			}
+		}
+	}
+	slices.Sort(accepted)
+	want := []string{"release.source", "shipctl.required_version", "variable.default", "variable.description", "variable.validation.error_message"}
+	if d := cmp.Diff(want, accepted); d != "" {
+		t.Errorf("texts that may have control characters (-want +got):\n%s", d)
+	}
+}
+
 // A variable's value is data wherever it comes from.
 func TestNothingOfAVariableIsRun(t *testing.T) {
 	full, err := filepath.Abs("testdata/full")

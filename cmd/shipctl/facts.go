@@ -34,7 +34,7 @@ func (c *cli) factsCommand() *cobra.Command {
 		if out == "" {
 			return errors.New("facts needs -out=FILE")
 		}
-		if err := writable("-out", out); err != nil {
+		if err := openable("-out", out); err != nil {
 			return err
 		}
 		// With -prune, so that there is also what removing takes.

@@ -109,7 +109,7 @@ func (c *cli) plan(ctx context.Context, a planArgs) error {
 	if err := a.check(); err != nil {
 		return err
 	}
-	if err := errors.Join(writable("-out", a.out), writable("-markdown", a.markdown)); err != nil {
+	if err := errors.Join(writable("-out", a.out), openable("-markdown", a.markdown)); err != nil {
 		return err
 	}
 	if a.facts != "" {

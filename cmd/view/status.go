@@ -123,17 +123,18 @@ func (t Text) statusPaint(head, health bool, text string, padded string) string 
 	return padded
 }
 
+// statusRow has null for what is not known, as nobody could look.
 type statusRow struct {
 	Address  string     `json:"address"`
 	Resource string     `json:"resource"`
 	Machine  string     `json:"machine"`
 	Slot     string     `json:"slot"`
-	Live     bool       `json:"live"`
-	Release  string     `json:"release"`
-	PID      int        `json:"pid"`
-	Port     int        `json:"port"`
+	Live     *bool      `json:"live"`
+	Release  *string    `json:"release"`
+	PID      *int       `json:"pid"`
+	Port     *int       `json:"port"`
 	Since    *time.Time `json:"since"`
-	Health   string     `json:"health"`
+	Health   *string    `json:"health"`
 	Routes   []string   `json:"routes"`
 	Note     string     `json:"note,omitempty"`
 	Job      string     `json:"job,omitempty"`
@@ -213,8 +214,17 @@ func StatusDocument(out io.Writer, st Standing) error {
 	}
 	for _, s := range st.Rows {
 		r := statusRow{
-			Address: s.Addr.String(), Resource: s.Addr.Ref.String(), Machine: s.Addr.Host, Slot: s.Slot, Live: s.Live, Release: s.Release,
-			PID: s.PID, Port: s.Port, Health: s.Health, Routes: append([]string{}, s.Routes...), Note: s.Note, Job: s.Job, Runs: runRows(s.Runs),
+			Address: s.Addr.String(), Resource: s.Addr.Ref.String(), Machine: s.Addr.Host, Slot: s.Slot, Note: s.Note, Job: s.Job, Runs: runRows(s.Runs),
+		}
+		if !s.Unknown || s.Job != "" { // of a job, "not known" is said
+			r.Health = &s.Health
+		}
+		if !s.Unknown {
+			r.Live, r.Release, r.PID, r.Port = &s.Live, &s.Release, &s.PID, &s.Port
+			r.Routes = append([]string{}, s.Routes...)
+		}
+		if s.Hidden && !s.Live {
+			r.Live = nil
 		}
 		if !s.Since.IsZero() {
 			since := s.Since.UTC()

@@ -18,7 +18,9 @@ func rows() []providers.Status {
 			{Start: at.Add(-time.Hour), End: at.Add(-50 * time.Minute), Exit: 1, Release: "41"}, {Start: at.Add(-2 * time.Hour), Exit: -1, Release: "40"},
 		}},
 		{Addr: addr("batch", "settlement", "batch-1"), Job: "report", Health: "idle"},
-		{Addr: addr("batch", "settlement", "batch-2"), Job: "report", Health: "not known", Note: "may not look"},
+		{Addr: addr("service", "teatime", "app-2"), Slot: "green", Release: "41", PID: 2113, Port: 8082, Hidden: true, Health: "healthy"},
+		{Addr: addr("service", "teatime", "app-3"), Unknown: true, Note: "could not look: no route"},
+		{Addr: addr("batch", "settlement", "batch-2"), Job: "report", Health: "not known", Unknown: true, Note: "may not look"},
 	}
 }
 

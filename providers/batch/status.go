@@ -116,7 +116,7 @@ func jobStatus(line providers.Status, s *seen, why string) (out []providers.Stat
 		}
 	}
 	if why != "" {
-		line.Health, line.Note = "not known", why
+		line.Health, line.Note, line.Unknown = "not known", why, true
 		return []providers.Status{line}
 	}
 	for _, r := range slices.Backward(s.last) {

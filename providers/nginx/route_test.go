@@ -302,6 +302,23 @@ func TestWarnings(t *testing.T) {
 	}
 }
 
+// TestWarningsMisread: what follows a mistake in the configuration can't be told; a variable that is not there yet is none.
+func TestWarningsMisread(t *testing.T) {
+	for broken, says := range map[string]bool{
+		`[emerg] unexpected "}" in /etc/nginx/nginx.conf:3`:                                  false,
+		`[emerg] invalid number of arguments in "pid" directive in /etc/nginx/nginx.conf:2`:  false,
+		`[emerg] directive "user" is not terminated by ";" in /etc/nginx/nginx.conf:2`:       false,
+		`[emerg] unknown directive "usr" in /etc/nginx/nginx.conf:1`:                         false,
+		`[emerg] unknown "service_url" variable`:                                             true,
+		`[emerg] host not found in upstream "teatime" in /etc/nginx/sites-enabled/teatime:4`: true,
+	} {
+		l := Live{Installed: true, Broken: broken}
+		if got := strings.Join(Warnings(byVariable(), l), "\n"); strings.Contains(got, "worker_shutdown_timeout") != says {
+			t.Errorf("%s: %q", broken, got)
+		}
+	}
+}
+
 func TestSteps(t *testing.T) {
 	r := byVariable()
 	check, swtch, drain := r.Steps(Move{

@@ -62,6 +62,7 @@ func Warnings(r Route, l Live) (out []string) {
 	if l.Installed && r.Drain > 0 {
 		d, set := nginxTime(l.ShutdownTimeout)
 		switch {
+		case !set && misread.MatchString(l.Broken): // it may be what comes behind the mistake
 		case !set:
 			out = append(out, fmt.Sprintf("worker_shutdown_timeout is not set: a worker with one long connection stays for ever; %s would fit drain", short(r.Drain)))
 		case d < r.Drain:
@@ -73,6 +74,9 @@ func Warnings(r Route, l Live) (out []string) {
 	}
 	return out
 }
+
+// misread are nginx's complaints about a text that can't be taken apart as it is meant: a semicolon or a brace is missing.
+var misread = regexp.MustCompile(`unexpected |is not terminated|unknown directive|invalid number of arguments|is not allowed here`)
 
 // missing: nginx takes no configuration in which another file is missing, so of several new routes none can be the first.
 func (r Route) missing(l Live, to []string) string {

@@ -18,7 +18,7 @@ func status(ref config.Ref, s Spec, f remote.Facts) (out []providers.Status) {
 		var notes []string
 		switch {
 		case why != "":
-			line.Note = why
+			line.Note, line.Unknown = why, true
 			out = append(out, line)
 			continue
 		case id != "":

@@ -57,6 +57,8 @@ func checkSlots(f *providers.Faults, s Spec) {
 			f.Command("before_start", h)
 		}
 		checkHealth(f, sl.Health)
+		f.Line("verify", sl.Verify)
+		checkAnswer(f, "", nil, sl.Verify)
 	}
 }
 
@@ -102,7 +104,7 @@ func checkNginx(f *providers.Faults, s Spec) {
 	if v := n.Verify; v != nil {
 		u, err := url.Parse(v.URL)
 		f.Unless(err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != "" && !strings.ContainsAny(v.URL, " '\"\\"), "url %q", v.URL)
-		f.Line("url", v.URL)
+		f.Line("verify", v.URL, v.Body)
 		checkAnswer(f, v.Host, v.Status, v.Body)
 	}
 }

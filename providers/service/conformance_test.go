@@ -123,7 +123,7 @@ func (p *pair) do(t *testing.T, op string) {
 		err, modelErr = p.both("service/start", "SLOT="+slot+"\nVERSION="+release+"\n", append(args, "./teatime", "-port="+port)...)
 		p.settle(t)
 	case "health":
-		err, modelErr = p.both("service/health", "", p.name, slot, port, release, digest, "process", "100", "2", "1000", "0", "http", "/profile", "", "200", "^"+slot+"$", p.dirOf(release), "")
+		err, modelErr = p.both("service/health", "", p.name, slot, port, release, digest, "process", "100", "2", "3000", "0", "http", "/profile", "", "200", "^"+slot+"$", p.dirOf(release), "")
 	case "revive":
 		err, modelErr = p.both("service/revive", "", p.name, slot, "20")
 	case "confirm":

@@ -76,11 +76,11 @@ type nginxInput struct {
 	Config   string         `hcl:"config,optional"`
 	Prefix   string         `hcl:"prefix,optional"`
 	Verify   *struct {
-		URL      string `hcl:"url"`
-		Host     string `hcl:"host,optional"`
-		Insecure bool   `hcl:"insecure,optional"`
-		Status   []int  `hcl:"status,optional"`
-		Body     string `hcl:"body,optional"`
+		URL      string         `hcl:"url"`
+		Host     string         `hcl:"host,optional"`
+		Insecure bool           `hcl:"insecure,optional"`
+		Status   []int          `hcl:"status,optional"`
+		Body     hcl.Expression `hcl:"body,optional"`
 	} `hcl:"verify,block"`
 }
 

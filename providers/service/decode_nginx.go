@@ -45,6 +45,8 @@ func (d *decoder) nginx() {
 			`Exactly one is expected: variable = "service_url" writes "set $service_url http://IP:PORT;", upstream = "NAME" writes an upstream block.`)
 	case !nginxName.MatchString(name):
 		d.wrong(d.b.At("nginx_upstream", map[bool]string{true: "variable", false: "upstream"}[n.Variable != ""]), "Not a name for nginx", "%q: letters, digits and _ are expected.", name)
+	case n.Variable != "" && nginxOwn.MatchString(strings.ToLower(name)):
+		d.wrong(d.b.At("nginx_upstream", "variable"), "A variable of nginx's own", "$%s has a meaning of its own in nginx, which refuses to set it or would change the request: take a name of your own, such as service_url.", name)
 	case n.Variable != "" && len(active(d.s.Hosts)) > 1:
 		d.wrong(d.b.At("nginx_upstream", "variable"), "One variable, several machines",
 			"%s runs on %d machines and a variable holds one address: use upstream = %q.", d.b.Ref, len(active(d.s.Hosts)), n.Variable)
@@ -63,6 +65,20 @@ func (d *decoder) someMachine() {
 }
 
 var nginxName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,63}$`)
+
+// nginxOwn are variables of nginx's (1.22 and later, of the usual modules): most it refuses to set, as "duplicate"; some, such
+// as args, change the request. Its names are the same in capitals. What it only makes up from a request, such as
+// http_x, may be set.
+var nginxOwn = regexp.MustCompile(`^(args|binary_remote_addr|body_bytes_sent|bytes_sent|connection(_requests|_time)?|` +
+	`connections_(active|reading|waiting|writing)|content_(length|type)|date_(gmt|local)|document_(root|uri)|fastcgi_(path_info|script_name)|` +
+	`gzip_ratio|host|hostname|http[23]|http_(cookie|host|referer|user_agent|via|x_forwarded_for)|https|invalid_referer|is_args|` +
+	`limit_(conn_status|rate|req_status)|memcached_key|msec|nginx_version|pid|pipe|proxy_(add_x_forwarded_for|host|port)|` +
+	`proxy_protocol_(server_)?(addr|port)|query_string|quic|realip_remote_(addr|port)|realpath_root|remote_(addr|port|user)|` +
+	`request(_body|_body_file|_completion|_filename|_id|_length|_method|_time|_uri)?|scheme|secure_link(_expires)?|` +
+	`sent_http_(cache_control|connection|content_length|content_type|keep_alive|last_modified|link|location|transfer_encoding)|` +
+	`server_(addr|name|port|protocol)|slice_range|ssl_(alpn_protocol|ciphers?|client_.+|curves?|early_data|protocol|server_name|session_id|session_reused)|` +
+	`status|tcpinfo_(rtt|rttvar|snd_cwnd|rcv_space)|time_(iso8601|local)|uid_(got|reset|set)|` +
+	`upstream_(addr|bytes_received|bytes_sent|cache_status|connect_time|header_time|response_length|response_time|status)|uri)$`)
 
 func cleanPath(p string) bool {
 	return strings.HasPrefix(p, "/") && path.Clean(p) == p && p != "/" && strings.IndexFunc(p, func(r rune) bool {
@@ -132,13 +148,17 @@ func (d *decoder) verify() *Verify {
 		return nil
 	}
 	u, err := url.Parse(in.URL)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || strings.ContainsAny(in.URL, " '\"\\") {
+	if err != nil || strings.ContainsFunc(in.URL, unicode.IsControl) || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || strings.ContainsAny(in.URL, " '\"\\") {
 		d.wrong(d.b.At("nginx_upstream", "verify", "url"), "Not a URL", `%q: http:// or https://, as the nginx machine itself reaches its nginx, is expected: "http://127.0.0.1/profile".`, in.URL)
 	}
 	d.hostHeader(in.Host, d.b.At("nginx_upstream", "verify", "host"))
 	status := slices.Clone(in.Status)
-	d.answer(&status, in.Body, "nginx_upstream", "verify")
-	return &Verify{URL: in.URL, Host: in.Host, Insecure: in.Insecure, Status: in.Status, Body: in.Body}
+	body := ""
+	if !namesSlot(in.Body) {
+		body = d.line(in.Body, nil, "body")
+	}
+	d.answer(&status, body, "nginx_upstream", "verify")
+	return &Verify{URL: in.URL, Host: in.Host, Insecure: in.Insecure, Status: in.Status, Body: body}
 }
 
 // reachable: nginx gets addresses, never names (a name needs a resolver, and answers 502 without one).

@@ -93,7 +93,7 @@ func (sl Slot) replace(standIn string) Slot {
 		sl.Env[i].Value.Text = put(sl.Env[i].Value.Text)
 	}
 	sl.Health.Path, sl.Health.Host, sl.Health.Body = put(sl.Health.Path), put(sl.Health.Host), put(sl.Health.Body)
-	sl.at = nil
+	sl.Verify, sl.at = put(sl.Verify), nil
 	return sl
 }
 
@@ -115,7 +115,16 @@ func (d *decoder) evaluate(in slotInput, id string) (Slot, bool) {
 		sl.Env = append(sl.Env, d.variable(name, env[name], at[name]))
 	}
 	sl.Health = d.health(local)
+	if d.in.Nginx != nil && d.in.Nginx.Verify != nil && namesSlot(d.in.Nginx.Verify.Body) {
+		sl.Verify = d.line(d.in.Nginx.Verify.Body, local, "body")
+		d.expression(sl.Verify, "nginx_upstream", "verify", "body")
+	}
 	return sl, len(d.diags) == before
+}
+
+// namesSlot says that an expression has a value for each slot.
+func namesSlot(e hcl.Expression) bool {
+	return slices.ContainsFunc(e.Variables(), func(t hcl.Traversal) bool { return t.RootName() == "slot" })
 }
 
 // env merges the service's variables with the slot's, and says where each is given.
@@ -169,16 +178,7 @@ func (d *decoder) health(local map[string]cty.Value) Health {
 		d.wrong(&d.b.Range, "No health check", "health { … } is needed: without it nobody knows when the new slot may serve. The least is health { tcp {} }.")
 		return Health{}
 	}
-	h := Health{
-		Interval: d.duration(in.Interval, "1s", "health", "interval"), Timeout: d.duration(in.Timeout, "2s", "health", "timeout"),
-		Deadline: d.duration(in.Deadline, "100s", "health", "deadline"), HealthyFor: d.duration(in.HealthyFor, "0s", "health", "healthy_for"),
-	}
-	if in.HealthyFor == "" { // one good answer may be the last one
-		h.HealthyFor = min(3*time.Second, h.Deadline/2)
-	}
-	if h.HealthyFor >= h.Deadline {
-		d.wrong(d.b.At("health", "healthy_for"), "Can never be healthy", "healthy_for (%s) must be shorter than deadline (%s).", h.HealthyFor, h.Deadline)
-	}
+	h := d.times(*in)
 	kinds := 0
 	if in.HTTP != nil {
 		kinds++
@@ -210,6 +210,31 @@ func (d *decoder) health(local map[string]cty.Value) Health {
 	return h
 }
 
+// times are the health check's. What can't be read is reported as that alone.
+func (d *decoder) times(in healthInput) Health {
+	before := len(d.diags)
+	h := Health{
+		Interval: d.duration(in.Interval, "1s", "health", "interval"), Timeout: d.duration(in.Timeout, "2s", "health", "timeout"),
+		Deadline: d.duration(in.Deadline, "100s", "health", "deadline"), HealthyFor: d.duration(in.HealthyFor, "0s", "health", "healthy_for"),
+	}
+	if in.Interval == "" {
+		h.Interval = min(h.Interval, h.Deadline/2)
+	}
+	if in.HealthyFor == "" { // one good answer may be the last one
+		h.HealthyFor = min(3*time.Second, h.Deadline/2)
+	}
+	if len(d.diags) > before {
+		return h
+	}
+	if h.HealthyFor >= h.Deadline {
+		d.wrong(d.b.At("health", "healthy_for"), "Can never be healthy", "healthy_for (%s) must be shorter than deadline (%s).", h.HealthyFor, h.Deadline)
+	}
+	if h.Interval >= h.Deadline {
+		d.wrong(d.b.At("health", "interval"), "Only one try", "interval (%s) must be shorter than deadline (%s): no try begins after the deadline.", h.Interval, h.Deadline)
+	}
+	return h
+}
+
 // answer checks what is expected of an HTTP answer.
 func (d *decoder) answer(status *[]int, body string, path ...string) {
 	if len(*status) == 0 {
@@ -220,8 +245,12 @@ func (d *decoder) answer(status *[]int, body string, path ...string) {
 			d.wrong(d.b.At(append(path, "status")...), "Not an HTTP status", "%d: 100 to 599 is expected.", s)
 		}
 	}
-	if _, err := regexp.CompilePOSIX(body); err != nil {
-		d.wrong(d.b.At(append(path, "body")...), "Not a regular expression", "%s (extended regular expressions, as in grep -E).", err)
+	d.expression(body, append(path, "body")...)
+}
+
+func (d *decoder) expression(s string, path ...string) {
+	if _, err := regexp.CompilePOSIX(s); err != nil {
+		d.wrong(d.b.At(path...), "Not a regular expression", "%s (extended regular expressions, as in grep -E).", err)
 	}
 }
 

@@ -145,7 +145,7 @@ func decoded(t *testing.T, service, version string) (Spec, hcl.Diagnostics) {
 // TestDecodeOddities: what is odd and taken is taken when it is read back.
 func TestDecodeOddities(t *testing.T) {
 	for old, odd := range map[string]string{
-		`host = "teatime.example"`:          `body = "a\tb"`,
+		`host = "teatime.example"`:          `body = "^${slot.name} ${slot.version} [a-z]$"`,
 		`properties = { MemoryMax = "1G" }`: `properties = { MemoryMax = "" }`,
 		`role = "web"`:                      `role = "web"`,
 		`path   = "/profile"`:               `path = "/${slot.version}?a=ü"`,
@@ -269,6 +269,30 @@ service "teatime" {
 	}
 }
 
+// TestDecodeVerify: the body that is expected through nginx is each slot's own where it names it, and one for all where not.
+func TestDecodeVerify(t *testing.T) {
+	for body, want := range map[string][2]string{
+		`"^${slot.name}$"`:                 {"^blue$", "^green$"},
+		`"^${slot.port} ${slot.env.TZ}"`:   {"^8081 Asia/Seoul", "^8082 Asia/Seoul"},
+		`"^${slot.name}-${slot.version}$"`: {"^blue-42$", "^green-42$"},
+		`"^ok$"`:                           {"^ok$", "^ok$"},
+		`null`:                             {"^real1$", "^real2$"}, // the health check's
+	} {
+		for _, version := range []string{"", "42"} {
+			s, diags := decoded(t, strings.Replace(full, `host = "teatime.example"`, "body = "+body, 1), version)
+			if diags.HasErrors() {
+				t.Errorf("%s: %v", body, diags)
+				continue
+			}
+			for i, sl := range s.Slots {
+				if got := s.expected(sl.with("42")).body; got != want[i] {
+					t.Errorf("%s, version %q, %s: %q, want %q", body, version, sl.Name, got, want[i])
+				}
+			}
+		}
+	}
+}
+
 func TestDecodeRefuses(t *testing.T) {
 	for _, tt := range []struct{ name, old, new, want string }{
 		{"a secret in the command", `"java", "-jar"`, `"java", var.token`, "Sensitive value in a command"},
@@ -277,12 +301,20 @@ func TestDecodeRefuses(t *testing.T) {
 		{"both forms of a route", `variable = "service_url"`, "variable = \"service_url\"\n    upstream = \"x\"", "variable or upstream"},
 		{"no form", `variable = "service_url"`, "", "variable or upstream"},
 		{"a body that is no regular expression", "^${slot.env.SPRING_PROFILES_ACTIVE}$", "(", "Not a regular expression"},
+		{"a body through nginx with a newline", `host = "teatime.example"`, `body = "a\nb"`, "Not a line of text"},
+		{"a body through nginx with NUL", `host = "teatime.example"`, `body = "a\u0000b"`, "Not a line of text"},
+		{"a slot's body through nginx with a newline", `host = "teatime.example"`, `body = "${slot.name}\n"`, "Not a line of text"},
+		{"a slot's body that is no regular expression", `host = "teatime.example"`, `body = "(${slot.name}"`, "Not a regular expression"},
+		{"a secret in a body through nginx", `host = "teatime.example"`, `body = "${slot.name}${var.token}"`, "Sensitive value"},
+		{"an unknown control character", `"http://127.0.0.1/profile"`, `"http://127.0.0.1/\u0085"`, "Not a URL"},
+		{"a body that needs a release", `host = "teatime.example"`, `body = upper(slot.version)`, "The release is not known here"},
 		{"healthy for longer than there is time", `healthy_for = "3s"`, `healthy_for = "200s"`, "Can never be healthy"},
 		{"KILL to stop with", `signal = "TERM"`, `signal = "KILL"`, "Not a signal to stop with"},
 		{"our own property", "MemoryMax", "ExecStart", "This property is shipctl's"},
 		{"a name that no unit can have", `slot "blue"`, `slot "a.b"`, "Not a name"},
 		{"a newline in a value", `"Asia/Seoul"`, `"a\nb"`, "Control character in a value"},
 		{"our own variable", "TZ =", "SHIPCTL_X =", "Not a name of a variable"},
+		{"nginx's own variable", `variable = "service_url"`, `variable = "remote_addr"`, "A variable of nginx's own"},
 		{"a path with ..", "/etc/nginx/conf.d/service-url.inc", "/etc/nginx/../x.inc", "Not a path"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -290,7 +322,11 @@ func TestDecodeRefuses(t *testing.T) {
 			if text == full {
 				t.Fatal("nothing was replaced")
 			}
-			_, diags := decoded(t, text, "42")
+			version := "42"
+			if tt.want == "The release is not known here" {
+				version = ""
+			}
+			_, diags := decoded(t, text, version)
 			if !diags.HasErrors() || !strings.Contains(diags.Error(), tt.want) {
 				t.Errorf("got %v", diags)
 			}

@@ -959,6 +959,56 @@ func TestDiffRecreateOrder(t *testing.T) {
 	want(t, steps[id("app-2", "stop-blue")].After, id("app-1", "health"))
 }
 
+// verified: each slot shows itself through nginx by its name, and by its port alone when it starts.
+func verified(s *Spec) {
+	for i := range s.Slots {
+		s.Slots[i].Health = Health{Kind: "tcp", Interval: time.Second, Timeout: time.Second, Deadline: 100 * time.Second}
+		s.Slots[i].Verify = "^" + s.Slots[i].Name + "$"
+	}
+}
+
+// TestDiffVerifySlot: a switch expects the answer of the slot that it leads to, going back that of the other one; and with
+// one for each nothing is unproven.
+func TestDiffVerifySlot(t *testing.T) {
+	s := teatime(verified)
+	changes := diff(ref(), s, see(s).runs("app-1", "blue", "41").routes("web-1", blue).routes("web-2", blue).facts())
+	found := 0
+	for _, c := range changes {
+		if strings.Contains(strings.Join(c.Warnings, "\n"), "tell the slots apart") {
+			t.Errorf("%s: %q", c.Addr, c.Warnings)
+		}
+		for _, step := range c.Steps {
+			if step.Do.Script == "nginx/switch" {
+				found++
+				if !slices.Contains(step.Do.Args, "^green$") {
+					t.Errorf("%s: %q", step.ID, step.Do.Args)
+				}
+			}
+		}
+	}
+	if found != 2 {
+		t.Errorf("%d switches", found)
+	}
+}
+
+// TestRollbackVerify: what ran then answers as it did then, unless one body is given for all now.
+func TestRollbackVerify(t *testing.T) {
+	then := teatime(verified)
+	then.Slots[0].Verify = "^blue-41$"
+	now := teatime(verified)
+	if got := rollback(now, then); got.expected(got.Slots[0]).body != "^blue-41$" {
+		t.Errorf("%+v", got.Slots[0])
+	}
+	one := teatime()
+	one.Nginx.Verify.Body = "^ok$"
+	if got := rollback(one, then); got.expected(got.Slots[0]).body != "^ok$" || then.Slots[0].Verify == "" {
+		t.Errorf("%+v", got.Slots[0])
+	}
+	if got := rollback(now, teatime()); got.expected(got.Slots[0]).body != "^blue$" { // the health check's of then
+		t.Errorf("%+v", got.Slots[0])
+	}
+}
+
 // TestRollbackRecreate: between one slot and two, a rollback never runs two.
 func TestRollbackRecreate(t *testing.T) {
 	for name, s := range map[string]Spec{"to one slot": rollback(teatime(), teatime(oneSlot)), "from one slot": rollback(teatime(oneSlot), teatime())} {
@@ -1033,6 +1083,24 @@ func TestStatusNginxDown(t *testing.T) {
 		if strings.Join(got, ", ") != tt.want {
 			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
 		}
+	}
+}
+
+// TestStatusUnknown: what nobody could see is told from what is not there.
+func TestStatusUnknown(t *testing.T) {
+	s := teatime()
+	out := remote.Answer{Sight: remote.Unreachable, Why: "no route"}
+	c := see(s).runs("app-1", "blue", "42").routes("web-1", green)
+	c.denied["web-2"] = out
+	for _, line := range status(ref(), s, c.facts()) {
+		if line.Unknown || !line.Hidden || line.Live != (line.Slot == "green") {
+			t.Errorf("with one nginx that could not be asked: %+v", line)
+		}
+	}
+	c = see(s).routes("web-1", green).routes("web-2", green)
+	c.denied["app-1"] = out
+	if got := status(ref(), s, c.facts()); len(got) != 1 || !got[0].Unknown || got[0].Hidden || !strings.Contains(got[0].Note, "no route") {
+		t.Errorf("a machine that could not be asked: %+v", got)
 	}
 }
 

@@ -1,7 +1,7 @@
 # shellcheck shell=sh
 # Waits until a slot is healthy, as answered by the process that was started, and by no other. Arguments: 1 service
 # 2 slot 3 port 4 release 5 digest 6 runner 7 milliseconds between tries 8 seconds for a try 9 milliseconds in all
-# 10 milliseconds it must stay healthy 11 kind 12 path 13 Host header 14 statuses, separated by blanks 15 body
+# (no try begins later, and none that ends later counts) 10 milliseconds it must stay healthy 11 kind 12 path 13 Host header 14 statuses, separated by blanks 15 body
 # (grep -E) 16 directory 17 run_as; then, for kind exec, the command.
 name=$1 slot=$2 port=$3 release=$4 digest=$5 runner=$6 interval=$7 timeout=$8 deadline=$9
 shift 9
@@ -68,13 +68,32 @@ gone() {
 	fi
 }
 
+# late: the deadline has passed. What a try may take at the end is rounded up to a second: not every timeout knows parts.
+late() {
+	left=$((begin + deadline - $(now_ms)))
+	[ "$left" -le 0 ]
+}
+
+failed() {
+	die "$slot (release $release) was not healthy within $((deadline / 1000)) s. Last answers:
+$answers
+$(last_lines)"
+}
+
 [ "$kind" != exec ] || as_user "$user"
 begin=$(now_ms)
-since='' healthy_who='' answers=''
-pause=$(awk -v ms="$interval" 'BEGIN { printf "%.2f", ms / 1000 }')
+since='' healthy_who='' answers='' longest=$timeout
 while :; do
-	why='' who=''
-	if try "$@"; then
+	if late && [ -n "$answers" ]; then failed; fi
+	timeout=$(((left + 999) / 1000))
+	[ "$timeout" -gt 0 ] || timeout=1
+	[ "$timeout" -lt "$longest" ] || timeout=$longest
+	why='' who='' pause=$interval
+	if ! try "$@"; then
+		healthy_who=
+	elif late; then
+		why="$why (too late)"
+	else
 		now=$(now_ms)
 		if [ "$who" != "$healthy_who" ]; then
 			healthy_who=$who since=$now
@@ -84,18 +103,12 @@ while :; do
 			printf 'healthy after %s ms (pid %s)\n' $((now - begin)) "${who%% *}"
 			exit 0
 		fi
-	else
-		healthy_who=
+		[ $((since + for_ms - now)) -ge "$pause" ] || pause=$((since + for_ms - now))
 	fi
-	now=$(now_ms)
-	answers=$(printf '%s\n  %s ms: %s' "$answers" $((now - begin)) "$why" | tail -n 5)
-	if [ $((now - begin)) -ge "$deadline" ]; then
-		die "$slot (release $release) was not healthy within $((deadline / 1000)) s. Last answers:
-$answers
-$(last_lines)"
-	fi
+	answers=$(printf '%s\n  %s ms: %s' "$answers" $(($(now_ms) - begin)) "$why" | tail -n 5)
+	if late; then failed; fi
 	if interrupted; then
-		die "told to stop after $((now - begin)) ms, before $slot was healthy. Last answers:
+		die "told to stop after $(($(now_ms) - begin)) ms, before $slot was healthy. Last answers:
 $answers"
 	fi
 	if gone; then
@@ -103,5 +116,6 @@ $answers"
 $answers
 $(last_lines)"
 	fi
-	sleep "$pause" 2>/dev/null || sleep 1
+	[ "$pause" -le "$left" ] || pause=$left
+	sleep "$(awk -v ms="$pause" 'BEGIN { printf "%.2f", int((ms + 9) / 10) / 100 }')" 2>/dev/null || sleep 1
 done

@@ -332,6 +332,9 @@ func (s Spec) expected(sl Slot) expect {
 		if v.Body != "" {
 			e.body = v.Body
 		}
+		if sl.Verify != "" {
+			e.body = sl.Verify
+		}
 	}
 	if len(e.status) == 0 {
 		e.status = []int{200}

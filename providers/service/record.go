@@ -29,8 +29,14 @@ func record(ref config.Ref, s Spec, f remote.Facts) (Spec, string) {
 }
 
 // rollback is now with the release of then, and all that ran with it: command, environment, slots and health checks.
-// Machines, routes, windows and the rollout stay as they are.
+// Machines, routes, windows and the rollout stay as they are; what a slot's answer through nginx is, is its own.
 func rollback(now, then Spec) Spec {
+	if !slices.ContainsFunc(now.Slots, func(sl Slot) bool { return sl.Verify != "" }) { // the same for all now
+		then.Slots = slices.Clone(then.Slots)
+		for i := range then.Slots {
+			then.Slots[i].Verify = ""
+		}
+	}
 	now.Release.Pin, now.Release.ID = then.Release.Pin, then.Release.ID
 	now.Slots, now.RunAs, now.Runner, now.Unit, now.Before = then.Slots, then.RunAs, then.Runner, then.Unit, then.Before
 	if now.recreates() || then.recreates() { // of what must never run twice then or now, one is enough

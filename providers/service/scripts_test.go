@@ -28,6 +28,8 @@ type bench struct {
 	m         remote.Machine
 	root, dir string
 	port      int
+	// of a health check, in milliseconds; "" for a tenth of a second, and for at once
+	interval, healthyFor string
 }
 
 func TestMain(m *testing.M) {
@@ -110,7 +112,7 @@ func (b *bench) health(deadline time.Duration, body string) (string, error) {
 func (b *bench) check(deadline time.Duration, kind, path, statuses, body, user string, command ...string) (string, error) {
 	b.t.Helper()
 	return remotetest.Step(b.t, b.m, remote.Call{Script: "service/health", Args: append([]string{
-		b.name, "green", strconv.Itoa(b.port), "42", digest, "process", "100", "2", fmt.Sprint(deadline.Milliseconds()), "0",
+		b.name, "green", strconv.Itoa(b.port), "42", digest, "process", orElse(b.interval, "100"), "2", fmt.Sprint(deadline.Milliseconds()), orElse(b.healthyFor, "0"),
 		kind, path, "", statuses, body, b.dir, user,
 	}, command...)})
 }
@@ -132,6 +134,9 @@ func TestHealthKinds(t *testing.T) {
 		run := func(command ...string) (string, error) {
 			return b.check(time.Second, "exec", "", "", "", "", command...)
 		}
+		well := func(command ...string) (string, error) {
+			return b.check(soon, "exec", "", "", "", "", command...)
+		}
 		if out, err := b.run("", "sh", "-c", `until [ -e go ]; do sleep 0.1; done; exec "$@"`, "sh", "./teatime", "-port="+strconv.Itoa(b.port)); err != nil {
 			t.Fatal(out, err)
 		}
@@ -142,14 +147,14 @@ func TestHealthKinds(t *testing.T) {
 		if out, err := b.check(soon, "tcp", "", "", "", ""); err != nil || !strings.Contains(out, "healthy after") {
 			t.Errorf("%q, %v", out, err)
 		}
-		if out, err := run("sh", "-c", `[ "$SHIPCTL_SLOT $PORT $PWD" = "$0" ] && [ -x teatime ]`, fmt.Sprintf("green %d %s", b.port, b.dir)); err != nil || !strings.Contains(out, "healthy after") {
+		if out, err := well("sh", "-c", `[ "$SHIPCTL_SLOT $PORT $PWD" = "$0" ] && [ -x teatime ]`, fmt.Sprintf("green %d %s", b.port, b.dir)); err != nil || !strings.Contains(out, "healthy after") {
 			t.Errorf("%q, %v", out, err)
 		}
 		if _, err := run("sh", "-c", "echo first; echo not yet; exit 3"); err == nil || !strings.Contains(err.Error(), "exit status 3: not yet") {
 			t.Errorf("%v", err)
 		}
 		begin := time.Now()
-		if out, err := run("sh", "-c", "sleep 62 & echo fine"); err != nil || time.Since(begin) > 30*time.Second {
+		if out, err := well("sh", "-c", "sleep 62 & echo fine"); err != nil || time.Since(begin) > 30*time.Second {
 			t.Errorf("a check that leaves something running: %q, %v, after %s", out, err, time.Since(begin))
 		}
 		begin = time.Now()
@@ -511,6 +516,39 @@ func TestNeverHealthy(t *testing.T) {
 		_, err := b.health(1500*time.Millisecond, "")
 		if err == nil || !strings.Contains(err.Error(), "GET /profile: 503") || !strings.Contains(err.Error(), "Last lines of its log:\n  | ") {
 			t.Errorf("got %v", err)
+		}
+	})
+}
+
+// TestHealthDeadline: the wait ends when it is over, whatever the interval and the timeout are; and what comes later is no
+// answer any more.
+func TestHealthDeadline(t *testing.T) {
+	eachShell(t, func(t *testing.T, b *bench) {
+		if _, err := b.start(); err != nil {
+			t.Fatal(err)
+		}
+		if out, err := b.health(soon, ""); err != nil {
+			t.Fatal(out, err)
+		}
+		late := func(what string, min, max time.Duration, kind string, command ...string) {
+			t.Helper()
+			begin := time.Now()
+			out, err := b.check(1500*time.Millisecond, kind, "/profile", "201", "", "", command...)
+			if err == nil || !strings.Contains(err.Error(), "was not healthy within 1 s") {
+				t.Errorf("%s: %q, %v", what, out, err)
+			}
+			if took := time.Since(begin); took < min || took > max {
+				t.Errorf("%s: took %s", what, took)
+			}
+		}
+		b.interval = "15000"
+		late("a long interval", 1500*time.Millisecond, 10*time.Second, "http")
+		b.interval = ""
+		late("a late answer", 1500*time.Millisecond, 10*time.Second, "exec", "sleep", "1.8")
+		b.interval, b.healthyFor = "15000", "600"
+		begin := time.Now()
+		if out, err := b.health(soon, "^green$"); err != nil || time.Since(begin) > 10*time.Second {
+			t.Errorf("it was not asked again when it had been healthy for long enough: %q, %v", out, err)
 		}
 	})
 }

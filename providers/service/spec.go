@@ -47,6 +47,7 @@ type Slot struct {
 	Env     []Env      `json:"env,omitempty"`
 	Hooks   [][]string `json:"hooks,omitempty"` // commands of Before, in its order
 	Health  Health     `json:"health"`
+	Verify  string     `json:"verify,omitempty"` // Verify.Body where it has a value for each slot
 	at      *hcl.Range
 }
 
@@ -100,7 +101,7 @@ type Verify struct {
 	Host     string `json:"host,omitempty"`
 	Insecure bool   `json:"insecure,omitempty"`
 	Status   []int  `json:"status,omitempty"` // of the health check where empty
-	Body     string `json:"body,omitempty"`   // likewise
+	Body     string `json:"body,omitempty"`   // the slot's, or likewise
 }
 
 // Stop says how a program is asked to end.
@@ -135,7 +136,7 @@ func (sl Slot) with(id string) Slot {
 		sl.Env[i].Value.Text = put(sl.Env[i].Value.Text)
 	}
 	sl.Health.Path, sl.Health.Host, sl.Health.Exec = put(sl.Health.Path), put(sl.Health.Host), all(sl.Health.Exec)
-	sl.Health.Body = put(sl.Health.Body)
+	sl.Health.Body, sl.Verify = put(sl.Health.Body), put(sl.Verify)
 	return sl
 }
 

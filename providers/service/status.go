@@ -13,11 +13,12 @@ import (
 // status is a line for each process of the service, for each slot without one, and for whoever else is on its ports.
 func status(ref config.Ref, s Spec, f remote.Facts) (out []providers.Status) {
 	b := &builder{ref: ref, spec: s, live: observe(ref, s, f)}
+	hidden := slices.ContainsFunc(s.Nginx.Hosts, func(n config.HostValue) bool { return b.live.routes[n.Name].why != "" })
 	for _, h := range s.Hosts {
 		l := b.live.hosts[h.Name]
-		line := providers.Status{Addr: providers.Addr{Ref: ref, Host: h.Name}}
+		line := providers.Status{Addr: providers.Addr{Ref: ref, Host: h.Name}, Hidden: hidden}
 		if l.why != "" {
-			line.Note = l.why
+			line.Note, line.Unknown = l.why, true
 			out = append(out, line)
 			continue
 		}

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/hashicorp/hcl/v2"
 
@@ -75,6 +76,9 @@ func (d *decoder) jump(list string) {
 	}
 	for _, spec := range strings.Split(list, ",") {
 		_, err := parseJump(spec)
+		if strings.ContainsFunc(spec, unicode.IsControl) {
+			err = fmt.Errorf("a control character in %q", spec)
+		}
 		d.check(err != nil, "proxy_jump", fmt.Sprintf("A jump host is [user@]host[:port], several are separated by commas: %v.", err))
 	}
 }
@@ -104,5 +108,5 @@ func isAddress(s string) bool {
 }
 
 func isPath(s string) bool {
-	return s != "" && !strings.HasPrefix(s, "-") && !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f })
+	return s != "" && !strings.HasPrefix(s, "-") && !strings.ContainsFunc(s, unicode.IsControl)
 }

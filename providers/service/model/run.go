@@ -115,7 +115,7 @@ func (m *Model) spawn(p Process) error {
 	return nil
 }
 
-// health waits a second at a time.
+// health waits a second at a time. A second in which the deadline falls is counted whole.
 func (m *Model) health(a []string) (string, error) {
 	port, deadline, stay := number(a[2]), (number(a[8])+999)/1000, (number(a[9])+999)/1000
 	healthy := 0
