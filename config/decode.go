@@ -216,7 +216,8 @@ func (d *decoder) fill(body hcl.Body, header hcl.Range, v reflect.Value) {
 		required[a.Name] = a.Required
 	}
 	for _, name := range f.attrNames() {
-		d.argument(name, content.Attributes[name], v.Field(f.attrs[name]), required[name], header)
+		_, empty := v.Type().Field(f.attrs[name]).Tag.Lookup("empty")
+		d.argument(argument{name, content.Attributes[name], required[name], empty}, v.Field(f.attrs[name]), header)
 	}
 	for _, name := range f.blockNames() {
 		d.blocks(name, content.Blocks.OfType(name), v.Field(f.blocks[name]), header)
@@ -244,15 +245,24 @@ func fillRest(v reflect.Value, body, rest hcl.Body, content *hcl.BodyContent) {
 	}
 }
 
+// argument is what fills a field; nil: it is not given. In an optional text field the empty text is an error, but for those
+// with the tag empty:"…", which says what it means. What a required one may be, its kind says.
+type argument struct {
+	name string
+	*hcl.Attribute
+	required, empty bool
+}
+
 // argument fills one field. null counts as absent.
-func (d *decoder) argument(name string, a *hcl.Attribute, into reflect.Value, required bool, header hcl.Range) {
+func (d *decoder) argument(arg argument, into reflect.Value, header hcl.Range) {
+	name, a := arg.name, arg.Attribute
 	expression := reflect.TypeFor[hcl.Expression]()
 	if g, is := into.Addr().Interface().(interface{ parts() (any, *hcl.Range) }); is {
 		value, at := g.parts()
 		if a != nil {
 			*at = a.Expr.Range()
 		}
-		d.argument(name, a, reflect.ValueOf(value).Elem(), required, header)
+		d.argument(arg, reflect.ValueOf(value).Elem(), header)
 		return
 	}
 	switch {
@@ -275,11 +285,11 @@ func (d *decoder) argument(name string, a *hcl.Attribute, into reflect.Value, re
 			return
 		}
 		if !v.IsNull() {
-			d.convert(name, a, v, into)
+			d.convert(arg, v, into)
 			return
 		}
 	}
-	if required {
+	if arg.required {
 		at, why := header, ""
 		if a != nil {
 			at, why = a.Expr.Range(), ", and null is none"
@@ -288,8 +298,8 @@ func (d *decoder) argument(name string, a *hcl.Attribute, into reflect.Value, re
 	}
 }
 
-func (d *decoder) convert(name string, a *hcl.Attribute, v cty.Value, into reflect.Value) {
-	at := a.Expr.Range()
+func (d *decoder) convert(a argument, v cty.Value, into reflect.Value) {
+	name, at := a.name, a.Expr.Range()
 	if of, is := sensitive(v); is {
 		what := "a sensitive value"
 		if of != "" {
@@ -307,6 +317,10 @@ func (d *decoder) convert(name string, a *hcl.Attribute, v cty.Value, into refle
 		panic(fmt.Sprintf("config: field of %q: %s", name, err)) // the struct's type is wrong
 	}
 	c, err := convert.Convert(v, t)
+	if err == nil && t == cty.String && c.AsString() == "" && !a.required && !a.empty { // most often a variable that somebody forgot
+		d.diags = append(d.diags, fail(at, "Empty text", "%q is the empty text, which means nothing here. Leave it out, or give null, where nothing is meant.", name))
+		return
+	}
 	if err == nil {
 		err = gocty.FromCtyValue(c, into.Addr().Interface())
 	}

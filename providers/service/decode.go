@@ -80,7 +80,7 @@ type nginxInput struct {
 		Host     string `hcl:"host,optional"`
 		Insecure bool   `hcl:"insecure,optional"`
 		Status   []int  `hcl:"status,optional"`
-		Body     string `hcl:"body,optional"`
+		Body     string `hcl:"body,optional" empty:"anything"`
 	} `hcl:"verify,block"`
 }
 
