@@ -22,6 +22,9 @@ type decoder struct {
 	skipped bool
 }
 
+// partial: what is required may stand elsewhere.
+func (d *decoder) partial() bool { return d.scope.hollow != nil && d.scope.hollow.partial }
+
 func (b Block) decode(into any) hcl.Diagnostics {
 	v := reflect.ValueOf(into)
 	if v.Kind() != reflect.Pointer || v.Elem().Kind() != reflect.Struct {
@@ -39,6 +42,9 @@ func (b Block) decode(into any) hcl.Diagnostics {
 	d.fill(dynblock.Expand(raw, ctx, dynblock.OptCheckForEach(d.checkDynamic)), b.Range, v.Elem())
 	if d.skipped && !d.diags.HasErrors() {
 		d.diags = append(d.diags, skip(b.Range))
+	}
+	if h := b.scope.hollow; h != nil {
+		return h.keep(d.diags, b.Range)
 	}
 	return d.diags
 }
@@ -289,7 +295,7 @@ func (d *decoder) argument(arg argument, into reflect.Value, header hcl.Range) {
 			return
 		}
 	}
-	if arg.required {
+	if arg.required && !d.partial() {
 		at, why := header, ""
 		if a != nil {
 			at, why = a.Expr.Range(), ", and null is none"
@@ -402,7 +408,7 @@ func (d *decoder) blocks(name string, found hcl.Blocks, into reflect.Value, head
 		d.diags = append(d.diags, fail(found[1].DefRange, "Block given twice", "There is one %s block at most; the other one is at %s.", name, place(found[0].DefRange)))
 	case len(found) == 1:
 		into.Set(d.block(found[0], t))
-	case t.Kind() != reflect.Pointer:
+	case t.Kind() != reflect.Pointer && !d.partial():
 		d.diags = append(d.diags, fail(header, "Block missing", "A block %s { … } is required.", name))
 	}
 }

@@ -29,6 +29,9 @@ func (w *world) expand(n *node, c *Configuration) hcl.Diagnostics {
 	}
 	n.expanded = true
 	n.instances = map[string]cty.Value{}
+	if n.hollow() {
+		return w.empty(n, c)
+	}
 	for _, key := range n.keys {
 		b := Block{Ref: n.ref(key), Range: n.at, Body: n.body, Project: c.Project, scope: &scope{world: w, node: n, key: key}}
 		if n.kind == "host" {

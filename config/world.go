@@ -57,6 +57,9 @@ type node struct {
 	instances map[string]cty.Value // of a host: by key, "" without for_each
 }
 
+// hollow says that there is no instance of it.
+func (n *node) hollow() bool { return n.each != nil && n.expanded && len(n.keys) == 0 }
+
 type edge struct {
 	to *node
 	at hcl.Range
