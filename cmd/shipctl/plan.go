@@ -125,7 +125,7 @@ func (c *cli) plan(ctx context.Context, a planArgs) error {
 	defer made.session.close()
 	c.view(a.compact).Plan(made.plan)
 	if a.markdown != "" {
-		err := writeFile(a.markdown, 0o644, func(w io.Writer) error { return view.Markdown(w, made.plan) })
+		err := writeFile(a.markdown, 0o644, func(w io.Writer) error { return view.Markdown(w, made.plan, a.compact) })
 		if err != nil {
 			return err
 		}

@@ -34,7 +34,7 @@ func (c *cli) showCommand() *cobra.Command {
 			case c.document():
 				return view.PlanDocument(c.out, p)
 			case markdown:
-				return view.Markdown(c.out, p)
+				return view.Markdown(c.out, p, compact)
 			}
 			c.human(compact).Plan(p)
 			return nil
