@@ -47,12 +47,17 @@ func (s *scope) context(ts []hcl.Traversal) (*hcl.EvalContext, hcl.Diagnostics) 
 }
 
 func (w *world) isRoot(name string) bool {
-	return slices.Contains([]string{"var", "local", "host", "each"}, name) || w.isKind(name)
+	return slices.Contains([]string{"var", "local", "host", "each", pathRoot}, name) || w.isKind(name)
 }
 
 func (s *scope) lookup(root, name string) (cty.Value, hcl.Diagnostics) {
 	w := s.world
 	switch root {
+	case pathRoot:
+		if w.paths.Type().HasAttribute(name) {
+			return w.paths.GetAttr(name), nil
+		}
+		return cty.DynamicVal, nil // said already
 	case "var":
 		if v, ok := w.values[name]; ok {
 			return v, nil
@@ -165,7 +170,7 @@ func (s *scope) checkRoot(t hcl.Traversal, local map[string]cty.Value) hcl.Diagn
 	if w.isRoot(root) {
 		return nil
 	}
-	candidates := append([]string{"var", "local", "host"}, w.options.Kinds...)
+	candidates := append([]string{"var", "local", "host", pathRoot}, w.options.Kinds...)
 	for name := range local {
 		candidates = append(candidates, name)
 	}

@@ -208,7 +208,7 @@ func (w *world) evaluable(c *hclsyntax.Block) hcl.Diagnostics {
 	for name, v := range w.values {
 		values[name] = cty.UnknownVal(v.Type())
 	}
-	ctx := &hcl.EvalContext{Variables: map[string]cty.Value{"var": cty.ObjectVal(values)}, Functions: w.functions}
+	ctx := w.validating(values)
 	var diags hcl.Diagnostics
 	for name, what := range map[string]string{"condition": "A condition", "error_message": "An error message"} {
 		e := c.Body.Attributes[name].Expr
@@ -225,8 +225,13 @@ func (w *world) evaluable(c *hclsyntax.Block) hcl.Diagnostics {
 	return diags
 }
 
+// validating is what a validation may use.
+func (w *world) validating(values map[string]cty.Value) *hcl.EvalContext {
+	return &hcl.EvalContext{Variables: map[string]cty.Value{"var": cty.ObjectVal(values), pathRoot: w.paths}, Functions: w.functions}
+}
+
 func (w *world) holds(d *declaration, c *hclsyntax.Block) hcl.Diagnostics {
-	ctx := &hcl.EvalContext{Variables: map[string]cty.Value{"var": cty.ObjectVal(w.values)}, Functions: w.functions}
+	ctx := w.validating(w.values)
 	e := c.Body.Attributes["condition"].Expr
 	v, diags := e.Value(ctx)
 	if diags.HasErrors() {
@@ -271,6 +276,7 @@ func (w *world) onlyVar(e hclsyntax.Expression, what string) hcl.Diagnostics {
 	for _, t := range e.Variables() {
 		name, ok := step(t)
 		switch {
+		case t.RootName() == pathRoot:
 		case t.RootName() != "var":
 			diags = append(diags, fail(t.SourceRange(), "Unknown reference", "%s can refer to variables only (var.NAME), and %q is none.", what, t.RootName()))
 		case ok && !slices.Contains(names, name):
