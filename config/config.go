@@ -30,12 +30,16 @@ type Options struct {
 
 // Configuration is what the files say. Blocks are in the order in which they can be decoded.
 type Configuration struct {
-	Project   string
-	Ignored   []Ignore // of shipctl drift
-	Hosts     []Host   // in the order of the files
-	Blocks    []Block
-	Variables map[string]Variable
-	Files     map[string]*hcl.File // for source snippets, by the name in the ranges
+	Project string
+	Ignored []Ignore // of shipctl drift
+	Hosts   []Host   // in the order of the files
+	Blocks  []Block
+	// Hollow are blocks of which there is no instance, as for_each is empty, and defaults that no block has: they are decoded for
+	// what Found gives then, and for nothing else. HollowHosts are such hosts, whose Settings are decoded so.
+	Hollow      []Block
+	HollowHosts []Host
+	Variables   map[string]Variable
+	Files       map[string]*hcl.File // for source snippets, by the name in the ranges
 
 	world *world
 }
@@ -77,6 +81,7 @@ func Load(o Options) (*Configuration, hcl.Diagnostics) {
 	for _, n := range order {
 		diags = append(diags, w.expand(n, c)...)
 	}
+	diags = append(diags, w.unused(c)...)
 	diags = append(diags, w.machines(c.Hosts)...)
 	if !diags.HasErrors() && len(c.Unmade()) == 0 {
 		diags = append(diags, c.ignorable()...)

@@ -22,6 +22,9 @@ type decoder struct {
 	skipped bool
 }
 
+// partial: what is required may stand elsewhere.
+func (d *decoder) partial() bool { return d.scope.hollow != nil && d.scope.hollow.partial }
+
 func (b Block) decode(into any) hcl.Diagnostics {
 	v := reflect.ValueOf(into)
 	if v.Kind() != reflect.Pointer || v.Elem().Kind() != reflect.Struct {
@@ -39,6 +42,9 @@ func (b Block) decode(into any) hcl.Diagnostics {
 	d.fill(dynblock.Expand(raw, ctx, dynblock.OptCheckForEach(d.checkDynamic)), b.Range, v.Elem())
 	if d.skipped && !d.diags.HasErrors() {
 		d.diags = append(d.diags, skip(b.Range))
+	}
+	if h := b.scope.hollow; h != nil {
+		return h.keep(d.diags, b.Range)
 	}
 	return d.diags
 }
@@ -216,7 +222,8 @@ func (d *decoder) fill(body hcl.Body, header hcl.Range, v reflect.Value) {
 		required[a.Name] = a.Required
 	}
 	for _, name := range f.attrNames() {
-		d.argument(name, content.Attributes[name], v.Field(f.attrs[name]), required[name], header)
+		_, empty := v.Type().Field(f.attrs[name]).Tag.Lookup("empty")
+		d.argument(argument{name, content.Attributes[name], required[name], empty}, v.Field(f.attrs[name]), header)
 	}
 	for _, name := range f.blockNames() {
 		d.blocks(name, content.Blocks.OfType(name), v.Field(f.blocks[name]), header)
@@ -244,15 +251,24 @@ func fillRest(v reflect.Value, body, rest hcl.Body, content *hcl.BodyContent) {
 	}
 }
 
+// argument is what fills a field; nil: it is not given. In an optional text field the empty text is an error, but for those
+// with the tag empty:"…", which says what it means. What a required one may be, its kind says.
+type argument struct {
+	name string
+	*hcl.Attribute
+	required, empty bool
+}
+
 // argument fills one field. null counts as absent.
-func (d *decoder) argument(name string, a *hcl.Attribute, into reflect.Value, required bool, header hcl.Range) {
+func (d *decoder) argument(arg argument, into reflect.Value, header hcl.Range) {
+	name, a := arg.name, arg.Attribute
 	expression := reflect.TypeFor[hcl.Expression]()
 	if g, is := into.Addr().Interface().(interface{ parts() (any, *hcl.Range) }); is {
 		value, at := g.parts()
 		if a != nil {
 			*at = a.Expr.Range()
 		}
-		d.argument(name, a, reflect.ValueOf(value).Elem(), required, header)
+		d.argument(arg, reflect.ValueOf(value).Elem(), header)
 		return
 	}
 	switch {
@@ -275,11 +291,11 @@ func (d *decoder) argument(name string, a *hcl.Attribute, into reflect.Value, re
 			return
 		}
 		if !v.IsNull() {
-			d.convert(name, a, v, into)
+			d.convert(arg, v, into)
 			return
 		}
 	}
-	if required {
+	if arg.required && !d.partial() {
 		at, why := header, ""
 		if a != nil {
 			at, why = a.Expr.Range(), ", and null is none"
@@ -288,8 +304,8 @@ func (d *decoder) argument(name string, a *hcl.Attribute, into reflect.Value, re
 	}
 }
 
-func (d *decoder) convert(name string, a *hcl.Attribute, v cty.Value, into reflect.Value) {
-	at := a.Expr.Range()
+func (d *decoder) convert(a argument, v cty.Value, into reflect.Value) {
+	name, at := a.name, a.Expr.Range()
 	if of, is := sensitive(v); is {
 		what := "a sensitive value"
 		if of != "" {
@@ -307,6 +323,10 @@ func (d *decoder) convert(name string, a *hcl.Attribute, v cty.Value, into refle
 		panic(fmt.Sprintf("config: field of %q: %s", name, err)) // the struct's type is wrong
 	}
 	c, err := convert.Convert(v, t)
+	if err == nil && t == cty.String && c.AsString() == "" && !a.required && !a.empty { // most often a variable that somebody forgot
+		d.diags = append(d.diags, fail(at, "Empty text", "%q is the empty text, which means nothing here. Leave it out, or give null, where nothing is meant.", name))
+		return
+	}
 	if err == nil {
 		err = gocty.FromCtyValue(c, into.Addr().Interface())
 	}
@@ -388,7 +408,7 @@ func (d *decoder) blocks(name string, found hcl.Blocks, into reflect.Value, head
 		d.diags = append(d.diags, fail(found[1].DefRange, "Block given twice", "There is one %s block at most; the other one is at %s.", name, place(found[0].DefRange)))
 	case len(found) == 1:
 		into.Set(d.block(found[0], t))
-	case t.Kind() != reflect.Pointer:
+	case t.Kind() != reflect.Pointer && !d.partial():
 		d.diags = append(d.diags, fail(header, "Block missing", "A block %s { … } is required.", name))
 	}
 }

@@ -29,6 +29,9 @@ func (w *world) expand(n *node, c *Configuration) hcl.Diagnostics {
 	}
 	n.expanded = true
 	n.instances = map[string]cty.Value{}
+	if n.hollow() {
+		return w.empty(n, c)
+	}
 	for _, key := range n.keys {
 		b := Block{Ref: n.ref(key), Range: n.at, Body: n.body, Project: c.Project, scope: &scope{world: w, node: n, key: key}}
 		if n.kind == "host" {
@@ -67,7 +70,7 @@ func (w *world) forEach(n *node) ([]string, hcl.Diagnostics) {
 			return nil, hcl.Diagnostics{skip(at)}
 		}
 		return wrong("The keys depend on the values of other blocks, which are read later. Use variables, locals and hosts, or another block's for_each as a whole.")
-	case t.IsSetType() && v.LengthInt() > 0 && t.ElementType() != cty.String:
+	case t.IsSetType() && v.LengthInt() > 0 && t.ElementType() != cty.String && t.ElementType() != cty.DynamicPseudoType: // of that are nulls only
 		return wrong("This is a set of %s. "+eachWants, t.ElementType().FriendlyName())
 	case !t.IsMapType() && !t.IsObjectType() && !t.IsSetType():
 		return wrong("This is %s. "+eachWants, article(t))

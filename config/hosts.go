@@ -30,8 +30,11 @@ func (w *world) host(b Block) (Host, hcl.Diagnostics) {
 	diags := common.decode(&args)
 	settings := b
 	settings.Body = without(n.body, commonArguments()...)
-	settings.scope = &scope{world: w, node: n, key: key, hidden: commonArguments()}
+	settings.scope = &scope{world: w, node: n, key: key, hidden: commonArguments(), hollow: b.scope.hollow}
 	h := Host{Name: name, Address: name, Labels: args.Labels, Settings: settings}
+	if b.scope.hollow != nil {
+		return h, nil // what is wrong was kept
+	}
 	if args.Address != nil {
 		h.Address = *args.Address
 		diags = append(diags, checkAddress(h.Address, *b.At("address"))...)

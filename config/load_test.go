@@ -3,6 +3,8 @@ package config_test
 import (
 	"bytes"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -381,5 +383,36 @@ func TestLoadWithoutFiles(t *testing.T) {
 		if c == nil || !diags.HasErrors() {
 			t.Errorf("%s: %v, %v", name, c, diags)
 		}
+	}
+}
+
+func TestPaths(t *testing.T) {
+	cwd, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := right(t, `
+variable "v" {
+  default = "main.hcl"
+  validation {
+    condition     = fileexists("${path.module}/${var.v}")
+    error_message = "There is no ${var.v} in ${path.root}."
+  }
+}
+locals {
+  text = file("${path.root}/main.hcl")
+}
+host "a" {
+  labels = { dir = basename(path.cwd) }
+}
+service "s" {
+  tags = [path.module, path.root, path.cwd, substr(local.text, 1, 8)]
+}
+`, config.Options{})
+	if diff := cmp.Diff([]string{".", ".", cwd, "variable"}, d.services["service.s"].Tags); diff != "" {
+		t.Error(diff)
+	}
+	if got := d.Hosts[0].Labels["dir"]; got != filepath.Base(cwd) {
+		t.Error(got)
 	}
 }

@@ -111,10 +111,10 @@ func (w *world) linkExpression(n, all *node, e hclsyntax.Expression, iterators [
 		switch {
 		case root == "each":
 			diags = append(diags, checkEach(n, e, t)...)
-		case root == "var", root == "local", root == "host", w.isKind(root):
+		case root == "var", root == "local", root == "host", root == pathRoot, w.isKind(root):
 			d := w.checkName(n, t)
 			diags = append(diags, d...)
-			if name, _ := step(t); root != "var" && d == nil {
+			if name, _ := step(t); root != "var" && root != pathRoot && d == nil {
 				n.edges = append(n.edges, edge{to: w.nodes[root+"."+name], at: t.SourceRange()})
 			}
 		}
@@ -141,10 +141,10 @@ func (w *world) checkName(n *node, t hcl.Traversal) hcl.Diagnostics {
 	if n.kind == "host" && w.isKind(root) {
 		return hcl.Diagnostics{fail(at, "Reference not possible", "Hosts are read before the blocks that use them: a host can't refer to %s.%s.", root, name)}
 	}
-	if root == "var" && w.variables[name] != nil || root != "var" && w.nodes[root+"."+name] != nil {
+	if root == pathRoot && w.paths.Type().HasAttribute(name) || root == "var" && w.variables[name] != nil || root != "var" && w.nodes[root+"."+name] != nil {
 		return nil
 	}
-	what := map[string]string{"var": "variable", "local": "local value"}[root]
+	what := map[string]string{"var": "variable", "local": "local value", pathRoot: "directory"}[root]
 	if what == "" {
 		what = root
 	}

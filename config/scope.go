@@ -15,6 +15,7 @@ type scope struct {
 	node   *node
 	key    string   // of for_each
 	hidden []string // arguments that the language reads itself, for suggestions
+	hollow *hollow  // there is no instance
 }
 
 // context holds the values of what the traversals refer to. What is wrong, or not known yet, is unknown in it.
@@ -46,12 +47,17 @@ func (s *scope) context(ts []hcl.Traversal) (*hcl.EvalContext, hcl.Diagnostics) 
 }
 
 func (w *world) isRoot(name string) bool {
-	return slices.Contains([]string{"var", "local", "host", "each"}, name) || w.isKind(name)
+	return slices.Contains([]string{"var", "local", "host", "each", pathRoot}, name) || w.isKind(name)
 }
 
 func (s *scope) lookup(root, name string) (cty.Value, hcl.Diagnostics) {
 	w := s.world
 	switch root {
+	case pathRoot:
+		if w.paths.Type().HasAttribute(name) {
+			return w.paths.GetAttr(name), nil
+		}
+		return cty.DynamicVal, nil // said already
 	case "var":
 		if v, ok := w.values[name]; ok {
 			return v, nil
@@ -60,6 +66,9 @@ func (s *scope) lookup(root, name string) (cty.Value, hcl.Diagnostics) {
 	case "each":
 		if s.node == nil || s.node.each == nil {
 			return cty.DynamicVal, nil
+		}
+		if s.hollow != nil {
+			return map[string]cty.Value{"key": cty.UnknownVal(cty.String), "value": cty.DynamicVal}[name], nil
 		}
 		if name == "key" {
 			return cty.StringVal(s.key), nil
@@ -72,6 +81,9 @@ func (s *scope) lookup(root, name string) (cty.Value, hcl.Diagnostics) {
 	}
 	if root == "local" {
 		return w.local(n)
+	}
+	if s.hollow != nil && n.hollow() { // as empty as this one, for now
+		return cty.DynamicVal, nil
 	}
 	return w.valueOf(n), nil
 }
@@ -135,7 +147,7 @@ func (s *scope) valueIn(e hcl.Expression, ctx *hcl.EvalContext, local map[string
 	for _, t := range references(e, nil) {
 		if _, ok := local[t.RootName()]; !ok {
 			diags = append(diags, s.checkRoot(t, local)...)
-			diags = append(diags, s.world.checkSteps(t)...)
+			diags = append(diags, s.checkSteps(t)...)
 		}
 	}
 	if diags.HasErrors() {
@@ -158,7 +170,7 @@ func (s *scope) checkRoot(t hcl.Traversal, local map[string]cty.Value) hcl.Diagn
 	if w.isRoot(root) {
 		return nil
 	}
-	candidates := append([]string{"var", "local", "host"}, w.options.Kinds...)
+	candidates := append([]string{"var", "local", "host", pathRoot}, w.options.Kinds...)
 	for name := range local {
 		candidates = append(candidates, name)
 	}
@@ -182,10 +194,11 @@ func (s *scope) checkRoot(t hcl.Traversal, local map[string]cty.Value) hcl.Diagn
 }
 
 // checkSteps reports a reference to a host or a block that names an instance or an attribute which it doesn't have.
-func (w *world) checkSteps(t hcl.Traversal) hcl.Diagnostics {
+func (s *scope) checkSteps(t hcl.Traversal) hcl.Diagnostics {
+	w := s.world
 	name, ok := step(t)
 	n := w.nodes[t.RootName()+"."+name]
-	if !ok || n == nil || n.kind == "local" || n.failed || !n.expanded || len(t) < 3 {
+	if !ok || n == nil || n.kind == "local" || n.failed || !n.expanded || len(t) < 3 || s.hollow != nil && n.hollow() {
 		return nil
 	}
 	rest, key, at := t[2:], "", t.SourceRange()

@@ -70,10 +70,12 @@ func (w *world) valueFiles() ([]string, hcl.Diagnostics) {
 
 func (w *world) fromFlag(flag string, out map[string][]assignment) hcl.Diagnostics {
 	name, text, ok := strings.Cut(flag, "=")
-	name = strings.TrimSpace(name)
+	plain := strings.TrimSpace(name)
 	switch {
 	case !ok:
-		return hcl.Diagnostics{fail(hcl.Range{}, "Invalid -var", "-var %q is not NAME=VALUE.", name)}
+		return hcl.Diagnostics{fail(hcl.Range{}, "Invalid -var", "-var %q is not NAME=VALUE.", plain)}
+	case plain != name: // a space behind the = too would be a part of the value
+		return hcl.Diagnostics{fail(hcl.Range{}, "Invalid -var", "-var %q: there is no space around the name. Write -var '%s=…'.", name+"=…", plain)}
 	case w.variables[name] == nil:
 		return hcl.Diagnostics{fail(hcl.Range{}, "Undeclared variable", "-var gives %q a value, and there is no such variable.%s Declare it: variable %q { … }", name, suggest(name, w.names("var")), name)}
 	}

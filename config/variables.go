@@ -191,6 +191,9 @@ func (w *world) validate(d *declaration) hcl.Diagnostics {
 				ds = append(ds, fail(c.DefRange(), "Argument missing", "A validation has a condition and an error_message; %s is missing.", name))
 			}
 		}
+		if !ds.HasErrors() {
+			ds = append(ds, w.evaluable(c)...)
+		}
 		if !ds.HasErrors() && d.Value.IsWhollyKnown() {
 			ds = append(ds, w.holds(d, c)...)
 		}
@@ -199,12 +202,37 @@ func (w *world) validate(d *declaration) hcl.Diagnostics {
 	return diags
 }
 
-func (w *world) holds(d *declaration, c *hclsyntax.Block) hcl.Diagnostics {
-	ctx := &hcl.EvalContext{Variables: map[string]cty.Value{"var": cty.ObjectVal(w.values)}, Functions: w.functions}
-	e := c.Body.Attributes["condition"].Expr
-	if diags := w.onlyVar(e); diags.HasErrors() {
-		return diags
+// evaluable reports what is wrong with a validation whatever the values are: names, functions, types.
+func (w *world) evaluable(c *hclsyntax.Block) hcl.Diagnostics {
+	values := map[string]cty.Value{}
+	for name, v := range w.values {
+		values[name] = cty.UnknownVal(v.Type())
 	}
+	ctx := w.validating(values)
+	var diags hcl.Diagnostics
+	for name, what := range map[string]string{"condition": "A condition", "error_message": "An error message"} {
+		e := c.Body.Attributes[name].Expr
+		ds := w.onlyVar(e, what)
+		var v cty.Value
+		if !ds.HasErrors() {
+			v, ds = e.Value(ctx)
+		}
+		if name == "error_message" && !ds.HasErrors() && (v.IsNull() || convert.GetConversionUnsafe(v.Type(), cty.String) == nil && v.Type() != cty.String) {
+			ds = append(ds, fail(e.Range(), "Text expected", "An error message is text in quotes."))
+		}
+		diags = append(diags, ds...)
+	}
+	return diags
+}
+
+// validating is what a validation may use.
+func (w *world) validating(values map[string]cty.Value) *hcl.EvalContext {
+	return &hcl.EvalContext{Variables: map[string]cty.Value{"var": cty.ObjectVal(values), pathRoot: w.paths}, Functions: w.functions}
+}
+
+func (w *world) holds(d *declaration, c *hclsyntax.Block) hcl.Diagnostics {
+	ctx := w.validating(w.values)
+	e := c.Body.Attributes["condition"].Expr
 	v, diags := e.Value(ctx)
 	if diags.HasErrors() {
 		return discreet(diags, e, ctx)
@@ -217,26 +245,40 @@ func (w *world) holds(d *declaration, c *hclsyntax.Block) hcl.Diagnostics {
 	if !ok.IsKnown() || ok.True() {
 		return nil
 	}
-	text := "The error message can't be shown: it is sensitive or not text."
-	if m, ds := c.Body.Attributes["error_message"].Expr.Value(ctx); !ds.HasErrors() && !m.ContainsMarked() && m.IsKnown() && !m.IsNull() && m.Type() == cty.String {
-		text = m.AsString()
-	}
 	at, from := d.at, ""
 	if d.from != nil {
 		at, from = d.from.place(d), d.from.elsewhere(d)
 	}
-	return hcl.Diagnostics{fail(at, "Invalid value for variable", "%s\n\nThis is checked by the validation at %s.%s", text, place(c.DefRange()), from)}
+	text, diags := message(c.Body.Attributes["error_message"].Expr, ctx)
+	return append(diags, fail(at, "Invalid value for variable", "%s\n\nThis is checked by the validation at %s.%s", text, place(c.DefRange()), from))
 }
 
-// onlyVar reports references of a condition to anything but variables.
-func (w *world) onlyVar(e hclsyntax.Expression) hcl.Diagnostics {
+// message is what a validation says. What keeps it from being said is said, too.
+func message(e hclsyntax.Expression, ctx *hcl.EvalContext) (string, hcl.Diagnostics) {
+	v, diags := e.Value(ctx)
+	if diags.HasErrors() {
+		return "The error message can't be shown: it can't be evaluated.", discreet(diags, e, ctx)
+	}
+	if v.ContainsMarked() {
+		return "The error message can't be shown: it is sensitive.", nil
+	}
+	text, err := convert.Convert(v, cty.String)
+	if err != nil || text.IsNull() || !text.IsKnown() {
+		return "The error message can't be shown: it is not text.", nil
+	}
+	return text.AsString(), nil
+}
+
+// onlyVar reports references of a validation to anything but variables.
+func (w *world) onlyVar(e hclsyntax.Expression, what string) hcl.Diagnostics {
 	var diags hcl.Diagnostics
 	names := w.names("var")
 	for _, t := range e.Variables() {
 		name, ok := step(t)
 		switch {
+		case t.RootName() == pathRoot:
 		case t.RootName() != "var":
-			diags = append(diags, fail(t.SourceRange(), "Unknown reference", "A condition can refer to variables only (var.NAME), and %q is none.", t.RootName()))
+			diags = append(diags, fail(t.SourceRange(), "Unknown reference", "%s can refer to variables only (var.NAME), and %q is none.", what, t.RootName()))
 		case ok && !slices.Contains(names, name):
 			diags = append(diags, fail(t.SourceRange(), "Unknown reference", "There is no variable %q.%s", name, suggest(name, names)))
 		}

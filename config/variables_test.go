@@ -143,7 +143,7 @@ func TestWrongValueIsPlaced(t *testing.T) {
 
 func TestUndeclaredFlag(t *testing.T) {
 	dir := write(t, t.TempDir(), map[string]string{"main.hcl": project + "variable \"version\" {\n default = null\n}\n"})
-	for flag, want := range map[string]string{"verison=1": `Did you mean "version"?`, "version": "is not NAME=VALUE"} {
+	for flag, want := range map[string]string{"verison=1": `Did you mean "version"?`, "version": "is not NAME=VALUE", "version = cli": "Write -var 'version=…'", " version=1": "no space around the name"} {
 		_, diags := config.Load(config.Options{Dir: dir, Flags: []config.Flag{{Text: flag}}})
 		if len(diags) != 1 || !strings.Contains(diags.Error(), want) {
 			t.Errorf("-var %s: %v", flag, diags)

@@ -1,6 +1,8 @@
 package config
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -9,12 +11,16 @@ import (
 	"github.com/zclconf/go-cty/cty/function"
 )
 
+// pathRoot begins a reference to a directory.
+const pathRoot = "path"
+
 // world is everything that expressions may refer to while a configuration is loaded and decoded.
 type world struct {
 	options   Options
 	files     map[string]*hcl.File
 	bodies    []*hclsyntax.Body // of the files, in their order
 	functions map[string]function.Function
+	paths     cty.Value // path.module, path.root, path.cwd
 
 	settings  *hclsyntax.Block // shipctl
 	variables map[string]*hclsyntax.Block
@@ -35,7 +41,7 @@ func newWorld(o Options) *world {
 		defaults: map[string]*hclsyntax.Block{}, nodes: map[string]*node{}, values: map[string]cty.Value{},
 		decoded: map[Ref]cty.Value{}, bad: map[hcl.Range]bool{},
 	}
-	w.functions = w.allFunctions()
+	w.functions, w.paths = w.allFunctions(), pathValues()
 	return w
 }
 
@@ -56,6 +62,9 @@ type node struct {
 	keys      []string             // of for_each, in order
 	instances map[string]cty.Value // of a host: by key, "" without for_each
 }
+
+// hollow says that there is no instance of it.
+func (n *node) hollow() bool { return n.each != nil && n.expanded && len(n.keys) == 0 }
 
 type edge struct {
 	to *node
@@ -129,9 +138,22 @@ func (w *world) isKind(s string) bool {
 	return false
 }
 
-// names lists what is declared under a root: var, local, host or a kind.
+// pathValues: relative paths begin at the configuration's directory, whose name is "." in Terraform too.
+func pathValues() cty.Value {
+	cwd, err := os.Getwd()
+	if err != nil {
+		cwd = "."
+	}
+	dir := cty.StringVal(".")
+	return cty.ObjectVal(map[string]cty.Value{"module": dir, "root": dir, "cwd": cty.StringVal(filepath.ToSlash(cwd))})
+}
+
+// names lists what is declared under a root: var, local, host or a kind; of path, what there is.
 func (w *world) names(root string) []string {
 	var out []string
+	if root == pathRoot {
+		return []string{"cwd", "module", "root"}
+	}
 	if root == "var" {
 		for n := range w.variables {
 			out = append(out, n)

@@ -178,9 +178,14 @@ func TestSelect(t *testing.T) {
 	rs := []providers.Resource{
 		fixed("release", "a", nil), fixed("service", "a", []config.Ref{a}), fixed("service", "b", nil), window, fixed("release", "alone", nil),
 		fixed("release", "shared", nil), fixed("service", "c", []config.Ref{shared}), fixed("service", "d", []config.Ref{shared}),
+		fixed("release", `x["jp"]`, nil), fixed("release", `x["kr"]`, nil),
 	}
 	for _, c := range []struct{ targets, want, err string }{
-		{"", "release.a service.a service.b batch_window.w release.alone release.shared service.c service.d", ""},
+		{"", `release.a service.a service.b batch_window.w release.alone release.shared service.c service.d release.x["jp"] release.x["kr"]`, ""},
+		{"release.x", `release.x["jp"] release.x["kr"]`, ""},
+		{`release.x["kr"]`, `release.x["kr"]`, ""},
+		{`release.x["kr"]["a"]`, "", `-target=release.x["kr"]["a"] names a part of release.x["kr"]: a resource is planned as a whole; use -target=release.x["kr"]`},
+		{`release.x["us"]`, "", `-target=release.x["us"]: there is no such resource`},
 		{"service.a", "release.a service.a", ""},
 		{"service.b", "service.b", ""},
 		{"release.alone", "release.alone", ""},

@@ -27,6 +27,12 @@ func Decode(c *config.Configuration, kinds []providers.Kind) ([]providers.Resour
 		c.Set(b.Ref, r.Value)
 		out = append(out, r)
 	}
+	for _, b := range c.Hollow {
+		if kind, ok := find(kinds, b.Kind); ok {
+			_, _ = kind.Decode(b)
+			diags = append(diags, b.Found()...)
+		}
+	}
 	bindGates(out)
 	return out, append(diags, claimedOnce(out)...)
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/shipctl/shipctl/providers"
 )
 
-// Select keeps the resources that targets name ("service.teatime") and those that they refer to. A part of a resource
+// Select keeps the resources that targets name ("service.teatime", of one with for_each all instances) and those that they refer to. A part of a resource
 // is refused, and one without those that are deployed with it: half a service is not a state that anybody wants.
 func Select(rs []providers.Resource, targets []string) ([]providers.Resource, error) {
 	if len(targets) == 0 {
@@ -33,19 +33,22 @@ func Select(rs []providers.Resource, targets []string) ([]providers.Resource, er
 		}
 	}
 	for _, t := range targets {
-		r, ok := by[t]
-		if !ok {
-			whole, _, isPart := strings.Cut(t, "[")
-			if _, known := by[whole]; known && isPart {
+		named := Named(rs, t)
+		if len(named) == 0 {
+			if whole := t[:max(0, strings.LastIndex(t, "["))]; by[whole].Ref.Kind != "" {
 				return nil, fmt.Errorf("-target=%s names a part of %s: a resource is planned as a whole; use -target=%s", t, whole, whole)
 			}
 			return nil, fmt.Errorf("-target=%s: there is no such resource; the configuration has %s", t, names(rs))
 		}
-		take(r)
+		for _, r := range named {
+			take(r)
+		}
 	}
 	for _, t := range targets {
-		if users := without(rs, by[t].Ref, keep); len(users) > 0 {
-			return nil, fmt.Errorf("-target=%s is half of %s, which uses it: use %s", t, names(users), flags(users))
+		for _, r := range Named(rs, t) {
+			if users := without(rs, r.Ref, keep); len(users) > 0 {
+				return nil, fmt.Errorf("-target=%s is half of %s, which uses it: use %s", t, names(users), flags(users))
+			}
 		}
 	}
 	var out []providers.Resource
@@ -55,6 +58,16 @@ func Select(rs []providers.Resource, targets []string) ([]providers.Resource, er
 		}
 	}
 	return out, nil
+}
+
+// Named are the resources of an address: one, or all instances of a block with for_each (release.x of release.x["kr"]).
+func Named(rs []providers.Resource, addr string) (out []providers.Resource) {
+	for _, r := range rs {
+		if a := r.Ref.String(); a == addr || strings.HasPrefix(a, addr+`["`) && strings.Count(addr, "[") == 0 {
+			out = append(out, r)
+		}
+	}
+	return out
 }
 
 // without are the resources that refer to one, and are not kept with it. A window is only asked.

@@ -104,9 +104,14 @@ func (c *cli) canAsk(a applyArgs, command, instead string) error {
 	case c.global.json:
 		return fmt.Errorf("%s -json can't ask: give it %s or -auto-approve", command, instead)
 	case !c.interactive():
-		return fmt.Errorf("there is nobody to ask\n%s asks for approval, and standard input is not a terminal or input is turned off. Give it %s or -auto-approve.", command, instead)
+		return nobody(command, "input is turned off", instead)
 	}
 	return nil
+}
+
+// nobody is there to ask.
+func nobody(command, why, instead string) error {
+	return fmt.Errorf("there is nobody to ask\n%s asks for approval, and %s. Give it %s or -auto-approve.", command, why, instead)
 }
 
 // carryOut shows a plan, asks, and runs it.
@@ -134,7 +139,7 @@ func (c *cli) carryOut(ctx context.Context, m *made, a applyArgs) error {
 	})
 }
 
-// approved asks on the terminal.
+// approved asks, and reads the answer from standard input, terminal or not.
 func (c *cli) approved(ctx context.Context) error {
 	fmt.Fprint(c.out, "\nDo you want to carry out these steps?\n  Only 'yes' will be accepted to approve.\n\n  Enter a value: ")
 	answer := make(chan string, 1)
@@ -147,6 +152,12 @@ func (c *cli) approved(ctx context.Context) error {
 		fmt.Fprintln(c.out)
 		return fmt.Errorf("nothing was changed: %w", ctx.Err())
 	case s := <-answer:
+		if _, echoed := terminal(c.in); !echoed {
+			fmt.Fprintln(c.out)
+		}
+		if s == "" { // not even an empty line
+			return nobody("shipctl", "standard input is empty", "an answer, a plan file")
+		}
 		if strings.TrimSpace(s) == "yes" {
 			return nil
 		}

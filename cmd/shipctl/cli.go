@@ -251,11 +251,11 @@ func (c *cli) view(compact bool) view.View {
 // document says that a command's result goes to standard output as one JSON document.
 func (c *cli) document() bool { return c.global.json && c.format == jsonDocument }
 
-// interactive says whether there is somebody to answer.
+// interactive says whether somebody may be there to answer: at a terminal, or before it on standard input.
 func (c *cli) interactive() bool {
 	_, is := terminal(c.in)
 	off := c.env("SHIPCTL_INPUT")
-	return is && c.global.input && off != "0" && !strings.EqualFold(off, "false")
+	return (is || !c.automation()) && c.global.input && off != "0" && !strings.EqualFold(off, "false")
 }
 
 // automation: no hints about what to type next.

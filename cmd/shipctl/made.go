@@ -54,7 +54,7 @@ func (c *cli) make(ctx context.Context, a planning) (*made, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := known("take-over", a.takeOver, p.resources); err != nil {
+	if a.takeOver, err = replacing(a.takeOver, p.resources); err != nil {
 		return nil, err
 	}
 	s, err := opening{p.config.Project, p.settings, p.config.Variables, a.consents(), c.log}.session()

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/shipctl/shipctl/config"
+	"github.com/shipctl/shipctl/planner"
 	"github.com/shipctl/shipctl/providers"
 )
 
@@ -30,14 +31,22 @@ func (c *cli) offering(v *values, choose func([]providers.Resource) []config.Ref
 
 // offerAddresses is for the flags that take them.
 func (c *cli) offerAddresses(cmd *cobra.Command, a *planning) {
-	all := func(rs []providers.Resource) (out []config.Ref) {
-		for _, r := range rs {
-			out = append(out, r.Ref)
-		}
-		return out
+	can := map[string]func(rs []providers.Resource, r providers.Resource) bool{
+		"target": func(rs []providers.Resource, r providers.Resource) bool {
+			_, err := planner.Select(rs, []string{r.Ref.String()})
+			return err == nil
+		},
+		"take-over": func(_ []providers.Resource, r providers.Resource) bool { return takesOver(r) },
 	}
-	for _, name := range []string{"target", "take-over"} {
-		offer := c.offering(&a.values, all)
+	for name, takes := range can {
+		offer := c.offering(&a.values, func(rs []providers.Resource) (out []config.Ref) {
+			for _, r := range rs {
+				if takes(rs, r) {
+					out = append(out, r.Ref)
+				}
+			}
+			return out
+		})
 		// They are flags of this command, and have no other function: there is no error.
 		_ = cmd.RegisterFlagCompletionFunc(name, func(cmd *cobra.Command, _ []string, partial string) ([]string, cobra.ShellCompDirective) {
 			return offer(cmd, nil, partial)

@@ -125,7 +125,7 @@ func (c *cli) plan(ctx context.Context, a planArgs) error {
 	defer made.session.close()
 	c.view(a.compact).Plan(made.plan)
 	if a.markdown != "" {
-		err := writeFile(a.markdown, 0o644, func(w io.Writer) error { return view.Markdown(w, made.plan) })
+		err := writeFile(a.markdown, 0o644, func(w io.Writer) error { return view.Markdown(w, made.plan, a.compact) })
 		if err != nil {
 			return err
 		}
@@ -149,18 +149,41 @@ func (c *cli) plan(ctx context.Context, a planArgs) error {
 	return nil
 }
 
-// known refuses an address that means nothing: a consent to nothing was meant for something.
-func known(flag string, addrs []string, rs []providers.Resource) error {
+// replacing are the addresses of the resources that may replace what somebody else started. One that means nothing is refused: a
+// consent to nothing was meant for something.
+func replacing(addrs []string, rs []providers.Resource) (out []string, err error) {
 	for _, a := range addrs {
-		if !slices.ContainsFunc(rs, func(r providers.Resource) bool { return r.Ref.String() == a }) {
-			var have []string
-			for _, r := range rs {
-				have = append(have, r.Ref.String())
+		named := planner.Named(rs, a)
+		for _, r := range named {
+			if !takesOver(r) {
+				return nil, fmt.Errorf("-take-over=%s: a %s replaces no program%s", a, r.Ref.Kind, choices(rs))
 			}
-			return fmt.Errorf("-%s=%s: there is no such resource; the configuration has %s", flag, a, strings.Join(have, ", "))
+			out = append(out, r.Ref.String())
+		}
+		if len(named) == 0 {
+			return nil, fmt.Errorf("-take-over=%s: there is no such resource%s", a, choices(rs))
 		}
 	}
-	return nil
+	return out, nil
+}
+
+// takesOver: whoever can asks for the consent.
+func takesOver(r providers.Resource) bool {
+	ask := providers.Consent("take-over", r.Ref.String()).Key()
+	return slices.ContainsFunc(r.Queries, func(q remote.Query) bool { return q.Key() == ask })
+}
+
+func choices(rs []providers.Resource) string {
+	var have []string
+	for _, r := range rs {
+		if takesOver(r) {
+			have = append(have, r.Ref.String())
+		}
+	}
+	if len(have) == 0 {
+		return "; the configuration has nothing that does"
+	}
+	return "; the configuration has " + strings.Join(have, ", ")
 }
 
 func (c *cli) header(p *planner.Plan, o config.Options, from *project, a planning) error {

@@ -77,6 +77,10 @@ func load(o config.Options) (*project, hcl.Diagnostics) {
 			p.unchecked = append(p.unchecked, "host."+h.Name)
 		}
 	}
+	for _, h := range p.config.HollowHosts {
+		_, _ = ssh.Decode(h)
+		diags = append(diags, h.Settings.Found()...)
+	}
 	var d hcl.Diagnostics
 	p.resources, d = planner.Decode(p.config, all.Kinds())
 	for _, b := range p.config.Blocks {

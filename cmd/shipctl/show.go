@@ -34,7 +34,7 @@ func (c *cli) showCommand() *cobra.Command {
 			case c.document():
 				return view.PlanDocument(c.out, p)
 			case markdown:
-				return view.Markdown(c.out, p)
+				return view.Markdown(c.out, p, compact)
 			}
 			c.human(compact).Plan(p)
 			return nil
@@ -105,13 +105,14 @@ func (c *cli) status(ctx context.Context, v values) error {
 func (c *cli) graphCommand() *cobra.Command {
 	var v values
 	var format, plan string
+	formats := []string{"dot", "mermaid", "svg"}
 	cmd := &cobra.Command{
 		Use:   "graph [flags]",
 		Short: "Print the resources, or a plan's steps, as a graph",
 		Long:  "graph prints which resource refers to which, or with -plan the steps of a saved plan and what each waits for, as text\nfor Graphviz (dot) or Mermaid, or as a picture (svg). It asks no machine.",
 		Args:  noArguments,
 		RunE: func(*cobra.Command, []string) error {
-			if !slices.Contains([]string{"dot", "mermaid", "svg"}, format) {
+			if !slices.Contains(formats, format) {
 				return fmt.Errorf("-format=%s: dot, mermaid or svg", format)
 			}
 			g, err := c.graph(v, plan)
@@ -129,6 +130,8 @@ func (c *cli) graphCommand() *cobra.Command {
 	}
 	v.add(cmd.Flags())
 	cmd.Flags().StringVar(&format, "format", "dot", "dot, mermaid or svg")
+	// It is a flag of this command, and has no other function: there is no error.
+	_ = cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(formats, cobra.ShellCompDirectiveNoFileComp))
 	cmd.Flags().StringVar(&plan, "plan", "", "the steps of this plan `FILE`")
 	return cmd
 }

@@ -42,12 +42,12 @@ func (t Text) source(d *hcl.Diagnostic, files map[string]*hcl.File, code string)
 		out += ", in " + line(s.Context)
 	}
 	out += ":\n"
-	for _, l := range s.lines {
+	for i, l := range s.lines {
 		out += fmt.Sprintf("%4d: %s\n", l.number, visible(strings.TrimRight(l.text, "\r"), false))
-		if l.from == l.to {
+		if l.from == l.to && i > 0 {
 			continue
 		}
-		lead := measure(visible(l.text[:l.from], false))
+		lead := measure(visible(strings.TrimRight(l.text[:l.from], "\r"), false)) // at the end of a line: behind it
 		out += strings.Repeat(" ", 6+lead) + t.paint(code, strings.Repeat("^", max(1, measure(visible(l.text[l.from:l.to], false))))) + "\n"
 	}
 	return out

@@ -20,11 +20,14 @@ func diagnostics(t *testing.T) (hcl.Diagnostics, map[string]*hcl.File) {
 	bad := body.Attributes["command"].Expr.Variables()[0].SourceRange()
 	env := body.Attributes["env"].Expr.Range()
 	end := hcl.Range{Filename: "main.hcl", Start: hcl.Pos{Line: 7, Column: 1, Byte: len(source)}, End: hcl.Pos{Line: 7, Column: 1, Byte: len(source)}}
+	eol := strings.Index(source, "{\n") + 1
+	ended := hcl.Range{Filename: "main.hcl", Start: hcl.Pos{Line: 1, Column: eol + 1, Byte: eol}, End: hcl.Pos{Line: 2, Column: 1, Byte: eol + 1}}
 	unread := hcl.Range{Filename: "other.hcl", Start: hcl.Pos{Line: 3, Column: 1, Byte: 20}, End: hcl.Pos{Line: 3, Column: 2, Byte: 21}}
 	return hcl.Diagnostics{
 		{Severity: hcl.DiagError, Summary: "Unknown reference", Detail: "There is no \"bad\". Did you mean \"bat\"?", Subject: &bad},
 		{Severity: hcl.DiagWarning, Summary: "Several lines", Detail: hostile, Subject: &env},
 		{Severity: hcl.DiagError, Summary: "At the end", Subject: &end},
+		{Severity: hcl.DiagError, Summary: "At the end of a line", Subject: &ended},
 		{Severity: hcl.DiagError, Summary: "Elsewhere", Subject: &unread},
 		{Severity: hcl.DiagError, Summary: "Nowhere", Detail: "laid out:\n\n  a  b"},
 	}, map[string]*hcl.File{"main.hcl": f}

@@ -66,7 +66,18 @@ type instance struct {
 }
 
 func instanceOf(a providers.Addr) instance {
-	return instance{a.String(), "managed", a.Kind, a.Name, a.Host, providerDomain + a.Kind}
+	name, index := indexed(a)
+	return instance{a.String(), "managed", a.Kind, name, index, providerDomain + a.Kind}
+}
+
+// indexed parts a name from what tells its instances apart: the machine, behind the key of for_each where there is one. Neither
+// has a slash.
+func indexed(a providers.Addr) (name, index string) {
+	name, key, each := strings.Cut(a.Name, `["`)
+	if !each {
+		return name, a.Host
+	}
+	return name, strings.TrimSuffix(key, `"]`) + "/" + a.Host
 }
 
 type plannedResource struct {

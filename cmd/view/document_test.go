@@ -23,6 +23,24 @@ func TestPlanDocument(t *testing.T) {
 	golden(t, "plan.json", b.String())
 }
 
+// TestInstances: what for_each made has its block's name, and an index of its own.
+func TestInstances(t *testing.T) {
+	for _, tt := range []struct {
+		addr              providers.Addr
+		name, index, full string
+	}{
+		{addr("service", "x", "a"), "x", "a", `service.x["a"]`},
+		{addr("service", `x["kr"]`, "a"), "x", "kr/a", `service.x["kr"]["a"]`},
+	} {
+		if i := instanceOf(tt.addr); i.Name != tt.name || i.Index != tt.index || i.Address != tt.full {
+			t.Errorf("%+v", i)
+		}
+		if r := resourceOf(tt.addr); r.Name != tt.name || r.Key != tt.index || r.Addr != tt.full {
+			t.Errorf("%+v", r)
+		}
+	}
+}
+
 func TestRedacted(t *testing.T) {
 	value, where := redacted(json.RawMessage(`{"env":[{"name":"A","value":{"text":"x"}},{"name":"P","value":{"var":"password"}}],"n":1}`))
 	got := map[string]any{"value": value, "where": where}

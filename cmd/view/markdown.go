@@ -13,13 +13,15 @@ import (
 // commentLimit is a little less than what a comment on a pull request may have.
 const commentLimit = 60000
 
-// Markdown writes a plan as a comment for a review. Text from machines is in code spans only, so that it can't mention
+// Markdown writes a plan as a comment for a review, compact without its steps. Text from machines is in code spans only, so that it can't mention
 // people or bring links.
-func Markdown(out io.Writer, p *planner.Plan) error {
+func Markdown(out io.Writer, p *planner.Plan, compact bool) error {
 	text := markdownChanges(p)
-	if steps := markdownSteps(p); len(text)+len(steps) <= commentLimit {
+	switch steps := markdownSteps(p); {
+	case compact:
+	case len(text)+len(steps) <= commentLimit:
 		text += steps
-	} else {
+	default:
 		text += fmt.Sprintf("\n%s, too many to list here: `shipctl show` prints them.\n", plural(len(p.Order), "step"))
 	}
 	_, err := io.WriteString(out, text)

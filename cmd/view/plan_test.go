@@ -131,13 +131,13 @@ func TestMarkdown(t *testing.T) {
 	p := teatime()
 	p.Changes[1].Warnings = []string{hostile + "\n`x|y"}
 	var b strings.Builder
-	if err := Markdown(&b, p); err != nil {
+	if err := Markdown(&b, p, false); err != nil {
 		t.Fatal(err)
 	}
 	golden(t, "plan.md", b.String())
 	p.Changes[1].Problem, p.Changes[1].Warnings = hostile+"\n`x|y", nil
 	b.Reset()
-	if err := Markdown(&b, p); err != nil {
+	if err := Markdown(&b, p, false); err != nil {
 		t.Fatal(err)
 	}
 	golden(t, "problem.md", b.String())
@@ -147,7 +147,7 @@ func TestMarkdown(t *testing.T) {
 		long.Order = append(long.Order, id)
 	}
 	b.Reset()
-	if err := Markdown(&b, long); err != nil || b.Len() > commentLimit {
+	if err := Markdown(&b, long, false); err != nil || b.Len() > commentLimit {
 		t.Errorf("%d bytes, %v", b.Len(), err)
 	}
 }

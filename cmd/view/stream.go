@@ -62,7 +62,8 @@ type jsonResource struct {
 }
 
 func resourceOf(a providers.Addr) jsonResource {
-	return jsonResource{a.String(), "", a.String(), a.Kind, a.Kind, a.Name, a.Host}
+	name, key := indexed(a)
+	return jsonResource{a.String(), "", a.String(), a.Kind, a.Kind, name, key}
 }
 
 // streamed: documents say no-op where streams say noop.

@@ -169,6 +169,9 @@ func (d *decoder) line(e hcl.Expression, local map[string]cty.Value, what string
 		d.wrong(e.Range().Ptr(), "Not a line of text", "%s: text without control characters is expected.", what)
 		return ""
 	}
+	if s.AsString() == "" && what == "host" {
+		d.wrong(e.Range().Ptr(), "Empty text", "%q is the empty text, which means nothing here. Leave it out, or give null, where nothing is meant.", what)
+	}
 	return s.AsString()
 }
 
