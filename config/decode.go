@@ -222,8 +222,7 @@ func (d *decoder) fill(body hcl.Body, header hcl.Range, v reflect.Value) {
 		required[a.Name] = a.Required
 	}
 	for _, name := range f.attrNames() {
-		_, empty := v.Type().Field(f.attrs[name]).Tag.Lookup("empty")
-		d.argument(argument{name, content.Attributes[name], required[name], empty}, v.Field(f.attrs[name]), header)
+		d.argument(argument{name, content.Attributes[name], required[name]}, v.Field(f.attrs[name]), header)
 	}
 	for _, name := range f.blockNames() {
 		d.blocks(name, content.Blocks.OfType(name), v.Field(f.blocks[name]), header)
@@ -251,12 +250,12 @@ func fillRest(v reflect.Value, body, rest hcl.Body, content *hcl.BodyContent) {
 	}
 }
 
-// argument is what fills a field; nil: it is not given. In an optional text field the empty text is an error, but for those
-// with the tag empty:"…", which says what it means. What a required one may be, its kind says.
+// argument is what fills a field; nil: it is not given. In an optional text field the empty text is an error. What a
+// required one may be, its kind says.
 type argument struct {
 	name string
 	*hcl.Attribute
-	required, empty bool
+	required bool
 }
 
 // argument fills one field. null counts as absent.
@@ -323,7 +322,7 @@ func (d *decoder) convert(a argument, v cty.Value, into reflect.Value) {
 		panic(fmt.Sprintf("config: field of %q: %s", name, err)) // the struct's type is wrong
 	}
 	c, err := convert.Convert(v, t)
-	if err == nil && t == cty.String && c.AsString() == "" && !a.required && !a.empty { // most often a variable that somebody forgot
+	if err == nil && t == cty.String && c.AsString() == "" && !a.required { // most often a variable that somebody forgot
 		d.diags = append(d.diags, fail(at, "Empty text", "%q is the empty text, which means nothing here. Leave it out, or give null, where nothing is meant.", name))
 		return
 	}

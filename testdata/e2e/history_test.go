@@ -120,8 +120,8 @@ batch_window "day" {
 	s.ok("rollback", "-out=back.plan")
 	before := s.m("app-1").Snapshot()
 	s.has(s.ok("show", "back.plan"), `service\.teatime: 2 → 1`, `(?m)^ +\d+  web-1  switch to blue`)
-	s.has(s.fails(3, "apply", "-detailed-exitcode", "back.plan"), `batch_window\.day`, `closed`, `report`)
-	s.has(s.fails(3, "rollback", "-auto-approve", "-detailed-exitcode"), `batch_window\.day`, `closed`, `report`)
+	s.has(s.fails(3, "apply", "-detailed-exitcode", "back.plan"), `window day: closed`, `report`)
+	s.has(s.fails(3, "rollback", "-auto-approve", "-detailed-exitcode"), `window day: closed`, `report`)
 	for _, d := range before.Diff(s.m("app-1").Snapshot()) {
 		if !strings.Contains(d, "/var/lib/shipctl/") {
 			t.Errorf("a rollback that a window refuses changed %s", d)
