@@ -360,7 +360,7 @@ func (c *cell) came(code int) string {
 	}
 }
 
-// traffic is the load of a cell: 100 requests a second through each nginx that stays on.
+// traffic is the load of a cell: so many requests a second as options says, through each nginx that stays on.
 func (x *matrix) traffic(c *cell) (stop func() int) {
 	x.t.Helper()
 	var targets []string
