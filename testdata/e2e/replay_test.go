@@ -86,7 +86,7 @@ func newReplay(t *testing.T) *replay {
 	w.Boot = 0
 	for _, name := range webs {
 		s.m(name).WriteSite(fleet.SiteVariable(include, "service_url"))
-		w.Host(name).Nginx.Included[include] = true
+		w.Host(name).Nginx.Included[include], w.Host(name).Nginx.ByName = true, true
 	}
 	p := &replay{t: t, site: s, world: w, resources: map[string][]providers.Resource{}, lines: map[string]remote.Machine{}, faults: map[sim.Kind]int{}}
 	for _, v := range []string{"1", "2", "3"} {
@@ -408,7 +408,7 @@ func normal(line string) string {
 	case "activated": // when, too
 		id, _, _ := strings.Cut(rest, " ")
 		return word + " " + id
-	case "installed", "master", "used", "included":
+	case "installed", "master", "used", "included", "named":
 		return word
 	case "worker":
 		return word + " " + rest[strings.LastIndexByte(rest, ' ')+1:]

@@ -37,6 +37,9 @@ func (m *Model) Ask(script string, args []string) (text string, status int) {
 	if m.Installed {
 		if m.Included[c.File] {
 			say("included nginx.conf:1")
+			if m.ByName {
+				say("named nginx.conf:1")
+			}
 			say("used")
 		}
 		if o := m.Others[c.File]; o != "" && m.Included[c.File] {

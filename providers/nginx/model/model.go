@@ -39,6 +39,7 @@ type Model struct {
 	Processes int  // worker_processes
 	Up        bool // by Start and Stop
 	Disk      map[string]string
+	ByName    bool              // servers include it by its name, without a wildcard
 	Included  map[string]bool   // file → a server includes it; it must then exist, or the configuration is refused
 	Others    map[string]string // file → "file:line" that has the last word instead
 	Broken    string            // a syntax error of somebody else's
