@@ -40,7 +40,7 @@ func TestModel(t *testing.T) {
 	ops := rapid.SliceOfN(rapid.SampledFrom([]string{
 		"start blue 41", "start blue 42", "start green 41", "start green 42", "start green 43", "health blue 41", "health green 42", "confirm blue 41", "confirm green 42",
 		"stop blue", "revive blue", "stop green", "revive green", "intrude blue", "intrude green", "evict", "evict another", "crash blue", "crash green",
-		"connect blue", "connect green", "leave", "relink blue", "unlink green", "link blue 41", "link green 42", "before well", "before badly",
+		"connect blue", "connect green", "leave", "before well", "before badly",
 	}), 12, 16)
 	for seed := range 4 {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
@@ -128,12 +128,6 @@ func (p *pair) do(t *testing.T, op string) {
 		err, modelErr = p.both("service/revive", "", p.name, slot, "20")
 	case "confirm":
 		err, modelErr = p.both("service/confirm", "", p.name, slot, port, release, digest, "process")
-	case "link":
-		err, modelErr = p.both("service/link", "", p.name, slot, release, digest, p.dirOf(release), p.root)
-	case "relink":
-		p.relink(t, slot, p.dirOf("7"))
-	case "unlink":
-		p.relink(t, slot, "")
 	case "stop":
 		err, modelErr = p.both("service/stop", "", p.stopArgs(slot)...)
 	case "evict":
@@ -224,24 +218,6 @@ func (p *pair) meddle(t *testing.T, verb, slot string) {
 	}
 }
 
-// relink is what somebody does to a slot's link by hand.
-func (p *pair) relink(t *testing.T, slot, to string) {
-	t.Helper()
-	link := filepath.Join(p.root, "slots", slot)
-	if err := os.MkdirAll(filepath.Dir(link), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Remove(link); err != nil && !errors.Is(err, os.ErrNotExist) {
-		t.Fatal(err)
-	}
-	if to != "" {
-		if err := os.Symlink(to, link); err != nil {
-			t.Fatal(err)
-		}
-	}
-	p.m.Relink(p.name, slot, to)
-}
-
 // gone: nobody is connected to the port any more.
 func (p *pair) gone(port int) {
 	if p.client != nil && p.to == port {
@@ -307,9 +283,6 @@ func (p *pair) essentials(s Seen) string {
 	}
 	for port, a := range s.Answers {
 		out = append(out, fmt.Sprintf("%s port answers %d %s", p.at[port], a.Status, strings.TrimSpace(a.Body)))
-	}
-	for _, l := range s.Links {
-		out = append(out, fmt.Sprintf("link of %s to %q", l.Slot, filepath.Base(l.To)))
 	}
 	for _, u := range s.Units {
 		out = append(out, "unit "+u.Slot)

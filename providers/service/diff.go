@@ -27,7 +27,6 @@ func diff(ref config.Ref, s Spec, f remote.Facts) []providers.Change {
 	if !b.stuck {
 		b.steps()
 		b.units()
-		b.links()
 	}
 	b.preflight(f)
 	out := make([]providers.Change, 0, len(b.order))

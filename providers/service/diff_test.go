@@ -509,33 +509,6 @@ func TestDiffUnits(t *testing.T) {
 	}
 }
 
-// TestDiffLinks: a slot's link that somebody has moved or removed is named, and put right without a restart; not that of a slot
-// that is stopped, nor one that is no link.
-func TestDiffLinks(t *testing.T) {
-	moved := func(to string, edit ...func(*Spec)) *scene {
-		return see(teatime(edit...)).runs("app-1", "blue", "42").add("app-1", tab("link", "blue", to)).routes("web-1", blue).routes("web-2", blue)
-	}
-	for to, want := range map[string]string{
-		"/srv/teatime/releases/3": "app-1 the link of slot blue leads to release 3, and 42 was deployed",
-		"/srv/other":              "app-1 the link of slot blue leads to /srv/other, and 42 was deployed",
-		"-":                       "app-1 the link of slot blue is gone, and 42 was deployed",
-	} {
-		c := moved(to)
-		compare(t, c, []string{"app-1 point the link of blue to release 42"})
-		if got := drifts(c); !slices.Equal(got, []string{want}) {
-			t.Errorf("%q, want %q", got, want)
-		}
-		if args := diff(ref(), c.spec, c.facts())[0].Steps[0].Do.Args; args[4] != "/srv/teatime/releases/42" || args[5] != "/srv/teatime" {
-			t.Errorf("%q", args)
-		}
-	}
-	compare(t, moved("!"), []string{"app-1? /srv/teatime/slots/blue is not a link: somebody has made it by hand, and 42 was deployed. Move it away (mv /srv/teatime/slots/blue /srv/teatime/slots/blue.before-shipctl): the slot can't be started again while it is there"})
-	next := see(teatime()).runs("app-1", "blue", "41").add("app-1", tab("link", "blue", "-")).routes("web-1", blue).routes("web-2", blue)
-	if got := told(diff(ref(), next.spec, next.facts())); slices.ContainsFunc(got, func(s string) bool { return strings.Contains(s, "the link") }) || !slices.Contains(got, "app-1 stop blue (pid 2181)") {
-		t.Errorf("a deployment to the other slot: %q", got)
-	}
-}
-
 // drifts are what is said of the machines, a line each.
 func drifts(c *scene) (out []string) {
 	for _, x := range diff(ref(), c.spec, c.facts()) {

@@ -2,7 +2,6 @@ package service
 
 import (
 	"fmt"
-	"path"
 	"slices"
 	"strings"
 
@@ -53,9 +52,6 @@ func (b *builder) driftOfHost(h config.HostValue, l *hostLive) {
 			b.drifted(h.Name, "the unit of slot %s is not enabled: it would not come back after a reboot", p.Slot)
 		}
 	}
-	for _, k := range l.seen.Links {
-		b.drifted(h.Name, "%s", b.astray(h.Name, k))
-	}
 	for _, e := range l.seen.Edited {
 		since := map[string]string{"used": "; the program may have been started with it"}[e.What]
 		b.drifted(h.Name, "the unit of slot %s was changed by hand: %s%s", e.Slot, e.How, since)
@@ -68,23 +64,6 @@ func (b *builder) driftOfHost(h config.HostValue, l *hostLive) {
 	if len(serving) == 0 && len(l.seen.Procs) == 0 {
 		b.drifted(h.Name, "nothing of %s runs here", b.ref)
 	}
-}
-
-// astray says where a slot's link leads.
-func (b *builder) astray(h string, k Link) string {
-	runs := "nothing of it was deployed"
-	if i := slices.IndexFunc(b.live.hosts[h].seen.Procs, func(p Proc) bool { return p.Slot == k.Slot }); i >= 0 {
-		runs = b.live.hosts[h].seen.Procs[i].Release + " was deployed"
-	}
-	switch {
-	case k.To == "":
-		return fmt.Sprintf("the link of slot %s is gone, and %s", k.Slot, runs)
-	case k.To == "!":
-		return fmt.Sprintf("%s is not a link: somebody has made it by hand, and %s", b.spec.slotLink(k.Slot), runs)
-	case path.Dir(k.To) == path.Join(b.spec.Release.Root, "releases"):
-		return fmt.Sprintf("the link of slot %s leads to release %s, and %s", k.Slot, path.Base(k.To), runs)
-	}
-	return fmt.Sprintf("the link of slot %s leads to %s, and %s", k.Slot, k.To, runs)
 }
 
 // driftOfEmpty is about a slot of which nothing runs, and that an nginx serves, or has on disk only.

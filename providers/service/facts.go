@@ -19,11 +19,7 @@ type Seen struct {
 	Units     []Unit
 	Answers   map[int]Answer // by port
 	Edited    []Edit
-	Links     []Link
 }
-
-// Link is a slot's link that does not lead to where its program runs. To is "" where it is gone, "!" where it is no link.
-type Link struct{ Slot, To string }
 
 // Edit is how a slot's unit is not as we wrote it. What is "file", "used" where the program may have been started with it,
 // or "more" for somebody's file that systemd reads besides.
@@ -113,7 +109,7 @@ func parse(text string) (Seen, error) {
 }
 
 func (s *Seen) add(kind string, f []string) error {
-	want := map[string]int{"boot": 2, "proc": 6, "listen": 6, "unit": 3, "edited": 3, "link": 2, "answer": 3}[kind]
+	want := map[string]int{"boot": 2, "proc": 6, "listen": 6, "unit": 3, "edited": 3, "answer": 3}[kind]
 	if want == 0 || len(f) != want {
 		return fmt.Errorf("%q with %d fields", kind, len(f))
 	}
@@ -138,8 +134,6 @@ func (s *Seen) add(kind string, f []string) error {
 		s.Listeners = append(s.Listeners, l)
 	case "unit":
 		s.Units = append(s.Units, Unit{f[0], f[1], f[2]})
-	case "link":
-		s.Links = append(s.Links, Link{f[0], dash(f[1])})
 	case "edited":
 		if !slices.Contains([]string{"file", "used", "more"}, f[1]) {
 			bad = fmt.Errorf("%q is no kind of edit", f[1])

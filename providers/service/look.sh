@@ -7,8 +7,6 @@
 #   listen  PORT PID START OWNER PROGRAM UNIT        OWNER: our slot's name, "-" for a stranger, "?" not permitted to see,
 #                                                    "=MARKER" for one with the marker of another service or project
 #   unit    SLOT STATE ENABLED
-#   link    SLOT TARGET                              <root>/slots/SLOT does not lead to where the slot's program runs: "-" where
-#                                                    it is gone, "!" where it is no link
 #   edited  SLOT WHAT HOW                            the slot's unit was changed by hand. WHAT: "file", "used" where the
 #                                                    program may have been started with it, "more" for each file
 #                                                    of somebody's beside it
@@ -96,17 +94,6 @@ directory() {
 	case $d in /*) ;; *) d=$(readlink "/proc/$1/cwd" 2>/dev/null) ;; esac
 }
 
-# linked SLOT RELEASE DIR: what start has made leads there. That asks no program.
-linked() {
-	case $3 in */releases/"$2") l=${3%/releases/*}/slots/$1 ;; *) return 0 ;; esac
-	# shellcheck disable=SC3013 # dash and busybox have it
-	if [ -L "$l" ] && [ "$l" -ef "$3" ]; then return 0; fi
-	to='!'
-	if [ -L "$l" ]; then to=$(readlink "$l"); elif [ ! -e "$l" ]; then to=-; fi
-	case $to in '' | *[!A-Za-z0-9._+/@%=,:~!-]*) to='?' ;; esac
-	printf 'link\t%s\t%s\n' "$1" "$to"
-}
-
 # The query's own shells may carry a marker (a deployment from within a job): they are no service.
 mains=
 for p in $all; do
@@ -116,7 +103,6 @@ for p in $all; do
 	mains="$mains $p:$slot"
 	directory "$p"
 	printf 'proc\t%s\t%s\t%s\t%s\t%s\t%s\n' "$p" "$start" "$slot" "$release" "$digest" "$d"
-	linked "$slot" "$release" "$d"
 done
 
 ports=' '

@@ -5,7 +5,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -31,59 +30,6 @@ func TestLookMoved(t *testing.T) {
 			}
 			if len(seen.Procs) != 1 || len(seen.Listeners) != 1 || seen.Listeners[0].Port != b.port || seen.Listeners[0].Owner != "green" {
 				t.Errorf("%s: %+v", slot, seen)
-			}
-		}
-	})
-}
-
-// TestLink: a slot's link that does not lead to what runs there is seen and put right; not while that does not run.
-func TestLink(t *testing.T) {
-	eachShell(t, func(t *testing.T, b *bench) {
-		link := filepath.Join(b.root, "slots", "green")
-		right := func() (string, error) {
-			return remotetest.Step(t, b.m, remote.Call{Script: "service/link", Args: []string{b.name, "green", "42", digest, b.dir, b.root}})
-		}
-		if out, err := right(); err == nil || !strings.Contains(err.Error(), "does not run in slot green") {
-			t.Errorf("%q, %v", out, err)
-		}
-		if out, err := b.start(); err != nil {
-			t.Fatal(out, err)
-		}
-		is := func(want ...Link) {
-			t.Helper()
-			if got := b.look().Links; !slices.Equal(got, want) {
-				t.Errorf("%+v, want %+v", got, want)
-			}
-		}
-		is()
-		for _, tt := range []struct {
-			move func() error
-			want string
-			err  string
-		}{
-			{func() error { return nil }, "", ""},
-			{func() error { return os.Symlink("/nowhere", link) }, "/nowhere", ""},
-			{func() error { return os.Symlink("/no where\tat all", link) }, "?", ""},
-			{func() error { return os.Symlink("../releases/42", link) }, "right", ""},
-			{func() error { return os.Mkdir(link, 0o755) }, "!", "is not a symbolic link"},
-		} {
-			if err := os.RemoveAll(link); err != nil {
-				t.Fatal(err)
-			}
-			if err := tt.move(); err != nil {
-				t.Fatal(err)
-			}
-			if tt.want == "right" {
-				is()
-			} else {
-				is(Link{"green", tt.want})
-			}
-			out, err := right()
-			if tt.err == "" && err != nil || tt.err != "" && (err == nil || !strings.Contains(err.Error(), tt.err)) {
-				t.Errorf("%q, %v", out, err)
-			}
-			if to, _ := os.Readlink(link); err == nil && to != b.dir {
-				t.Errorf("it leads to %q", to)
 			}
 		}
 	})

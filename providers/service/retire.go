@@ -103,31 +103,6 @@ func (b *builder) units() {
 	}
 }
 
-// links are put right, without a restart: retention goes by them, and so do people. What is started gets its own anyway.
-func (b *builder) links() {
-	for _, h := range b.spec.Hosts {
-		l := b.live.hosts[h.Name]
-		for _, k := range l.seen.Links {
-			i := slices.IndexFunc(l.seen.Procs, func(p Proc) bool { return p.Slot == k.Slot })
-			switch {
-			case b.planned(h.Name, "clear-"+k.Slot), b.planned(h.Name, "stop-"+k.Slot), b.planned(h.Name, "link-"+k.Slot), !b.stays(h, k.Slot):
-			case b.target[h.Name].Name == k.Slot && b.planned(h.Name, "start"):
-			case k.To == "!":
-				b.warn(h.Name, "%s. Move it away (mv %s %s.before-shipctl): the slot can't be started again while it is there", b.astray(h.Name, k), b.spec.slotLink(k.Slot), b.spec.slotLink(k.Slot))
-			case i < 0 || l.seen.Procs[i].Dir != b.spec.dir(l.seen.Procs[i].Release):
-			default:
-				p := l.seen.Procs[i]
-				b.changes[h.Name].lines = append(b.changes[h.Name].lines, b.astray(h.Name, k)+": it is put right, and nothing is restarted")
-				b.add(providers.Step{
-					ID: b.id(h.Name, "link-"+k.Slot), Host: h.Name, Title: fmt.Sprintf("point the link of %s to release %s", k.Slot, p.Release),
-					Do:    remote.Call{Script: "service/link", Args: []string{b.spec.Name, k.Slot, p.Release, p.Digest, p.Dir, b.spec.Release.Root}},
-					Limit: time.Minute,
-				}, providers.Update)
-			}
-		}
-	}
-}
-
 func (b *builder) planned(h, verb string) bool {
 	return slices.ContainsFunc(b.changes[h].Steps, func(s providers.Step) bool { return s.ID == b.id(h, verb) })
 }

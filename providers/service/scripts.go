@@ -21,7 +21,7 @@ func (s scripts) ReadFile(name string) ([]byte, error) {
 	switch name {
 	case "look.shared.sh":
 		parts = parts[:1]
-	case "start.sh", "revive.sh", "link.sh":
+	case "start.sh", "revive.sh":
 		parts = append(parts, "run")
 	}
 	var out []byte

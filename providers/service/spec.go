@@ -155,6 +155,3 @@ func (s Spec) digest(sl Slot, id string) string {
 }
 
 func (s Spec) dir(id string) string { return path.Join(s.Release.Root, "releases", id) }
-
-// slotLink leads to what runs in a slot, or ran there last: its release stays.
-func (s Spec) slotLink(slot string) string { return path.Join(s.Release.Root, "slots", slot) }

@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# How a slot's program is started, by start and by revive; link looks whether it runs. It stands after slot.sh.
+# How a slot's program is started, by start and by revive. It stands after slot.sh.
 
 # start_slot ARGUMENTS OF start.sh: $INPUT is the environment.
 start_slot() {
@@ -149,7 +149,7 @@ start_now() {
 	tries=0
 	until pid=$(running); do
 		tries=$((tries + 1))
-		if [ "$tries" -gt 30 ]; then
+		if [ $tries -gt 30 ]; then
 			[ "$runner" = systemd ] && die "$unit was started, and no process of it is there:
 $(journal 20)"
 			die "the program ended at once:

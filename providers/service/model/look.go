@@ -58,12 +58,6 @@ func (l *looking) look(args []string) {
 			continue
 		}
 		l.say("proc", p.PID, p.Start, p.Slot, p.Release, p.Digest, p.Dir)
-		if to, moved := l.m.moved[p.Service+"/"+p.Slot]; moved && to != p.Dir {
-			if to == "" {
-				to = "-"
-			}
-			l.say("link", p.Slot, to)
-		}
 		if p.listens() {
 			ports[p.Port] = true
 		}

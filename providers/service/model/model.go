@@ -75,7 +75,6 @@ type Model struct {
 	Strangers []*Stranger
 	units     map[string]Unit    // by service/slot
 	healthy   map[string]Process // likewise: what a health step found last
-	moved     map[string]string  // by service/slot: where its link leads that somebody has moved, "" where it is gone
 	kept      map[string]Process // by service/slot/run: what a stop may have to start again
 	pids      int
 	clock     int64
@@ -83,7 +82,7 @@ type Model struct {
 
 // New is a machine on which nothing runs.
 func New(project string) *Model {
-	return &Model{Project: project, units: map[string]Unit{}, healthy: map[string]Process{}, moved: map[string]string{}, kept: map[string]Process{}, pids: 2000, clock: 100}
+	return &Model{Project: project, units: map[string]Unit{}, healthy: map[string]Process{}, kept: map[string]Process{}, pids: 2000, clock: 100}
 }
 
 // Pass lets seconds pass.
@@ -253,9 +252,6 @@ func (m *Model) connected(ports []int) (out []string) {
 	}
 	return out
 }
-
-// Relink moves a slot's link, as somebody does; to "": it is removed.
-func (m *Model) Relink(service, slot, to string) { m.moved[service+"/"+slot] = to }
 
 // Disable is an administrator's: a reboot will not bring the slot back.
 func (m *Model) Disable(service, slot string) {

@@ -12,7 +12,7 @@ import (
 
 // Run obeys a changing script: what it prints, or why it failed. input is its $INPUT.
 func (m *Model) Run(script string, args []string, run, input string) (out string, err error) {
-	want := map[string]int{"service/start": 14, "service/health": 17, "service/confirm": 6, "service/stop": 9, "service/revive": 3, "service/evict": 9, "service/link": 6, "service/before": 4}[script]
+	want := map[string]int{"service/start": 14, "service/health": 17, "service/confirm": 6, "service/stop": 9, "service/revive": 3, "service/evict": 9, "service/before": 4}[script]
 	if want == 0 || len(args) < want {
 		return "", fmt.Errorf("%s with %d arguments", script, len(args))
 	}
@@ -27,12 +27,6 @@ func (m *Model) Run(script string, args []string, run, input string) (out string
 		return m.stop(args, run)
 	case "service/revive":
 		return m.revive(args, run)
-	case "service/link":
-		if m.exactly(args[0], args[1], args[2], args[3]) == nil {
-			return "", fmt.Errorf("release %s does not run in slot %s any more", args[2], args[1])
-		}
-		m.moved[args[0]+"/"+args[1]] = args[4]
-		return "", nil
 	case "service/evict":
 		return m.evict(args)
 	}
@@ -69,7 +63,6 @@ func (m *Model) begin(p Process) (string, error) {
 		return "", fmt.Errorf("port %d is taken by pid %d. Nothing was started and nothing was stopped", p.Port, ours.PID)
 	}
 	delete(m.healthy, key)
-	delete(m.moved, key)
 	active := m.units[key].Active
 	if p.Unit {
 		m.units[key] = Unit{Enabled: true, Active: active}
